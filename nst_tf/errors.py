@@ -1,0 +1,21 @@
+"""The errors a user can cause or mend. Each message says the rule, what was received and the mend."""
+
+
+class NstError(Exception):
+    """Base of every error that nst_tf raises on purpose. The command line prints it in one line and exits 2."""
+
+
+class ConfigError(NstError, ValueError):
+    """A setting that is out of range, unknown or contradicts another one."""
+
+
+class ImageError(NstError, ValueError):
+    """A picture that cannot be read, is not a picture, or does not fit the job."""
+
+
+class OutputError(NstError, OSError):
+    """A result that cannot be written where it was asked for."""
+
+
+class WeightsError(NstError):
+    """Network weights that cannot be obtained, fail their hash, or are not VGG-19."""

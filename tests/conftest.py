@@ -1,0 +1,17 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def reference_data():
+    """The folder of reference pictures that are not shipped; the test is skipped where it is absent."""
+    folder = pathlib.Path(os.environ.get("NST_TF_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no reference pictures in {folder}: set NST_TF_TEST_DATA to their folder")
+    return folder
