@@ -1,0 +1,80 @@
+"""absl flags generated from a configuration dataclass, so that a setting and its default exist once."""
+
+import dataclasses
+import types
+from typing import Any
+
+from absl import flags
+
+from nst_tf import configs
+
+
+def define(config_class: type[configs.StyleTransferConfig]) -> None:
+    """Defines a flag for every field; a tuple becomes a comma-separated list."""
+    for field in dataclasses.fields(config_class):
+        name, kind, text = flag_name(field), _kind(field), field.metadata["help"]
+        choices = field.metadata["choices"]
+        if choices:
+            flags.DEFINE_enum(name, field.default, choices, text)
+        elif kind is int:
+            flags.DEFINE_integer(name, field.default, text)
+        elif kind is float:
+            flags.DEFINE_float(name, field.default, text)
+        elif kind is str:
+            flags.DEFINE_string(name, field.default, text)
+        else:
+            flags.DEFINE_list(name, [str(item) for item in field.default], text)
+    flags.disclaim_key_flags()
+
+
+def config_from_flags(config_class: type[configs.StyleTransferConfig]) -> configs.StyleTransferConfig:
+    """The preset that --preset names, with every flag that was given on the command line on top of it."""
+    given: dict[str, Any] = {}
+    for field in dataclasses.fields(config_class):
+        flag = flags.FLAGS[flag_name(field)]
+        if flag.present and field.name != "preset":
+            given[field.name] = _value(field, flag.value)
+    return configs.preset(flags.FLAGS["preset"].value, **given)
+
+
+def help_rows(config_class: type[configs.StyleTransferConfig]) -> dict[str, list[tuple[str, str]]]:
+    """The fields as rows for `program.render_help`: group -> [(--flag=EXAMPLE, text with range and default)]."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for field in dataclasses.fields(config_class):
+        facts = []
+        if field.metadata["choices"]:
+            facts.append("one of " + ", ".join(field.metadata["choices"]))
+        elif _kind(field) in (int, float):
+            facts.append(configs.describe_range(field))
+        if field.default not in ((), None):
+            default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else f"{field.default}"
+            facts.append(f"default {default}")
+        text = field.metadata["help"] + (f" ({'; '.join(facts)})" if facts else "")
+        groups.setdefault(field.metadata["group"], []).append(
+            (f"--{flag_name(field)}={field.metadata['example']}", text)
+        )
+    return groups
+
+
+def flag_name(field: dataclasses.Field[Any]) -> str:
+    """The flag of a field: its own name unless the field says otherwise."""
+    return field.metadata["flag"] or field.name
+
+
+def _kind(field: dataclasses.Field[Any]) -> Any:
+    declared: Any = field.type
+    return declared.__args__[0] if isinstance(declared, types.UnionType) else declared
+
+
+def _value(field: dataclasses.Field[Any], value: Any) -> Any:
+    """A list flag's strings in the type of the field's items."""
+    if not isinstance(value, list):
+        return value
+    item_type = _kind(field).__args__[0]
+    try:
+        return tuple(item_type(item.strip()) for item in value)
+    except ValueError:
+        raise flags.IllegalFlagValueError(
+            f"--{flag_name(field)} takes numbers with commas between them. Received: {','.join(value)!r}. "
+            f"Example: --{flag_name(field)}={field.metadata['example']}"
+        ) from None

@@ -1,0 +1,24 @@
+"""`nst-tf demo`: a sample photograph in the style of a sample print, at a size this machine does in a few minutes."""
+
+import sys
+
+from . import program, stylize
+
+OUTPUT = "outputs/demo.png"
+
+
+def run(argv: list[str]) -> int:
+    """Runs `nst-tf stylize` on the samples; further flags win over the demo's."""
+    from nst_tf import precision  # loads TensorFlow
+
+    policy, reason = precision.resolve("auto")
+    size_px = 512
+    if policy == "float32":
+        size_px = 384
+        program.say(f"computing at {size_px} px instead of 512 to stay within minutes: {reason}")
+    pictures = ["--content=sample:launch-pad", "--style=sample:hiroshige"]
+    return stylize.run([argv[0], *pictures, f"--output={OUTPUT}", f"--size={size_px}", *argv[1:]])
+
+
+if __name__ == "__main__":
+    sys.exit(run(["nst-tf demo", *sys.argv[1:]]))

@@ -1,0 +1,46 @@
+"""`nst-tf JOB --flags`: finds the job's program and runs it. Imports no other program and no TensorFlow itself."""
+
+import importlib
+import sys
+
+import nst_tf
+
+JOBS = {
+    "stylize": "render a photograph in the style of a painting",
+    "demo": "stylise a sample picture into outputs/demo.png",
+}
+
+
+def run() -> None:
+    """The entry point of the command `nst-tf`."""
+    sys.exit(main(sys.argv))
+
+
+def main(argv: list[str]) -> int:
+    """Runs a job and returns its exit code: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    job = argv[1] if len(argv) > 1 else "--help"
+    if job in ("--help", "-h", "-help", "help"):
+        print(_usage())
+        return 0
+    if job == "--version":
+        print(f"nst-tf {nst_tf.__version__}")
+        return 0
+    if job not in JOBS:
+        print(f"nst-tf: there is no job {job!r}. Choose among {', '.join(JOBS)}; see nst-tf --help.", file=sys.stderr)
+        return 2
+    program = importlib.import_module(f".{job}", __package__)
+    return int(program.run([f"nst-tf {job}", *argv[2:]]))
+
+
+def _usage() -> str:
+    width = max(map(len, JOBS))
+    jobs = "\n".join(f"  {job:{width}}  {summary}" for job, summary in JOBS.items())
+    return (
+        f"nst-tf {nst_tf.__version__}: neural style transfer after Gatys, Ecker and Bethge\n\n"
+        "  nst-tf stylize --content=photo.jpg --style=painting.jpg --output=out.png\n\n"
+        f"Jobs\n{jobs}\n\nnst-tf JOB --help explains a job's flags."
+    )
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,64 @@
+"""What every program of the command line shares: parsing, help, exit codes, one-line errors."""
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+
+from absl import flags, logging
+
+from nst_tf import errors
+
+HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
+MISTAKE = 2  # exit code of every mistake of the user's
+INTERRUPTED = 130  # 128 + SIGINT
+
+
+def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) -> int:
+    """Parses the flags, runs a program, and turns what it raises into an exit code.
+
+    Args:
+        main: the program, called with the flags parsed.
+        argv: the program's name and its arguments.
+        help_text: makes the text for --help.
+
+    Returns:
+        main's own code, or 2 with one line on stderr for a user's mistake, or 130 when interrupted.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow loads; the user's value wins
+    if any(argument in HELP_FLAGS for argument in argv[1:]):
+        print(help_text())
+        return 0
+    try:
+        rest = flags.FLAGS(argv)[1:]
+        if rest:
+            raise flags.Error(f"unexpected argument {rest[0]!r}; flags are written --name=value")
+        return main()
+    except (flags.Error, errors.NstError) as error:
+        line = " ".join(str(error).split())
+        print(f"{argv[0]}: {line}", file=sys.stderr)
+        if isinstance(error, flags.Error):
+            print(f"{argv[0]} --help lists the flags.", file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print(f"{argv[0]}: interrupted before there was a picture to keep.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def say(message: str) -> None:
+    """A line for the user on stderr, unless --verbosity is below 0."""
+    if logging.get_verbosity() >= logging.INFO:
+        print(message, file=sys.stderr, flush=True)
+
+
+def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """Lays out a help text: the intro, then under each group's heading its (term, explanation) rows."""
+    width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+    lines = [intro]
+    for group, rows in groups.items():
+        lines += ["", group]
+        for term, explanation in rows:
+            lines.append(f"  {term}")
+            lines += textwrap.wrap(explanation, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""Progress of a run on stderr: a bar on a terminal, plain lines elsewhere."""
+
+import shutil
+import sys
+import time
+from typing import TextIO
+
+from nst_tf import results
+
+PLAIN_INTERVAL_S = 10.0  # between two lines where the output is no terminal
+BAR_WIDTH = 24
+
+
+class Progress:
+    """Shows one report after the other.
+
+    Args:
+        stream: where to; whether it is a terminal decides the form.
+    """
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+        self._last_line_s = float("-inf")
+
+    def show(self, report: results.Report) -> None:
+        """Redraws the bar, or prints a line when the last one is old enough or the run is over."""
+        text = (
+            f"{report.step}/{report.steps}  loss {report.losses['total']:.4g} "
+            f"(content {report.losses['content']:.3g}, style {report.losses['style']:.3g})"
+        )
+        if report.seconds_per_step:
+            text += f"  {report.seconds_per_step:.2f} s/step  {_clock(report.seconds_left)} left"
+        if self._is_terminal:
+            filled = round(BAR_WIDTH * report.step / report.steps)
+            bar = "█" * filled + "░" * (BAR_WIDTH - filled)
+            columns = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r{f'{bar} {text}'[:columns]:<{columns}}")
+        else:
+            now = time.monotonic()
+            if now - self._last_line_s < PLAIN_INTERVAL_S and report.step < report.steps:
+                return
+            self._last_line_s = now
+            self._stream.write(f"step {text}\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Leaves the bar's line."""
+        if self._is_terminal:
+            self._stream.write("\n")
+            self._stream.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,119 @@
+"""`nst-tf stylize`: two pictures in, a stylised one out. In a checkout also `python -m cli.stylize`."""
+
+import pathlib
+import signal
+import sys
+from typing import Any
+
+from absl import flags, logging
+
+from nst_tf import configs, errors, images
+
+from . import config_flags, program, progress
+
+_CONTENT = flags.DEFINE_string("content", None, "The picture to render: a path or sample:NAME.")
+_STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas between them, whose style it takes.")
+_OUTPUT = flags.DEFINE_string("output", None, "Where the result goes; the suffix names the format.")
+_BIT_DEPTH = flags.DEFINE_enum("bit_depth", "8", ["8", "16"], "Bits a channel of the output; 16 for PNG only.")
+config_flags.define(configs.StyleTransferConfig)
+
+_INTRO = """nst-tf stylize: render a photograph in the style of a painting
+
+  nst-tf stylize --content=photo.jpg --style=painting.jpg --output=out.png
+  nst-tf stylize --content=sample:launch-pad --style=sample:hiroshige --output=out.png --size=256
+  nst-tf stylize --content=photo.jpg --style=a.jpg,b.jpg --style_blend=0.7,0.3 --output=out.png
+  nst-tf stylize --content=photo.jpg --style=painting.jpg --preset=gatys --initialisation=noise --output=out.png
+
+Ctrl-C ends a run early and writes the picture so far. Settings, losses and times go to OUTPUT.json."""
+
+
+def run(argv: list[str]) -> int:
+    """Runs the program with its arguments and returns the exit code."""
+    return program.run(main, argv, help_text)
+
+
+def main() -> int:
+    """Stylises as the flags say."""
+    if not logging.vlog_is_on(1) and not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    for flag in (_CONTENT, _STYLE, _OUTPUT):
+        if not flag.value:
+            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
+    config = config_flags.config_from_flags(configs.StyleTransferConfig)
+    bit_depth = int(_BIT_DEPTH.value)
+    images.check_writable(_OUTPUT.value, bit_depth=bit_depth)
+
+    program.say("loading TensorFlow")
+    from nst_tf import results, transfer  # seconds of work that --help and usage errors need not wait for
+
+    interrupted = _Interrupt()
+    bar = progress.Progress()
+
+    def on_report(report: results.Report) -> None:
+        if logging.get_verbosity() >= logging.INFO:
+            bar.show(report)
+        if report.is_snapshot:
+            path = pathlib.Path(_OUTPUT.value)
+            images.save(path.with_name(f"{path.stem}.step-{report.step:05}{path.suffix}"), report.image())
+        if interrupted.seen:
+            raise results.StopStylizing
+
+    with interrupted:
+        result = transfer.stylize(_CONTENT.value, _STYLE.value, config, on_report=on_report, on_message=program.say)
+        bar.close()
+        for note in result.save(_OUTPUT.value, bit_depth=bit_depth):
+            program.say(f"{_OUTPUT.value}: {note}")
+    height_px, width_px = result.image.shape[1:3]
+    program.say(
+        f"wrote {_OUTPUT.value} ({width_px} x {height_px} px) after {result.steps} steps in {result.seconds:.0f} s"
+    )
+    return program.INTERRUPTED if result.stopped_early else 0
+
+
+def help_text() -> str:
+    """The text of --help."""
+    inputs = [
+        ("--content=photo.jpg", "The picture to render: a path, or sample:NAME for one of the shipped pictures."),
+        (
+            "--style=painting.jpg",
+            "The picture whose style it takes; several with commas between them are blended (--style_blend).",
+        ),
+        (
+            "--output=out.png",
+            f"Where the result goes; the suffix names the format ({', '.join(images.SUFFIXES)}). Settings, losses and "
+            "times are written beside it as OUTPUT.json.",
+        ),
+        ("--bit_depth=16", "Bits a channel of the output; 16 for PNG only. (8 or 16; default 8)"),
+    ]
+    messages = [
+        (
+            "--verbosity=-1",
+            "How much is told: -1 warnings only, 0 notes and progress, 1 debugging. (default 0)",
+        )
+    ]
+    groups: dict[str, Any] = {"Input and output": inputs} | config_flags.help_rows(configs.StyleTransferConfig)
+    groups["Reports"] = [*groups["Reports"], *messages]
+    groups["Presets (--preset)"] = [(name, preset.summary) for name, preset in configs.PRESETS.items()]
+    return program.render_help(_INTRO, groups)
+
+
+class _Interrupt:
+    """Between enter and exit the first Ctrl-C is remembered; a second one acts as usual."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    def __enter__(self) -> None:
+        self._previous = signal.signal(signal.SIGINT, self._remember)
+
+    def __exit__(self, *exception: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _remember(self, *signal_and_frame: object) -> None:
+        self.seen = True
+        signal.signal(signal.SIGINT, self._previous)
+        print("\nstopping after this step; Ctrl-C again to quit at once", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(["nst-tf stylize", *sys.argv[1:]]))

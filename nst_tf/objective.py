@@ -1,0 +1,136 @@
+"""What a stylised image should be: targets taken from two pictures, and the weighted sum of eq. 7.
+
+There is one definition of content and style in the project, this one. Gram matrices are G/M everywhere.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from nst_tf import configs, errors, losses
+
+
+class Targets(NamedTuple):
+    """What the generated image is compared with, by layer in the paper's names."""
+
+    content: dict[str, tf.Tensor]  # P: features of the content image, [1, H', W', N]
+    style: dict[str, tf.Tensor]  # A/M: Gram matrices of the style images, blended, [1, N, N]
+
+
+class Terms(NamedTuple):
+    """The objective of each image of a batch, and its parts: everything [B], float32."""
+
+    total: tf.Tensor  # eq. 7 plus the total variation
+    content: tf.Tensor  # alpha L_content
+    style: tf.Tensor  # beta L_style
+    total_variation: tf.Tensor  # its weight times the total variation
+    content_layers: dict[str, tf.Tensor]  # each layer's part, unweighted
+    style_layers: dict[str, tf.Tensor]  # E_l, unweighted
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Objective:
+    """Eq. 7 on one network, with one configuration's layers, weights and reduction.
+
+    Attributes:
+        extractor: image [B, H, W, 3] in [0, 1] -> {layer: features}, such as `vgg.extractor` builds. Any callable of
+            that form serves; the features are cast to the image's dtype before anything is computed from them.
+        config: the layers, weights and reduction.
+    """
+
+    extractor: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+    config: configs.StyleTransferConfig
+
+    def features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The tapped features in the image's dtype: a Gram matrix in float16 would overflow."""
+        return {layer: tf.cast(f, image.dtype) for layer, f in self.extractor(image).items()}
+
+    def targets(self, content: tf.Tensor, styles: Sequence[tf.Tensor]) -> Targets:
+        """Computes the targets, once for a run.
+
+        Args:
+            content: [1, H, W, 3] in [0, 1].
+            styles: one or more such images, each of any size.
+
+        Returns:
+            The targets. Several styles are blended as the weighted mean of their Gram matrices, whose objective has the
+            same gradient as the weighted sum of the losses towards each.
+
+        Raises:
+            ConfigError: style_blend has another length than styles.
+        """
+        blend = self.config.style_blend or (1.0,) * len(styles)
+        if len(blend) != len(styles):
+            raise errors.ConfigError(
+                f"style_blend needs one share for each of the {len(styles)} style pictures. Received: {len(blend)}."
+            )
+        content_features = self.features(content)
+        style_features = [self.features(style) for style in styles]
+        return Targets(
+            content={layer: content_features[layer] for layer in self.config.content_layers},
+            style={
+                layer: losses.weighted_sum(
+                    [losses.gram_matrix(f[layer]) for f in style_features], tuple(b / sum(blend) for b in blend)
+                )
+                for layer in self.config.style_layers
+            },
+        )
+
+    def terms(self, image: tf.Tensor, targets: Targets) -> Terms:
+        """Evaluates the objective.
+
+        Args:
+            image: [B, H, W, 3] in [0, 1], of the content target's size.
+            targets: of one content image and one style.
+
+        Source: eq. 7 with eq. 1, 4 and 5. With several content layers their mean is taken.
+        """
+        features = self.features(image)
+        content_layers = {layer: self._content_term(features[layer], p) for layer, p in targets.content.items()}
+        style_layers = {
+            layer: self._style_term(losses.gram_matrix(features[layer]), a) for layer, a in targets.style.items()
+        }
+        zero = tf.zeros_like(image[:, 0, 0, 0])  # [B]
+        content, style, smoothness = zero, zero, zero
+        if content_layers:
+            equal = (1 / len(content_layers),) * len(content_layers)
+            content = self.config.content_weight * losses.weighted_sum(list(content_layers.values()), equal)
+        if style_layers:
+            equal = (1 / len(style_layers),) * len(style_layers)
+            layer_weights = self.config.style_layer_weights or equal
+            style = self.config.style_weight * losses.weighted_sum(list(style_layers.values()), layer_weights)
+        if self.config.total_variation_weight:
+            smoothness = self.config.total_variation_weight * losses.total_variation(image)
+        return Terms(content + style + smoothness, content, style, smoothness, content_layers, style_layers)
+
+    def terms_and_gradient(
+        self, image: tf.Tensor, targets: Targets, loss_scale: tf.Tensor | float = 1.0
+    ) -> tuple[Terms, tf.Tensor]:
+        """Evaluates the objective and its gradient with respect to the image.
+
+        Args:
+            image: as in `terms`.
+            targets: as in `terms`.
+            loss_scale: the gradient is carried back through the network multiplied by this and divided again, so that
+                float16 does not flush it to zero.
+
+        Returns:
+            The terms and d total / d image, [B, H, W, 3].
+        """
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            terms = self.terms(image, targets)
+            scaled_total = terms.total * loss_scale
+        return terms, tape.gradient(scaled_total, image) / loss_scale
+
+    def _content_term(self, f: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+        loss = losses.content_loss(f, p)
+        if self.config.reduction == "equations":
+            return loss
+        return loss * 2 / tf.cast(tf.size(f[0]), loss.dtype)  # mean (F - P)^2
+
+    def _style_term(self, g: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
+        loss = losses.style_layer_loss(g, a)
+        return loss if self.config.reduction == "equations" else loss * 4  # mean (G/M - A/M)^2

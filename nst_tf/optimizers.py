@@ -1,0 +1,328 @@
+"""Adam on a variable, and L-BFGS whose state is tensors. Both keep the image in [0, 1] throughout.
+
+Both have one form: `start(image)`, then `step(...)` as often as wanted, each one evaluation of the objective and one
+update, with nothing fetched to the host; `best_image` and `best_loss` at any time.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from nst_tf import configs, objective
+
+# (image, targets, loss_scale) -> (terms, gradient), as Objective.terms_and_gradient
+TermsAndGradient = Callable[[tf.Tensor, objective.Targets, tf.Tensor], tuple[objective.Terms, tf.Tensor]]
+
+SUFFICIENT_DECREASE = 1e-4  # c_1 of the Armijo condition; Nocedal & Wright 2006, section 3.1
+SIGMOID_SLOPE = 4.0  # x = sigmoid(4 z) has dx/dz = 1 at mid-grey, so z moves on the scale of pixels
+SATURATION = 0.5 / 255  # the start is moved this far off black and white, where the sigmoid's slope would be 0
+FIRST_STEP = 0.01  # root mean square change of z in the first step, before any curvature is known
+MAX_BACKTRACKS = 8  # halvings or more of one step before the curvature history is dropped
+
+
+class Adam:
+    """Keras' Adam on a `tf.Variable` image that is clipped to [0, 1] after each update.
+
+    Args:
+        terms_and_gradient: the objective.
+        shape: of the image, [1, H, W, 3].
+        config: learning_rate, beta_1, epsilon.
+        jit_compile: compile the step with XLA.
+    """
+
+    recovers = False
+    when_not_finite = "Adam cannot go on from there. The best picture so far is kept"
+
+    def __init__(
+        self,
+        terms_and_gradient: TermsAndGradient,
+        shape: tf.TensorShape,
+        config: configs.StyleTransferConfig,
+        *,
+        jit_compile: bool = False,
+    ) -> None:
+        self._image = tf.Variable(tf.zeros(shape), trainable=False, name="image")
+        self._best_image = tf.Variable(tf.zeros(shape), trainable=False, name="best_image")
+        self._best_loss = tf.Variable(float("inf"), trainable=False, name="best_loss")
+        self._optimizer = keras.optimizers.Adam(config.learning_rate, config.beta_1, epsilon=config.epsilon)
+        self._optimizer.build([self._image])  # outside the trace: it creates variables
+        self._initial_values = [variable.numpy() for variable in self._optimizer.variables]
+
+        def traced(targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
+            terms, gradient = terms_and_gradient(self._image.value(), targets, loss_scale)
+            improved = terms.total[0] < self._best_loss
+            if improved:
+                self._best_image.assign(self._image)
+                self._best_loss.assign(terms.total[0])
+            if tf.reduce_all(tf.math.is_finite(gradient)):
+                self._optimizer.apply([gradient], [self._image])
+                self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
+            return terms
+
+        self._traced = tf.function(traced, jit_compile=jit_compile)
+
+    def serves(self, shape: tf.TensorShape) -> bool:
+        """Whether this optimiser can start at an image of a shape."""
+        return bool(self._image.shape == shape)
+
+    def start(self, image: tf.Tensor) -> None:
+        """Begins at an image [1, H, W, 3] in [0, 1], with no memory of earlier runs."""
+        self._image.assign(image)
+        self._best_image.assign(image)
+        self._best_loss.assign(float("inf"))
+        for variable, value in zip(self._optimizer.variables, self._initial_values, strict=True):
+            variable.assign(value)
+
+    def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
+        """One evaluation and update; returns the terms at the image that was evaluated."""
+        return self._traced(targets, loss_scale)
+
+    @property
+    def best_image(self) -> tf.Tensor:
+        """The image of the lowest objective evaluated since the start, [1, H, W, 3]."""
+        return self._best_image.value()
+
+    @property
+    def best_loss(self) -> tf.Tensor:
+        """Its objective, a scalar; infinite before the first evaluation."""
+        return self._best_loss.value()
+
+
+class LbfgsState(NamedTuple):
+    """Everything L-BFGS knows: n numbers a vector, m pairs in memory. A pytree of tensors, fit for `tf.while_loop`."""
+
+    z: tf.Tensor  # [n], the best point; the image is sigmoid(4 z)
+    loss: tf.Tensor  # scalar, the objective at z; infinite before the first evaluation
+    gradient: tf.Tensor  # [n], with respect to z
+    direction: tf.Tensor  # [n]
+    slope: tf.Tensor  # scalar, gradient . direction, below 0
+    step: tf.Tensor  # scalar, how far along the direction the next evaluation lies
+    s: tf.Tensor  # [m, n], steps taken, a ring
+    y: tf.Tensor  # [m, n], the change of the gradient over each
+    sy: tf.Tensor  # [m, m] float64, s_i . y_j
+    yy: tf.Tensor  # [m, m] float64, y_i . y_j
+    pairs: tf.Tensor  # int32 scalar, pairs stored since the last reset; the ring's next slot is pairs % m
+    backtracks: tf.Tensor  # int32 scalar, rejected evaluations along this direction
+    fallbacks: tf.Tensor  # int32 scalar, times the history was dropped since the start
+
+
+def lbfgs_start(image: tf.Tensor, memory: int) -> LbfgsState:
+    """The state before the first evaluation, which will be at the image itself.
+
+    Args:
+        image: [1, H, W, 3] in [0, 1].
+        memory: m, the pairs kept.
+    """
+    image = tf.clip_by_value(image, SATURATION, 1 - SATURATION)
+    z = tf.reshape((tf.math.log(image) - tf.math.log1p(-image)) / SIGMOID_SLOPE, [-1])  # [n]
+    zeros = tf.zeros_like(z)
+    history = tf.zeros([memory, tf.size(z)], z.dtype)
+    dots = tf.zeros([memory, memory], tf.float64)
+    none = tf.constant(0)
+    return LbfgsState(
+        z=z,
+        loss=tf.constant(float("inf"), z.dtype),
+        gradient=zeros,
+        direction=zeros,
+        slope=tf.constant(0.0, z.dtype),
+        step=tf.constant(0.0, z.dtype),
+        s=history,
+        y=history,
+        sy=dots,
+        yy=dots,
+        pairs=none,
+        backtracks=none,
+        fallbacks=none,
+    )
+
+
+def lbfgs_image(z: tf.Tensor, shape: tf.Tensor | tuple[int, ...]) -> tf.Tensor:
+    """The image [1, H, W, 3] in (0, 1) that z stands for."""
+    return tf.reshape(tf.sigmoid(SIGMOID_SLOPE * z), shape)
+
+
+def lbfgs_step(
+    state: LbfgsState,
+    shape: tf.Tensor | tuple[int, ...],
+    terms_and_gradient: Callable[[tf.Tensor], tuple[objective.Terms, tf.Tensor]],
+) -> tuple[LbfgsState, objective.Terms]:
+    """One evaluation: it is accepted and a new direction computed, or the step along the old one is shortened.
+
+    Args:
+        state: from `lbfgs_start` or the step before.
+        shape: of the image.
+        terms_and_gradient: the objective at an image.
+
+    Returns:
+        The next state and the terms at the evaluated image.
+
+    Source: Nocedal & Wright 2006, algorithm 7.5, with the inverse Hessian in the compact form of Byrd, Nocedal &
+    Schnabel 1994, eq. 3.1: two passes over the history in place of a chain of dot products.  Deviations: the
+    variable is z with x = sigmoid(4 z), which keeps pixels in range without bounds; backtracking holds the Armijo
+    condition only, and a pair whose curvature is not positive is left out.
+    """
+    z = state.z + state.step * state.direction
+    image = lbfgs_image(z, shape)
+    terms, image_gradient = terms_and_gradient(image)
+    loss = terms.total[0]
+    gradient = tf.reshape(image_gradient * SIGMOID_SLOPE * image * (1 - image), [-1])
+    finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
+    decreased = loss <= state.loss + SUFFICIENT_DECREASE * state.step * state.slope
+    if finite & decreased:
+        return _accepted(state, z, loss, gradient), terms
+    return _rejected(state, loss, finite), terms
+
+
+def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor) -> LbfgsState:
+    """Moves to z, remembers the pair, and computes the next direction."""
+    memory = tf.shape(state.s)[0]
+    slot = state.pairs % memory
+    s, y = z - state.z, gradient - state.gradient
+    is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > 1e-10 * _dot(y, y))
+    s_ring, y_ring, sy, yy, pairs = state.s, state.y, state.sy, state.yy, state.pairs
+    if is_pair:
+        s_ring = tf.tensor_scatter_nd_update(s_ring, [[slot]], [s])
+        y_ring = tf.tensor_scatter_nd_update(y_ring, [[slot]], [y])
+        y_column = y[:, tf.newaxis]
+        s_with_y = tf.cast(tf.matmul(s_ring, y_column)[:, 0], tf.float64)  # [m]
+        y_with_y = tf.cast(tf.matmul(y_ring, y_column)[:, 0], tf.float64)
+        y_with_s = tf.cast(tf.matmul(y_ring, s[:, tf.newaxis])[:, 0], tf.float64)
+        sy = tf.tensor_scatter_nd_update(sy, [[slot]], [y_with_s])
+        sy = tf.transpose(tf.tensor_scatter_nd_update(tf.transpose(sy), [[slot]], [s_with_y]))
+        yy = tf.tensor_scatter_nd_update(yy, [[slot]], [y_with_y])
+        yy = tf.transpose(tf.tensor_scatter_nd_update(tf.transpose(yy), [[slot]], [y_with_y]))
+        pairs = pairs + 1
+    next_state = state._replace(
+        z=z, loss=loss, gradient=gradient, s=s_ring, y=y_ring, sy=sy, yy=yy, pairs=pairs, backtracks=tf.constant(0)
+    )
+    direction = _quasi_newton_direction(next_state)
+    slope = _dot(gradient, direction)
+    if (pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope):
+        return _steepest_descent(next_state)
+    return next_state._replace(direction=direction, slope=slope, step=tf.ones_like(loss))
+
+
+def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsState:
+    """Shortens the step to the minimum of a parabola, or starts over when that has failed too often."""
+    if state.backtracks >= MAX_BACKTRACKS:
+        return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1))
+    rise = loss - state.loss - state.step * state.slope  # above 0, since the Armijo condition failed
+    shrink = -state.slope * state.step / (2 * rise)
+    shrink = tf.where(finite, tf.clip_by_value(shrink, 0.1, 0.5), 0.1)
+    return state._replace(step=state.step * shrink, backtracks=state.backtracks + 1)
+
+
+def _steepest_descent(state: LbfgsState) -> LbfgsState:
+    """Drops the history: the next step follows the gradient, FIRST_STEP long, or shorter after each fallback."""
+    root_mean_square = tf.sqrt(tf.reduce_mean(tf.square(state.gradient)))
+    step = tf.math.divide_no_nan(FIRST_STEP * 0.1 ** tf.cast(state.fallbacks, state.z.dtype), root_mean_square)
+    return state._replace(
+        direction=-state.gradient,
+        slope=-_dot(state.gradient, state.gradient),
+        step=step,
+        s=tf.zeros_like(state.s),
+        y=tf.zeros_like(state.y),
+        sy=tf.zeros_like(state.sy),
+        yy=tf.zeros_like(state.yy),
+        pairs=tf.constant(0),
+        backtracks=tf.constant(0),
+    )
+
+
+def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
+    """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots not yet filled contribute nothing."""
+    memory = tf.shape(state.s)[0]
+    oldest = tf.maximum(state.pairs - memory, 0)
+    order = (oldest + tf.range(memory)) % memory  # slots, oldest pair first
+    filled = tf.range(memory) < state.pairs
+    sy = tf.gather(tf.gather(state.sy, order), order, axis=1)
+    yy = tf.gather(tf.gather(state.yy, order), order, axis=1)
+    diagonal = tf.linalg.diag_part(sy)
+    newest = tf.maximum(tf.minimum(state.pairs, memory) - 1, 0)
+    gamma = tf.math.divide_no_nan(diagonal[newest], yy[newest, newest])
+    r = tf.linalg.set_diag(tf.linalg.band_part(sy, 0, -1), tf.where(filled, diagonal, 1))  # s_i . y_j, i <= j
+
+    g = state.gradient[:, tf.newaxis]
+    s_with_g = tf.gather(tf.cast(tf.matmul(state.s, g), tf.float64), order)  # [m, 1]
+    y_with_g = tf.gather(tf.cast(tf.matmul(state.y, g), tf.float64), order)
+    r_inverse_sg = tf.linalg.triangular_solve(r, s_with_g, lower=False)
+    middle = tf.matmul(tf.linalg.diag(diagonal) + gamma * yy, r_inverse_sg) - gamma * y_with_g
+    s_weights = tf.linalg.triangular_solve(r, middle, lower=False, adjoint=True)
+    y_weights = -gamma * r_inverse_sg
+
+    slots = tf.argsort(order)
+    dtype = state.z.dtype
+    s_part = tf.matmul(tf.cast(tf.gather(s_weights, slots), dtype), state.s, transpose_a=True)[0]
+    y_part = tf.matmul(tf.cast(tf.gather(y_weights, slots), dtype), state.y, transpose_a=True)[0]
+    return -(tf.cast(gamma, dtype) * state.gradient + s_part + y_part)
+
+
+def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.tensordot(a, b, 1)
+
+
+class Lbfgs:
+    """`lbfgs_step` as a compiled graph that serves every shape, with the state held between calls.
+
+    Args:
+        terms_and_gradient: the objective.
+        shape: of the first image, [1, H, W, 3].
+        config: lbfgs_memory.
+        jit_compile: compile the step with XLA.
+    """
+
+    recovers = True
+    when_not_finite = "a shorter step is tried"
+
+    def __init__(
+        self,
+        terms_and_gradient: TermsAndGradient,
+        shape: tf.TensorShape,
+        config: configs.StyleTransferConfig,
+        *,
+        jit_compile: bool = False,
+    ) -> None:
+        self._memory = config.lbfgs_memory
+        self.start(tf.fill(shape, 0.5))
+
+        @tf.function(jit_compile=jit_compile, reduce_retracing=True)
+        def traced(
+            state: LbfgsState, shape: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor
+        ) -> tuple[LbfgsState, objective.Terms]:
+            return lbfgs_step(state, shape, lambda image: terms_and_gradient(image, targets, loss_scale))
+
+        self._traced = traced
+
+    def serves(self, shape: tf.TensorShape) -> bool:
+        """Whether this optimiser can start at an image of a shape."""
+        return True
+
+    def start(self, image: tf.Tensor) -> None:
+        """Begins at an image [1, H, W, 3] in [0, 1], with no memory of earlier runs."""
+        self._shape = tf.shape(image)
+        self._state = lbfgs_start(image, self._memory)
+
+    def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
+        """One evaluation and update; returns the terms at the image that was evaluated."""
+        self._state, terms = self._traced(self._state, self._shape, targets, loss_scale)
+        return terms
+
+    @property
+    def best_image(self) -> tf.Tensor:
+        """The image of the lowest objective evaluated since the start, [1, H, W, 3]."""
+        return lbfgs_image(self._state.z, self._shape)
+
+    @property
+    def best_loss(self) -> tf.Tensor:
+        """Its objective, a scalar; infinite before the first evaluation."""
+        return self._state.loss
+
+    @property
+    def fallbacks(self) -> tf.Tensor:
+        """How often the curvature history was dropped because no step along it lowered the objective."""
+        return self._state.fallbacks
+
+
+BY_NAME = {"adam": Adam, "lbfgs": Lbfgs}
