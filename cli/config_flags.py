@@ -14,16 +14,17 @@ def define(config_class: type[configs.StyleTransferConfig]) -> None:
     for field in dataclasses.fields(config_class):
         name, kind, text = flag_name(field), _kind(field), field.metadata["help"]
         choices = field.metadata["choices"]
+        default: Any = field.default
         if choices:
-            flags.DEFINE_enum(name, field.default, choices, text)
+            flags.DEFINE_enum(name, default, choices, text)
         elif kind is int:
-            flags.DEFINE_integer(name, field.default, text)
+            flags.DEFINE_integer(name, default, text)
         elif kind is float:
-            flags.DEFINE_float(name, field.default, text)
+            flags.DEFINE_float(name, default, text)
         elif kind is str:
-            flags.DEFINE_string(name, field.default, text)
+            flags.DEFINE_string(name, default, text)
         else:
-            flags.DEFINE_list(name, [str(item) for item in field.default], text)
+            flags.DEFINE_list(name, [str(item) for item in default], text)
     flags.disclaim_key_flags()
 
 
@@ -34,7 +35,7 @@ def config_from_flags(config_class: type[configs.StyleTransferConfig]) -> config
         flag = flags.FLAGS[flag_name(field)]
         if flag.present and field.name != "preset":
             given[field.name] = _value(field, flag.value)
-    return configs.preset(flags.FLAGS["preset"].value, **given)
+    return configs.preset(str(flags.FLAGS["preset"].value), **given)
 
 
 def help_rows(config_class: type[configs.StyleTransferConfig]) -> dict[str, list[tuple[str, str]]]:

@@ -9,7 +9,9 @@ OUTPUT = "outputs/demo.png"
 
 def run(argv: list[str]) -> int:
     """Runs `nst-tf stylize` on the samples; further flags win over the demo's."""
-    from nst_tf import precision  # loads TensorFlow
+    if any(argument in program.HELP_FLAGS for argument in argv[1:]):
+        return stylize.run([argv[0], "--help"])
+    from nst_tf import precision
 
     policy, reason = precision.resolve("auto")
     size_px = 512

@@ -1,10 +1,12 @@
 """What every program of the command line shares: parsing, help, exit codes, one-line errors."""
 
+import contextlib
 import os
 import shutil
 import sys
+import tempfile
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from absl import flags, logging
 
@@ -50,6 +52,39 @@ def say(message: str) -> None:
     """A line for the user on stderr, unless --verbosity is below 0."""
     if logging.get_verbosity() >= logging.INFO:
         print(message, file=sys.stderr, flush=True)
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and looks for devices, without the notes its C++ side writes past every log level.
+
+    They are shown when TF_CPP_MIN_LOG_LEVEL asks for them (0 or 1) or when loading fails.
+    """
+    say("loading TensorFlow")
+    with _native_stderr_held_back():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
+
+
+@contextlib.contextmanager
+def _native_stderr_held_back() -> Iterator[None]:
+    """Keeps what is written to file descriptor 2 from the user unless the block fails."""
+    if os.environ["TF_CPP_MIN_LOG_LEVEL"] in ("0", "1"):
+        yield
+        return
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(shown, held_back.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:

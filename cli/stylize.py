@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from nst_tf import configs, errors, images
+from nst_tf import configs, images
 
 from . import config_flags, program, progress
 
@@ -34,26 +34,28 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Stylises as the flags say."""
-    if not logging.vlog_is_on(1) and not flags.FLAGS["verbosity"].present:
+    if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
     for flag in (_CONTENT, _STYLE, _OUTPUT):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
     config = config_flags.config_from_flags(configs.StyleTransferConfig)
+    output = str(_OUTPUT.value)
     bit_depth = int(_BIT_DEPTH.value)
-    images.check_writable(_OUTPUT.value, bit_depth=bit_depth)
+    images.check_writable(output, bit_depth=bit_depth)
 
-    program.say("loading TensorFlow")
+    program.load_tensorflow()
     from nst_tf import results, transfer  # seconds of work that --help and usage errors need not wait for
 
     interrupted = _Interrupt()
     bar = progress.Progress()
 
     def on_report(report: results.Report) -> None:
+        interrupted.has_picture = True
         if logging.get_verbosity() >= logging.INFO:
             bar.show(report)
         if report.is_snapshot:
-            path = pathlib.Path(_OUTPUT.value)
+            path = pathlib.Path(output)
             images.save(path.with_name(f"{path.stem}.step-{report.step:05}{path.suffix}"), report.image())
         if interrupted.seen:
             raise results.StopStylizing
@@ -61,12 +63,10 @@ def main() -> int:
     with interrupted:
         result = transfer.stylize(_CONTENT.value, _STYLE.value, config, on_report=on_report, on_message=program.say)
         bar.close()
-        for note in result.save(_OUTPUT.value, bit_depth=bit_depth):
-            program.say(f"{_OUTPUT.value}: {note}")
+        for note in result.save(output, bit_depth=bit_depth):
+            program.say(f"{output}: {note}")
     height_px, width_px = result.image.shape[1:3]
-    program.say(
-        f"wrote {_OUTPUT.value} ({width_px} x {height_px} px) after {result.steps} steps in {result.seconds:.0f} s"
-    )
+    program.say(f"wrote {output} ({width_px} x {height_px} px) after {result.steps} steps in {result.seconds:.0f} s")
     return program.INTERRUPTED if result.stopped_early else 0
 
 
@@ -80,8 +80,7 @@ def help_text() -> str:
         ),
         (
             "--output=out.png",
-            f"Where the result goes; the suffix names the format ({', '.join(images.SUFFIXES)}). Settings, losses and "
-            "times are written beside it as OUTPUT.json.",
+            f"Where the result goes; the suffix names the format ({', '.join(images.SUFFIXES)}).",
         ),
         ("--bit_depth=16", "Bits a channel of the output; 16 for PNG only. (8 or 16; default 8)"),
     ]
@@ -98,10 +97,11 @@ def help_text() -> str:
 
 
 class _Interrupt:
-    """Between enter and exit the first Ctrl-C is remembered; a second one acts as usual."""
+    """Once there is a picture, the first Ctrl-C is remembered between enter and exit; any other acts as usual."""
 
     def __init__(self) -> None:
         self.seen = False
+        self.has_picture = False
 
     def __enter__(self) -> None:
         self._previous = signal.signal(signal.SIGINT, self._remember)
@@ -110,6 +110,8 @@ class _Interrupt:
         signal.signal(signal.SIGINT, self._previous)
 
     def _remember(self, *signal_and_frame: object) -> None:
+        if not self.has_picture:
+            raise KeyboardInterrupt
         self.seen = True
         signal.signal(signal.SIGINT, self._previous)
         print("\nstopping after this step; Ctrl-C again to quit at once", file=sys.stderr, flush=True)

@@ -39,7 +39,7 @@ def layer_name(name: str) -> str:
 
 
 def block(layer: str) -> int:
-    """The block, 1 to 5, of a layer in the paper's form; its features are 2**(block - 1) times smaller than the image."""
+    """The block, 1 to 5, of a layer in the paper's form: features are 2**(block - 1) times smaller than the image."""
     return int(layer[len("conv")])
 
 
@@ -169,7 +169,7 @@ class StyleTransferConfig:
         choices=("mean", "equations"),
         example="equations",
         help="What the weights multiply. mean: the mean of (F - P)^2 and, per layer, of (G/M - A/M)^2, as in the "
-        "authors' code; the same at every size. equations: eq. 1 and eq. 4 to the letter, sums that grow with the size.",
+        "authors' code, the same at every size. equations: eq. 1 and 4 to the letter, sums that grow with the size.",
     )
     network: str = _setting(
         "normalised",

@@ -200,24 +200,25 @@ def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Ten
     direction = _quasi_newton_direction(next_state)
     slope = _dot(gradient, direction)
     if (pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope):
-        return _steepest_descent(next_state)
+        # Where the curvature along the way was not positive, the way may be twice as long.
+        return _steepest_descent(next_state, tf.maximum(2 * _root_mean_square(s), FIRST_STEP))
     return next_state._replace(direction=direction, slope=slope, step=tf.ones_like(loss))
 
 
 def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsState:
     """Shortens the step to the minimum of a parabola, or starts over when that has failed too often."""
     if state.backtracks >= MAX_BACKTRACKS:
-        return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1))
+        length = FIRST_STEP * 0.1 ** tf.cast(state.fallbacks + 1, loss.dtype)
+        return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1), length)
     rise = loss - state.loss - state.step * state.slope  # above 0, since the Armijo condition failed
     shrink = -state.slope * state.step / (2 * rise)
     shrink = tf.where(finite, tf.clip_by_value(shrink, 0.1, 0.5), 0.1)
     return state._replace(step=state.step * shrink, backtracks=state.backtracks + 1)
 
 
-def _steepest_descent(state: LbfgsState) -> LbfgsState:
-    """Drops the history: the next step follows the gradient, FIRST_STEP long, or shorter after each fallback."""
-    root_mean_square = tf.sqrt(tf.reduce_mean(tf.square(state.gradient)))
-    step = tf.math.divide_no_nan(FIRST_STEP * 0.1 ** tf.cast(state.fallbacks, state.z.dtype), root_mean_square)
+def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
+    """Drops the history: the next step follows the gradient and is `length` long (root mean square)."""
+    step = tf.math.divide_no_nan(length, _root_mean_square(state.gradient))
     return state._replace(
         direction=-state.gradient,
         slope=-_dot(state.gradient, state.gradient),
@@ -257,6 +258,10 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     s_part = tf.matmul(tf.cast(tf.gather(s_weights, slots), dtype), state.s, transpose_a=True)[0]
     y_part = tf.matmul(tf.cast(tf.gather(y_weights, slots), dtype), state.y, transpose_a=True)[0]
     return -(tf.cast(gamma, dtype) * state.gradient + s_part + y_part)
+
+
+def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_mean(tf.square(a)))
 
 
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

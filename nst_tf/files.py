@@ -1,0 +1,93 @@
+"""Files that are either whole or not there: written under a temporary name in the same folder, then renamed."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import threading
+
+from nst_tf import errors
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes a file so that a reader, a crash or a full disk never meets half of it.
+
+    A missing folder is created. A symbolic link is followed, so that the file it points to is the one replaced.
+
+    Args:
+        path: the file to write or replace.
+        data: its whole content.
+
+    Raises:
+        errors.OutputError: the path is a folder, or the system refuses the write. Nothing is left behind.
+    """
+    target = _target(path)
+    temporary = _temporary_beside(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:
+        raise _output_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Finds out before hours of work whether `write_atomically` will be let to write a path.
+
+    Creates the folder where it is missing, and writes and removes a temporary file in it.
+
+    Args:
+        path: the file to be written later.
+
+    Raises:
+        errors.OutputError: as `write_atomically`.
+    """
+    target = _target(path)
+    temporary = _temporary_beside(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(b"\0")
+    except (OSError, ValueError) as error:
+        raise _output_error(path, error) from error
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink()
+
+
+def _target(path: str | os.PathLike[str]) -> pathlib.Path:
+    if not os.fspath(path):
+        raise errors.OutputError("an output path must name a file. Received: an empty path. Give a file name.")
+    try:
+        target = pathlib.Path(os.path.realpath(path))
+        is_folder = target.is_dir()
+    except (OSError, ValueError) as error:
+        raise _output_error(path, error) from error
+    if is_folder:
+        raise errors.OutputError(
+            f"{os.fspath(path)}: an output path must name a file. Received: a folder. Add a file name to it."
+        )
+    return target
+
+
+def _temporary_beside(target: pathlib.Path) -> pathlib.Path:
+    # The name is cut because a file name may have 255 bytes at most; process and thread keep writers apart.
+    return target.with_name(f".{target.name[:50]}.tmp-{os.getpid()}-{threading.get_ident()}")
+
+
+def _output_error(path: str | os.PathLike[str], error: OSError | ValueError) -> errors.OutputError:
+    code = error.errno if isinstance(error, OSError) else None
+    mend = {
+        errno.ENOSPC: "Free space on the disk or choose another one.",
+        errno.EDQUOT: "Free space in your quota or choose another disk.",
+        errno.ENAMETOOLONG: "Choose a shorter name.",
+        errno.EEXIST: "A file stands where a folder should be: choose another folder.",
+        errno.ENOTDIR: "A file stands where a folder should be: choose another folder.",
+    }.get(code or 0, "Choose another folder or mend its permissions.")
+    received = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return errors.OutputError(f"{os.fspath(path)}: the file must be writable. Received: {received}. {mend}")
