@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from nst_tf import configs, images
+from nst_tf import configs, images, inputs
 
 from . import config_flags, program, progress
 
@@ -44,6 +44,8 @@ def main() -> int:
     bit_depth = int(_BIT_DEPTH.value)
     images.check_writable(output, bit_depth=bit_depth)
 
+    pictures = inputs.read(_CONTENT.value, _STYLE.value, config)
+
     program.load_tensorflow()
     from nst_tf import results, transfer  # seconds of work that --help and usage errors need not wait for
 
@@ -61,7 +63,9 @@ def main() -> int:
             raise results.StopStylizing
 
     with interrupted:
-        result = transfer.stylize(_CONTENT.value, _STYLE.value, config, on_report=on_report, on_message=program.say)
+        result = transfer.stylize(
+            pictures.content, pictures.styles, config, on_report=on_report, on_message=program.say
+        )
         bar.close()
         for note in result.save(output, bit_depth=bit_depth):
             program.say(f"{output}: {note}")

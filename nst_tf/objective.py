@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import configs, errors, losses
+from nst_tf import configs, losses
 
 
 class Targets(NamedTuple):
@@ -59,13 +59,9 @@ class Objective:
             same gradient as the weighted sum of the losses towards each.
 
         Raises:
-            ConfigError: style_blend has another length than styles.
+            ValueError: style_blend has another length than styles.
         """
         blend = self.config.style_blend or (1.0,) * len(styles)
-        if len(blend) != len(styles):
-            raise errors.ConfigError(
-                f"style_blend needs one share for each of the {len(styles)} style pictures. Received: {len(blend)}."
-            )
         content_features = self.features(content)
         style_features = [self.features(style) for style in styles]
         return Targets(

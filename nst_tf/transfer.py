@@ -1,7 +1,6 @@
 """stylize(): the main path, from two pictures and a configuration to a stylised one."""
 
 import functools
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,21 +10,20 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from nst_tf import configs, errors, images, optimizers, precision, results, samples, vgg, weights
+from nst_tf import configs, errors, images, inputs, optimizers, precision, results, vgg, weights
 from nst_tf import objective as objectives
 
 REPORT_INTERVAL_S = 0.5  # the losses are fetched from the device at most this often
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
 WEIGHTED_TERMS = ("total", "content", "style", "total_variation")
 
-Source = Any  # a path, a picture of `images.load`, an array or a tensor
 OnReport = Callable[[results.Report], None]
 OnMessage = Callable[[str], None]
 
 
 def stylize(
-    content: Source,
-    style: Source | Sequence[Source],
+    content: inputs.Source,
+    style: inputs.Source | Sequence[inputs.Source],
     config: configs.StyleTransferConfig | None = None,
     *,
     extractor: Any = None,
@@ -95,8 +93,8 @@ class StyleTransfer:
 
     def __call__(
         self,
-        content: Source,
-        style: Source | Sequence[Source],
+        content: inputs.Source,
+        style: inputs.Source | Sequence[inputs.Source],
         *,
         on_report: OnReport | None = None,
         on_message: OnMessage = logging.info,
@@ -104,16 +102,15 @@ class StyleTransfer:
         """Stylises one picture; arguments and result are those of `stylize`."""
         with self._lock:
             started = time.perf_counter()
-            content_picture, style_pictures = read_pictures(content, style, self.config)
-            start = start_image(self.config, content_picture, style_pictures[0])
-            for picture in (content_picture, *style_pictures):
-                for note in picture.notes:
-                    on_message(f"{picture.name}: {note}")
+            pictures = inputs.read(content, style, self.config)
+            start = start_image(self.config, pictures)
+            for note in pictures.notes:
+                on_message(note)
             if self._network is None:
                 self._network = _load_network(self.config, on_message)
             network = self._network
             targets = network.objective.targets(
-                tf.constant(content_picture.pixels), [tf.constant(picture.pixels) for picture in style_pictures]
+                tf.constant(pictures.content.pixels), [tf.constant(picture.pixels) for picture in pictures.styles]
             )
             if network.policy == "mixed_float16":
                 self._loss_scale = precision.loss_scale(network.objective.terms_and_gradient, start, targets)
@@ -134,7 +131,7 @@ class StyleTransfer:
                 )
             return results.StyleTransferResult(
                 image=optimizer.best_image.numpy(),
-                alpha=content_picture.alpha,
+                alpha=pictures.content.alpha,
                 losses=losses,
                 config=self.config,
                 best_loss=best_loss,
@@ -146,7 +143,7 @@ class StyleTransfer:
                 seconds_per_step=_mean_interval(run.times),
                 precision=network.policy,
                 network=network.weights,
-                inputs=tuple(_identity(picture) for picture in (content_picture, *style_pictures)),
+                inputs=pictures.identities,
             )
 
     def _optimizer_for(self, shape: tf.TensorShape, objective: objectives.Objective) -> Any:
@@ -222,66 +219,16 @@ def _run(
     return run
 
 
-def read_pictures(
-    content: Source, style: Source | Sequence[Source], config: configs.StyleTransferConfig
-) -> tuple[images.Picture, list[images.Picture]]:
-    """Reads and scales the pictures of a run, and checks that the network can see them.
-
-    Raises:
-        ImageError: a picture that cannot be read or is smaller than the deepest layer needs.
-    """
-    sources = list(style) if isinstance(style, (list, tuple)) else [style]
-    if not sources:
-        raise errors.ImageError("at least one style picture is needed. Received: none.")
-    content_picture = _picture(content, "content", config.max_side_px, config.layers)
-    style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
-    layers = config.style_layers or config.layers
-    return content_picture, [_picture(source, "style", style_side_px, layers) for source in sources]
-
-
-def _picture(source: Source, name: str, max_side_px: int, layers: Sequence[str]) -> images.Picture:
-    if isinstance(source, str):
-        source = samples.resolve(source)
-    if isinstance(source, images.Picture):
-        picture = images.scaled(source, max_side_px)
-    elif hasattr(source, "shape") or isinstance(source, list):
-        pixels = images.from_array(source, name=name)
-        digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-        picture = images.scaled(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), max_side_px)
-    else:
-        picture = images.load(source, max_side_px=max_side_px)
-    deepest = max(layers, key=configs.LAYERS.index)
-    need_px = 2 ** (configs.block(deepest) - 1)
-    side_px = min(picture.height_px, picture.width_px)
-    if side_px < need_px:
-        raise errors.ImageError(
-            f"{picture.name}: the shorter side must be at least {need_px} px for {deepest}. Received: "
-            f"{picture.width_px} x {picture.height_px} px. Use a larger picture or size, or a shallower layer."
-        )
-    return picture
-
-
-def start_image(config: configs.StyleTransferConfig, content: images.Picture, style: images.Picture) -> tf.Tensor:
+def start_image(config: configs.StyleTransferConfig, pictures: inputs.Inputs) -> tf.Tensor:
     """The image the optimisation begins at, [1, H, W, 3] in [0, 1], of the content picture's size."""
+    content = pictures.content
     if config.initialisation == "content":
         return tf.constant(content.pixels)
     if config.initialisation == "noise":
         noise = tf.random.stateless_normal(content.pixels.shape, [config.seed, 0], 0.5, config.noise_stddev)
         return tf.clip_by_value(noise, 0.0, 1.0)
-    if config.initialisation == "style":
-        pixels = style.pixels
-    else:
-        pixels = images.load(samples.resolve(config.initialisation)).pixels
-    return tf.constant(images.resize(pixels, content.height_px, content.width_px))
-
-
-def _identity(picture: images.Picture) -> dict[str, Any]:
-    return {
-        "name": picture.name,
-        "sha256": picture.sha256,
-        "width_px": picture.width_px,
-        "height_px": picture.height_px,
-    }
+    start = pictures.styles[0] if config.initialisation == "style" else pictures.start
+    return tf.constant(images.resize(start.pixels, content.height_px, content.width_px))
 
 
 def _fetched(history: list[objectives.Terms]) -> dict[str, np.ndarray]:

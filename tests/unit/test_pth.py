@@ -8,9 +8,9 @@ import zipfile
 
 import numpy as np
 import pytest
-import torch_files
 
 from nst_tf import errors, pth
+from tests import torch_files
 
 FORMATS = pytest.mark.parametrize("legacy", [True, False], ids=["legacy", "zip"])
 ARRAYS = {

@@ -1,0 +1,49 @@
+"""Short seeded runs whose numbers must not change without a reason in the commit."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_tf import configs, inputs, objective, transfer, vgg, weights
+from tests import tiny_network
+
+# The objective at each of the first evaluations of the tiny network, from white noise of seed 7. The bands leave room
+# for another order of summation, which a few steps magnify, and for nothing else.
+TINY = {
+    "lbfgs": [],
+    "adam": [],
+}
+# launch-pad in the style of hiroshige at 64 px, float32: total, content and style at the 10th evaluation.
+REAL = {"total": 0.0, "content": 0.0, "style": 0.0}
+
+
+@pytest.mark.parametrize("optimizer", list(TINY))
+def test_a_seeded_run_of_the_tiny_network_repeats_its_numbers(optimizer):
+    config = tiny_network.config(optimizer=optimizer, initialisation="noise", seed=7, steps=8)
+    content, style = tiny_network.picture(seed=1), tiny_network.picture(seed=2)
+    result = transfer.stylize(content, style, config, extractor=tiny_network.TinyNetwork())
+    np.testing.assert_allclose(result.losses["total"], TINY[optimizer], rtol=2e-3)
+
+
+@pytest.mark.weights
+def test_a_seeded_run_of_the_real_network_repeats_its_numbers():
+    config = configs.preset("default", max_side_px=64, steps=10, precision="float32")
+    result = transfer.stylize("sample:launch-pad", "sample:hiroshige", config)
+    for name, expected in REAL.items():
+        assert result.losses[name][9] == pytest.approx(expected, rel=0.02), name
+
+
+@pytest.mark.weights
+def test_bfloat16_ends_within_two_percent_of_float32():
+    loaded, config = weights.load(), configs.preset("default", max_side_px=64)
+    exact = objective.Objective(
+        extractor=vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling), config=config
+    )
+    pictures = inputs.read("sample:launch-pad", "sample:hiroshige", config)
+    targets = exact.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
+    ends = {}
+    for precision in ("float32", "mixed_bfloat16"):
+        run_config = configs.preset("default", max_side_px=64, steps=100, precision=precision)
+        image = transfer.stylize(pictures.content, pictures.styles, run_config).image
+        ends[precision] = float(exact.terms(tf.constant(image), targets).total[0])
+    assert ends["mixed_bfloat16"] == pytest.approx(ends["float32"], rel=0.02)

@@ -1,0 +1,28 @@
+"""Runs the command line as a user does: in a process of its own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def start(*arguments, module="cli.main", env=None, **kwargs):
+    """Starts a program of the checkout; its output is captured as text."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error::DeprecationWarning:nst_tf", "-m", module, *map(str, arguments)],
+        cwd=kwargs.pop("cwd", ROOT),
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | (env or {}),
+        stdout=subprocess.PIPE,
+        stderr=kwargs.pop("stderr", subprocess.PIPE),
+        text=True,
+        **kwargs,
+    )
+
+
+def run(*arguments, timeout_s=240, **kwargs):
+    """Runs a program to its end and returns its exit code, stdout and stderr."""
+    process = start(*arguments, **kwargs)
+    stdout, stderr = process.communicate(timeout=timeout_s)
+    return process.returncode, stdout, stderr

@@ -1,0 +1,146 @@
+"""The command line from the outside: help, a real run, snapshots, Ctrl-C, a terminal."""
+
+import dataclasses
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from nst_tf import configs, images
+from tests.system import command_line
+
+RUN = ("stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=64")
+
+
+def test_help_answers_within_a_second_and_lists_the_jobs():
+    started = time.perf_counter()
+    code, stdout, _ = command_line.run("--help")
+    assert time.perf_counter() - started < 1
+    assert code == 0
+    assert "nst-tf stylize --content=photo.jpg" in stdout
+
+
+def test_help_of_a_job_teaches_every_flag_without_loading_tensorflow():
+    code, stdout, stderr = command_line.run("stylize", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert code == 0
+    assert not re.search(r"\| +tensorflow$", stderr, re.MULTILINE)
+    for field in dataclasses.fields(configs.StyleTransferConfig):
+        assert f"--{field.metadata['flag'] or field.name}=" in stdout
+    for heading in ("Input and output", "Picture", "Objective", "Optimisation", "Presets"):
+        assert re.search(rf"^{heading}", stdout, re.MULTILINE)
+    for name in configs.PRESETS:
+        assert name in stdout
+    assert "default 512" in stdout
+
+
+def test_the_version_is_printed():
+    code, stdout, _ = command_line.run("--version")
+    assert code == 0
+    assert re.fullmatch(r"nst-tf \d+\.\d+\.\d+\n", stdout)
+
+
+def test_importing_the_package_does_no_work():
+    code = "import sys, nst_tf; print('tensorflow' in sys.modules, 'keras' in sys.modules, nst_tf.__version__)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=command_line.ROOT
+    ).stdout
+    assert output.startswith("False False")
+
+
+@pytest.mark.weights
+def test_a_picture_is_stylised_and_its_record_written(tmp_path):
+    out = tmp_path / "new" / "out.png"
+    flags = ("--steps=6", "--snapshot_interval=3", "--seed=5", f"--output={out}")
+    code, stdout, stderr = command_line.run(*RUN[1:], *flags, module="cli.stylize")
+    assert code == 0, stderr
+    assert stdout == ""
+    picture = images.load(out)
+    assert max(picture.pixels.shape) == 64
+    record = json.loads(out.with_name("out.png.json").read_text())
+    assert record["config"]["steps"] == 6
+    assert record["config"]["seed"] == 5
+    assert len(record["losses"]["total"]) == 6
+    assert record["best_loss"] < 0.5 * record["losses"]["total"][0]
+    assert record["network"]["sha256"]
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "out.png", "out.png.json", "out.step-00003.png", "out.step-00006.png",
+    ]  # fmt: skip
+    assert re.search(r"step 6/6  loss \S+ \(content \S+, style \S+\)  \d\.\d\d s/step", stderr)
+    assert "I0000" not in stderr
+
+
+@pytest.mark.weights
+def test_verbosity_below_zero_is_silent(tmp_path):
+    code, stdout, stderr = command_line.run(*RUN, "--steps=2", "--verbosity=-1", f"--output={tmp_path / 'out.jpg'}")
+    assert code == 0
+    assert stdout == ""
+    assert stderr == ""
+
+
+@pytest.mark.weights
+def test_ctrl_c_writes_the_picture_so_far_and_exits_130(tmp_path):
+    out = tmp_path / "out.png"
+    process = command_line.start(*RUN, "--steps=100000", f"--output={out}")
+    for line in process.stderr:
+        if line.startswith("step 1/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert max(images.load(out).pixels.shape) == 64
+    record = json.loads((tmp_path / "out.png.json").read_text())
+    assert record["stopped_early"]
+    assert 1 <= record["steps"] < 100000
+
+
+@pytest.mark.weights
+def test_ctrl_c_before_the_first_step_writes_nothing_and_exits_130(tmp_path):
+    process = command_line.start(*RUN, "--steps=100000", f"--output={tmp_path / 'out.png'}")
+    for line in process.stderr:
+        if line.startswith("precision"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.weights
+def test_a_terminal_gets_a_progress_bar(tmp_path):
+    ours, theirs = pty.openpty()
+    process = command_line.start(
+        *RUN, "--steps=5", f"--output={tmp_path / 'out.png'}", stderr=theirs, env={"COLUMNS": "120"}
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            piece = os.read(ours, 4096)
+        except OSError:  # the other end is closed
+            break
+        shown += piece
+        if not piece:
+            break
+    os.close(ours)
+    assert process.wait(timeout=60) == 0
+    text = shown.decode()
+    assert re.search(r"\r█+ 5/5  loss \S+ \(content \S+, style \S+\)  \S+ s/step  0:00 left", text)
+    process.stdout.close()
+
+
+@pytest.mark.weights
+def test_a_16_bit_png_is_written_on_request(tmp_path):
+    out = tmp_path / "out.png"
+    code, _, stderr = command_line.run(*RUN, "--steps=2", "--bit_depth=16", f"--output={out}")
+    assert code == 0, stderr
+    assert out.read_bytes()[24] == 16  # the bit depth in PNG's header
+    values = images.load(out).pixels * 255
+    assert np.abs(values - np.round(values)).max() > 0.1
