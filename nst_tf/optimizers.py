@@ -5,7 +5,7 @@ update, with nothing fetched to the host; `best_image` and `best_loss` at any ti
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -74,6 +74,9 @@ class Adam:
         self._best_loss.assign(float("inf"))
         for variable, value in zip(self._optimizer.variables, self._initial_values, strict=True):
             variable.assign(value)
+
+    def release(self) -> None:
+        """Adam's variables are few and are used again by the next run."""
 
     def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
         """One evaluation and update; returns the terms at the image that was evaluated."""
@@ -290,7 +293,8 @@ class Lbfgs:
         jit_compile: bool = False,
     ) -> None:
         self._memory = config.lbfgs_memory
-        self.start(tf.fill(shape, 0.5))
+        self._shape = tf.constant(shape.as_list())
+        self._state: Any = None  # an LbfgsState from start to release
 
         @tf.function(jit_compile=jit_compile, reduce_retracing=True)
         def traced(
@@ -308,6 +312,10 @@ class Lbfgs:
         """Begins at an image [1, H, W, 3] in [0, 1], with no memory of earlier runs."""
         self._shape = tf.shape(image)
         self._state = lbfgs_start(image, self._memory)
+
+    def release(self) -> None:
+        """Frees the history, by far the largest tensors of a run."""
+        self._state = None
 
     def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
         """One evaluation and update; returns the terms at the image that was evaluated."""

@@ -28,22 +28,19 @@ class Report:
         step: evaluations done, from 1.
         steps: evaluations planned.
         losses: total, content, style and total_variation, weighted, at the image this step evaluated.
-        seconds_per_step: mean over the steps after the first, which also traces the graph; 0 until the second.
+        seconds_per_step: mean over the steps of this size after its first; 0 until the second step of all.
+        seconds_left: expected time to the end, the larger sizes to come included.
         is_snapshot: whether config.snapshot_interval asks for a snapshot now.
-        image: call it for the best image so far, float32 [1, H, W, 3] in [0, 1]; only then it leaves the device.
+        image: call it, within the callback, for the best image so far, float32 [1, H, W, 3] in [0, 1].
     """
 
     step: int
     steps: int
     losses: dict[str, float]
     seconds_per_step: float
+    seconds_left: float
     is_snapshot: bool
     image: Callable[[], np.ndarray]
-
-    @property
-    def seconds_left(self) -> float:
-        """Expected time to the end."""
-        return (self.steps - self.step) * self.seconds_per_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,12 +54,13 @@ class StyleTransferResult:
             part as content/conv4_2, style/conv1_1 and so on.
         config: the settings of the run.
         best_loss: the objective of `image`.
-        steps: evaluations done.
+        steps: evaluations done, over all sizes.
+        stages: height_px, width_px and steps planned of each size, coarsest first.
         stopped_early: whether a callback ended the run.
         diverged_at_step: the step at which the objective left its best value for good, or None.
         seconds: of the whole call, reading the pictures included, building the network not.
         seconds_to_first_step: from the call to the end of the first step.
-        seconds_per_step: mean over the steps after the first.
+        seconds_per_step: mean over the steps of the last size after its first.
         precision: Keras dtype policy of the network.
         network: network, source, sha256 and licence of the weights; empty where an extractor was given.
         inputs: name, sha256 and size of the content picture and of each style.
@@ -74,6 +72,7 @@ class StyleTransferResult:
     config: configs.StyleTransferConfig
     best_loss: float
     steps: int
+    stages: tuple[dict[str, int], ...]
     stopped_early: bool
     diverged_at_step: int | None
     seconds: float

@@ -3,22 +3,18 @@
 import functools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from nst_tf import configs, errors, images, inputs, optimizers, precision, results, vgg, weights
+from nst_tf import configs, errors, images, inputs, loop, optimizers, precision, results, schedule, vgg, weights
 from nst_tf import objective as objectives
 
-REPORT_INTERVAL_S = 0.5  # the losses are fetched from the device at most this often
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
-WEIGHTED_TERMS = ("total", "content", "style", "total_variation")
-
-OnReport = Callable[[results.Report], None]
-OnMessage = Callable[[str], None]
+_FLOAT16 = "mixed_float16"
 
 
 def stylize(
@@ -28,8 +24,8 @@ def stylize(
     *,
     extractor: Any = None,
     objective: objectives.Objective | None = None,
-    on_report: OnReport | None = None,
-    on_message: OnMessage = logging.info,
+    on_report: loop.OnReport | None = None,
+    on_message: loop.OnMessage = logging.info,
 ) -> results.StyleTransferResult:
     """Renders the content of one picture in the style of another.
 
@@ -88,7 +84,6 @@ class StyleTransfer:
         if objective is not None:
             self._network = Network(objective, "as given", {})
         self._optimizer: Any = None
-        self._loss_scale = 1.0
         self._lock = threading.Lock()
 
     def __call__(
@@ -96,55 +91,86 @@ class StyleTransfer:
         content: inputs.Source,
         style: inputs.Source | Sequence[inputs.Source],
         *,
-        on_report: OnReport | None = None,
-        on_message: OnMessage = logging.info,
+        on_report: loop.OnReport | None = None,
+        on_message: loop.OnMessage = logging.info,
     ) -> results.StyleTransferResult:
         """Stylises one picture; arguments and result are those of `stylize`."""
         with self._lock:
             started = time.perf_counter()
             pictures = inputs.read(content, style, self.config)
-            start = start_image(self.config, pictures)
             for note in pictures.notes:
                 on_message(note)
             if self._network is None:
                 self._network = _load_network(self.config, on_message)
             network = self._network
-            targets = network.objective.targets(
-                tf.constant(pictures.content.pixels), [tf.constant(picture.pixels) for picture in pictures.styles]
-            )
-            if network.policy == "mixed_float16":
-                self._loss_scale = precision.loss_scale(network.objective.terms_and_gradient, start, targets)
-            optimizer = self._optimizer_for(start.shape, network.objective)
-            optimizer.start(start)
-            run = _run(optimizer, targets, tf.constant(self._loss_scale), self.config, on_report, on_message)
-            best_loss = float(optimizer.best_loss)
-            if not np.isfinite(best_loss):
-                raise errors.NstError(
-                    "the objective is not a finite number at the start. Try --precision=float32 or other weights."
-                )
-            losses = _fetched(run.history)
-            diverged_at_step = None if optimizer.recovers else _diverged_at(losses["total"], best_loss)
+            stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
+            steps = loop.Loop(stages, self.config.snapshot_interval, on_report, on_message)
+            image: Any = None
+            for stage in stages:
+                image, best_loss, diverged = self._run_stage(network, stage, pictures, image, steps)
+                if steps.stopped or diverged:
+                    break
+            losses = _fetched(steps.history)
+            diverged_at_step = _best_step(losses["total"]) + 1 if diverged else None
             if diverged_at_step:
                 on_message(
                     f"the run diverged at step {diverged_at_step}: the objective left its best value {best_loss:.4g} "
                     f"and ended at {losses['total'][-1]:.4g}. The best picture is kept. Lower --learning_rate."
                 )
             return results.StyleTransferResult(
-                image=optimizer.best_image.numpy(),
+                image=images.resize(image.numpy(), pictures.content.height_px, pictures.content.width_px),
                 alpha=pictures.content.alpha,
                 losses=losses,
                 config=self.config,
                 best_loss=best_loss,
-                steps=len(run.history),
-                stopped_early=run.stopped_early,
+                steps=len(steps.history),
+                stages=tuple(stage._asdict() for stage in stages),
+                stopped_early=steps.stopped,
                 diverged_at_step=diverged_at_step,
                 seconds=time.perf_counter() - started,
-                seconds_to_first_step=run.times[0] - started,
-                seconds_per_step=_mean_interval(run.times),
+                seconds_to_first_step=(steps.first_step_done or started) - started,
+                seconds_per_step=steps.seconds_per_step,
                 precision=network.policy,
                 network=network.weights,
                 inputs=pictures.identities,
             )
+
+    def _run_stage(
+        self, network: Network, stage: schedule.Stage, pictures: inputs.Inputs, image: Any, steps: loop.Loop
+    ) -> tuple[tf.Tensor, float, bool]:
+        """Optimises at one size, from the image of the size before: (the best image, its objective, diverged)."""
+        objective, policy, _ = network
+        stride = 2 ** (configs.block(self.config.layers[-1]) - 1)
+        height, width = stage.height_px, stage.width_px
+        content = tf.constant(images.resize(pictures.content.pixels, height, width))
+        scale = height / pictures.content.height_px
+        styles = [tf.constant(_scaled(picture.pixels, scale)) for picture in pictures.styles]
+        targets = objective.targets(schedule.padded(content, stride), styles)
+        if image is None:
+            start = start_image(self.config, pictures, height, width)
+        else:
+            start = tf.clip_by_value(tf.image.resize(image, [height, width], "bicubic"), 0.0, 1.0)
+        start = schedule.padded(start, stride)
+        loss_scale = precision.loss_scale(objective.terms_and_gradient, start, targets) if policy == _FLOAT16 else 1.0
+        optimizer = self._optimizer_for(start.shape, objective)
+        optimizer.start(start)
+        steps.run(
+            optimizer,
+            targets,
+            tf.constant(loss_scale),
+            stage.steps,
+            lambda: optimizer.best_image[:, :height, :width].numpy(),
+        )
+        best_loss = float(optimizer.best_loss)
+        if not np.isfinite(best_loss):
+            raise errors.NstError(
+                "the objective is not a finite number at the start. Try --precision=float32 or other weights."
+            )
+        last_loss = float(steps.history[-1].total[0])
+        diverged = not optimizer.recovers and not last_loss <= DIVERGED * best_loss  # true for NaN, too
+        best_image = optimizer.best_image[:, :height, :width]
+        optimizer.release()
+        return best_image, best_loss, diverged
 
     def _optimizer_for(self, shape: tf.TensorShape, objective: objectives.Objective) -> Any:
         """The optimiser of the configuration. Adam's variables have a shape; one L-BFGS graph serves every shape."""
@@ -162,7 +188,7 @@ def _shared_engine(config: configs.StyleTransferConfig) -> StyleTransfer:
     return StyleTransfer(config)
 
 
-def _load_network(config: configs.StyleTransferConfig, on_message: OnMessage) -> Network:
+def _load_network(config: configs.StyleTransferConfig, on_message: loop.OnMessage) -> Network:
     policy, reason = precision.resolve(config.precision)
     on_message(f"precision: {policy}, {reason}")
     loaded = weights.load(config.weights, network=config.network, on_message=on_message)
@@ -172,80 +198,33 @@ def _load_network(config: configs.StyleTransferConfig, on_message: OnMessage) ->
     return Network(objectives.Objective(extractor=extractor, config=config), policy, recorded)
 
 
-class Run(NamedTuple):
-    """What the loop leaves behind."""
-
-    history: list[objectives.Terms]  # of each step, still on the device
-    times: list[float]  # when each step was done, s
-    stopped_early: bool
-
-
-def _run(
-    optimizer: Any,
-    targets: objectives.Targets,
-    loss_scale: tf.Tensor,
-    config: configs.StyleTransferConfig,
-    on_report: OnReport | None,
-    on_message: OnMessage,
-) -> Run:
-    """Takes the steps. Nothing is fetched from the device between two reports."""
-    run = Run([], [], False)
-    reported = float("-inf")
-    for step in range(1, config.steps + 1):
-        run.history.append(optimizer.step(targets, loss_scale))
-        run.times.append(time.perf_counter())
-        is_snapshot = bool(config.snapshot_interval) and step % config.snapshot_interval == 0
-        if not is_snapshot and step < config.steps and run.times[-1] - reported < REPORT_INTERVAL_S:
-            continue
-        reported = run.times[-1]
-        losses = {name: float(getattr(run.history[-1], name)[0]) for name in WEIGHTED_TERMS}
-        if not np.isfinite(losses["total"]):
-            on_message(f"step {step}: the objective is not finite; {optimizer.when_not_finite}")
-            if not optimizer.recovers:
-                break
-        if on_report is not None:
-            report = results.Report(
-                step=step,
-                steps=config.steps,
-                losses=losses,
-                seconds_per_step=_mean_interval(run.times),
-                is_snapshot=is_snapshot,
-                image=lambda: optimizer.best_image.numpy(),
-            )
-            try:
-                on_report(report)
-            except results.StopStylizing:
-                return run._replace(stopped_early=True)
-    return run
-
-
-def start_image(config: configs.StyleTransferConfig, pictures: inputs.Inputs) -> tf.Tensor:
-    """The image the optimisation begins at, [1, H, W, 3] in [0, 1], of the content picture's size."""
-    content = pictures.content
-    if config.initialisation == "content":
-        return tf.constant(content.pixels)
+def start_image(
+    config: configs.StyleTransferConfig, pictures: inputs.Inputs, height_px: int, width_px: int
+) -> tf.Tensor:
+    """The image the optimisation begins at, [1, height_px, width_px, 3] in [0, 1]."""
     if config.initialisation == "noise":
-        noise = tf.random.stateless_normal(content.pixels.shape, [config.seed, 0], 0.5, config.noise_stddev)
+        shape = [1, height_px, width_px, 3]
+        noise = tf.random.stateless_normal(shape, [config.seed, 0], 0.5, config.noise_stddev)
         return tf.clip_by_value(noise, 0.0, 1.0)
-    start = pictures.styles[0] if config.initialisation == "style" else pictures.start
-    return tf.constant(images.resize(start.pixels, content.height_px, content.width_px))
+    start = pictures.styles[0] if config.initialisation == "style" else pictures.start or pictures.content
+    return tf.constant(images.resize(start.pixels, height_px, width_px))
+
+
+def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
+    """Pixels at a fraction of their size."""
+    height, width = pixels.shape[1:3]
+    return images.resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def _fetched(history: list[objectives.Terms]) -> dict[str, np.ndarray]:
     """The loss history as host arrays: name -> float32 [steps]."""
-    series = {name: [getattr(terms, name) for terms in history] for name in WEIGHTED_TERMS}
+    series = {name: [getattr(terms, name) for terms in history] for name in loop.WEIGHTED_TERMS}
     for kind in ("content", "style"):
         for layer in getattr(history[0], f"{kind}_layers"):
             series[f"{kind}/{layer}"] = [getattr(terms, f"{kind}_layers")[layer] for terms in history]
     return {name: tf.concat(values, 0).numpy() for name, values in series.items()}
 
 
-def _diverged_at(totals: np.ndarray, best_loss: float) -> int | None:
-    """The step after the best one, counted from 1, when the objective ends not finite or far above its best."""
-    if np.isfinite(totals[-1]) and totals[-1] <= DIVERGED * best_loss:
-        return None
-    return int(np.nanargmin(np.where(np.isfinite(totals), totals, np.inf))) + 2
-
-
-def _mean_interval(times: list[float]) -> float:
-    return (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+def _best_step(totals: np.ndarray) -> int:
+    """The step of the lowest objective, counted from 1."""
+    return int(np.argmin(np.where(np.isfinite(totals), totals, np.inf))) + 1

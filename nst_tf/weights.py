@@ -248,7 +248,6 @@ def _write_cache(entry: _CacheEntry, folder: pathlib.Path, weights: VggWeights) 
         },
         indent=2,
     )
-
     try:
         files.write_atomically(
             folder / f"{entry.name}.weights.h5", weight_files.to_h5(weights.convolutions, record=record)

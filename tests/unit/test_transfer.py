@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import nst_tf
-from nst_tf import errors, images, inputs, objective, precision, results, samples, transfer
+from nst_tf import errors, images, inputs, loop, objective, precision, results, samples, transfer
 from tests import tiny_network, tolerances
 
 
@@ -46,7 +46,7 @@ def test_the_result_is_the_image_of_the_best_loss():
 def test_the_history_has_every_step_and_every_layer():
     result = stylize(steps=7)
     assert set(result.losses) == {
-        *transfer.WEIGHTED_TERMS, "content/conv2_2", "style/conv1_1", "style/conv2_1",
+        *loop.WEIGHTED_TERMS, "content/conv2_2", "style/conv1_1", "style/conv2_1",
     }  # fmt: skip
     assert {len(values) for values in result.losses.values()} == {7}
     parts = result.losses["content"] + result.losses["style"] + result.losses["total_variation"]
@@ -106,7 +106,7 @@ def test_several_styles_are_blended_by_their_shares():
 def start_of(**settings):
     config = tiny_network.config(**settings)
     pictures = inputs.read(tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2), config)
-    return transfer.start_image(config, pictures).numpy()
+    return transfer.start_image(config, pictures, 20, 24).numpy()
 
 
 def test_the_start_is_the_content_picture():
@@ -148,14 +148,19 @@ def test_the_transparency_of_the_content_is_kept(tmp_path):
 
 
 def test_reports_come_first_and_last_and_carry_the_image():
-    reports = []
-    stylize(steps=6, on_report=reports.append)
+    reports, shapes = [], []
+
+    def on_report(report):
+        reports.append(report)
+        shapes.append(report.image().shape)
+
+    stylize(steps=6, on_report=on_report)
     assert reports[0].step == 1
     assert reports[-1].step == 6
     assert reports[-1].steps == 6
     assert reports[-1].seconds_left == 0
-    assert set(reports[-1].losses) == set(transfer.WEIGHTED_TERMS)
-    assert reports[-1].image().shape == (1, 20, 24, 3)
+    assert set(reports[-1].losses) == set(loop.WEIGHTED_TERMS)
+    assert set(shapes) == {(1, 20, 24, 3)}
 
 
 def test_a_report_comes_at_every_snapshot():
@@ -298,3 +303,38 @@ def test_float16_scales_its_losses_and_ends_near_float32():
     error = np.linalg.norm(scaled - expected) / np.linalg.norm(expected)
     assert error < 0.02
     assert np.linalg.norm(unscaled - expected) / np.linalg.norm(expected) > 5 * error
+
+
+def test_a_run_over_several_sizes_ends_at_the_full_one():
+    content, style = tiny_network.picture(140, 160, seed=1), tiny_network.picture(130, 150, seed=2)
+    result = stylize(content, style, scales=2, steps=4, coarse_steps=3)
+    assert result.image.shape == (1, 140, 160, 3)
+    assert [(stage["height_px"], stage["width_px"]) for stage in result.stages] == [(70, 80), (140, 160)]
+    assert result.steps == 7
+    assert len(result.losses["total"]) == 7
+    assert result.best_loss == min(result.losses["total"][3:])
+
+
+def test_the_finer_size_starts_from_the_coarser_result():
+    content, style = tiny_network.picture(140, 160, seed=1), tiny_network.picture(130, 150, seed=2)
+    direct = stylize(content, style, scales=1, steps=1, initialisation="noise")
+    passed_on = stylize(content, style, scales=2, steps=1, coarse_steps=40, initialisation="noise")
+    assert passed_on.losses["total"][-1] < 0.5 * direct.losses["total"][0]
+
+
+def test_stopping_at_a_coarse_size_still_gives_the_full_size():
+    def stop(report):
+        raise results.StopStylizing
+
+    content = tiny_network.picture(140, 160, seed=1)
+    result = stylize(content, scales=2, steps=4, coarse_steps=30, on_report=stop)
+    assert result.stopped_early
+    assert result.image.shape == (1, 140, 160, 3)
+
+
+def test_a_side_that_the_pooling_does_not_divide_is_painted_to_its_edge():
+    content, style = tiny_network.picture(21, 25, seed=1), tiny_network.picture(20, 24, seed=2)
+    result = stylize(content, style, content_weight=0.0, style_layers=("conv2_1",), steps=20)
+    change = np.abs(result.image - content)[0].mean(axis=-1)
+    assert change[-1].mean() > 0.2 * change[:-1].mean()
+    assert change[:, -1].mean() > 0.2 * change[:, :-1].mean()

@@ -1,0 +1,43 @@
+"""Fixtures of the tests of weights: small layers, no network, and a small archive in its place."""
+
+import hashlib
+import types
+
+import keras
+import pytest
+
+from nst_tf import archive, vgg_check, weights
+from tests import tiny_weights
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Three small layers stand for VGG-19's sixteen; the self-test, which has its own tests, calls them normalised."""
+    kind = types.SimpleNamespace(network="normalised")
+    monkeypatch.setattr(vgg_check, "CONVOLUTIONS", tiny_weights.TINY)
+    monkeypatch.setattr(vgg_check, "identify", lambda convolutions, name: kind.network)
+    monkeypatch.setattr(weights, "_PACKAGE_CACHE", weights._CacheEntry(name="vgg19-normalised", sha256=None))
+    return kind
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """Neither pip nor Keras reaches anything."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+
+    def fail(**_):
+        raise Exception("URL fetch failure on x:\n None -- no route")
+
+    monkeypatch.setattr(keras.applications, "VGG19", fail)
+
+
+@pytest.fixture
+def package(tiny, offline, monkeypatch, tmp_path):
+    """A small archive in a folder that pip looks into, with the hashes to match."""
+    path, member = tiny_weights.package(tmp_path / "links")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
+    monkeypatch.setattr(archive, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(archive, "VGG_NORMALISED", member)
+    return path
