@@ -1,4 +1,4 @@
-"""`nst-tf demo`: a sample photograph in the style of a sample print, at a size this machine does in a few minutes."""
+"""`nst-tf demo`: a sample photograph in the style of a sample painting, at a size this machine does in a few minutes."""
 
 import sys
 
@@ -18,7 +18,7 @@ def run(argv: list[str]) -> int:
     if policy == "float32":
         size_px = 384
         program.say(f"computing at {size_px} px instead of 512 to stay within minutes: {reason}")
-    pictures = ["--content=sample:launch-pad", "--style=sample:hiroshige"]
+    pictures = ["--content=sample:launch-pad", "--style=sample:van-gogh"]
     return stylize.run([argv[0], *pictures, f"--output={OUTPUT}", f"--size={size_px}", *argv[1:]])
 
 

@@ -202,7 +202,7 @@ class StyleTransferConfig:
         "less memory.",
     )
     steps: int = _setting(
-        150,
+        100,
         group="Optimisation",
         low=1,
         example="300",
@@ -215,7 +215,7 @@ class StyleTransferConfig:
         high=8,
         example="1",
         help="Sizes the picture passes through, each half the next: coarse to fine gives broader strokes and far less "
-        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as in the papers.",
+        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as in the paper's figures.",
     )
     coarse_steps: int = _setting(
         100,

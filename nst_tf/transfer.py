@@ -154,13 +154,19 @@ class StyleTransfer:
         loss_scale = precision.loss_scale(objective.terms_and_gradient, start, targets) if policy == _FLOAT16 else 1.0
         optimizer = self._optimizer_for(start.shape, objective)
         optimizer.start(start)
-        steps.run(
-            optimizer,
-            targets,
-            tf.constant(loss_scale),
-            stage.steps,
-            lambda: optimizer.best_image[:, :height, :width].numpy(),
-        )
+        try:
+            steps.run(
+                optimizer,
+                targets,
+                tf.constant(loss_scale),
+                stage.steps,
+                lambda: optimizer.best_image[:, :height, :width].numpy(),
+            )
+        except tf.errors.ResourceExhaustedError as error:
+            raise errors.NstError(
+                f"there is not enough memory for {width} x {height} px. Use a smaller max_side_px (--size), a smaller "
+                "lbfgs_memory, or optimizer=adam."
+            ) from error
         best_loss = float(optimizer.best_loss)
         if not np.isfinite(best_loss):
             raise errors.NstError(
