@@ -2,8 +2,8 @@
 
     python -m benchmarks.optimizers --content=photo.jpg --style=painting.jpg --evaluations=320
 
-Every run starts from the content picture, on the objective 1e-3 mean((F-P)^2) + 1/5 sum_l mean((G/M-A/M)^2)/4 at 256 px.
-Losses are those of the in-range picture, re-evaluated in float32.
+Every run starts from the content picture, at 256 px, on the objective
+1e-3 mean((F-P)^2) + 1/5 sum_l mean((G/M-A/M)^2)/4. Losses are those of the in-range picture, re-evaluated in float32.
 """
 
 import time

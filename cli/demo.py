@@ -1,4 +1,4 @@
-"""`nst-tf demo`: a sample photograph in the style of a sample painting, at a size this machine does in a few minutes."""
+"""`nst-tf demo`: a sample photograph in the style of a sample painting, at a size that takes minutes."""
 
 import sys
 

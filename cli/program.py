@@ -38,8 +38,7 @@ def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) 
             raise flags.Error(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         return main()
     except (flags.Error, errors.NstError) as error:
-        line = " ".join(str(error).split())
-        print(f"{argv[0]}: {line}", file=sys.stderr)
+        print(f"{argv[0]}: {errors.one_line(error, max_characters=2000)}", file=sys.stderr)
         if isinstance(error, flags.Error):
             print(f"{argv[0]} --help lists the flags.", file=sys.stderr)
         return MISTAKE

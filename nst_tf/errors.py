@@ -19,3 +19,8 @@ class OutputError(NstError, OSError):
 
 class WeightsError(NstError):
     """Network weights that cannot be obtained, fail their hash, or are not VGG-19."""
+
+
+def one_line(message: object, *, max_characters: int = 300) -> str:
+    """A message from elsewhere, on one line and not too long to stand inside one of ours."""
+    return " ".join(str(message).split())[:max_characters]

@@ -63,11 +63,46 @@ class Network(NamedTuple):
     weights: dict[str, str]  # network, source, sha256, licence
 
 
+class SharedNetworks:
+    """VGG-19 for several configurations: its weights are loaded once, an extractor is built once for each depth.
+
+    Args:
+        layers: every layer that one of the configurations taps.
+    """
+
+    def __init__(self, layers: Sequence[str]) -> None:
+        self._layers = layers
+        self._weights: dict[tuple[str, str], weights.VggWeights] = {}
+        self._extractors: dict[tuple[str, ...], Any] = {}
+
+    def loaded(self, config: configs.StyleTransferConfig, on_message: loop.OnMessage) -> weights.VggWeights:
+        """The weights that a configuration names."""
+        key = (config.weights, config.network)
+        if key not in self._weights:
+            self._weights[key] = weights.load(config.weights, network=config.network, on_message=on_message)
+            on_message(f"weights: {self._weights[key].source}")
+        return self._weights[key]
+
+    def network(self, config: configs.StyleTransferConfig, on_message: loop.OnMessage) -> Network:
+        """The objective of a configuration on its network, which ends at the deepest layer of the configuration."""
+        policy, reason = precision.resolve(config.precision)
+        key = (config.weights, config.network, config.layers[-1], config.pooling, policy)
+        if key not in self._extractors:
+            on_message(f"precision: {policy}, {reason}")
+            convolutions = self.loaded(config, on_message).convolutions
+            depth = configs.LAYERS.index(config.layers[-1])
+            taps = [layer for layer in configs.LAYERS[: depth + 1] if layer in {*self._layers, *config.layers}]
+            self._extractors[key] = vgg.extractor(convolutions, taps, pooling=config.pooling, policy=policy)
+        loaded = self.loaded(config, on_message)
+        recorded = {name: getattr(loaded, name) for name in ("network", "source", "sha256", "licence")}
+        return Network(objectives.Objective(extractor=self._extractors[key], config=config), policy, recorded)
+
+
 class StyleTransfer:
     """A configuration made ready: network, objective and traced step, reused from picture to picture.
 
     Building it does no work; the first call loads the network. Calls from several threads wait for each other. The
-    arguments are those of `stylize`.
+    arguments are those of `stylize`; networks lets several configurations share one network.
     """
 
     def __init__(
@@ -76,9 +111,11 @@ class StyleTransfer:
         *,
         extractor: Any = None,
         objective: objectives.Objective | None = None,
+        networks: SharedNetworks | None = None,
     ) -> None:
         self.config = configs.StyleTransferConfig() if config is None else config
         self._network: Network | None = None
+        self._networks = networks
         if extractor is not None and objective is None:
             objective = objectives.Objective(extractor=extractor, config=self.config)
         if objective is not None:
@@ -101,7 +138,8 @@ class StyleTransfer:
             for note in pictures.notes:
                 on_message(note)
             if self._network is None:
-                self._network = _load_network(self.config, on_message)
+                networks = self._networks or SharedNetworks(self.config.layers)
+                self._network = networks.network(self.config, on_message)
             network = self._network
             stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
             steps = loop.Loop(stages, self.config.snapshot_interval, on_report, on_message)
@@ -192,16 +230,6 @@ class StyleTransfer:
 def _shared_engine(config: configs.StyleTransferConfig) -> StyleTransfer:
     """Lets calls of `stylize` in a row with one configuration load and trace once."""
     return StyleTransfer(config)
-
-
-def _load_network(config: configs.StyleTransferConfig, on_message: loop.OnMessage) -> Network:
-    policy, reason = precision.resolve(config.precision)
-    on_message(f"precision: {policy}, {reason}")
-    loaded = weights.load(config.weights, network=config.network, on_message=on_message)
-    on_message(f"weights: {loaded.source}")
-    extractor = vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
-    recorded = {name: getattr(loaded, name) for name in ("network", "source", "sha256", "licence")}
-    return Network(objectives.Objective(extractor=extractor, config=config), policy, recorded)
 
 
 def start_image(

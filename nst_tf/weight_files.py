@@ -46,7 +46,7 @@ def read(path: pathlib.Path) -> Convolutions:
     except OSError as error:
         reason = error.strerror or "not a file of this kind"
         raise errors.WeightsError(
-            f"{path}: the weights cannot be read. Received: {_one_line(reason)}. "
+            f"{path}: the weights cannot be read. Received: {errors.one_line(reason)}. "
             "Give another file, or use --weights=auto."
         ) from error
 
@@ -83,7 +83,7 @@ def read_h5(path: pathlib.Path) -> Convolutions:
                 convolutions[layer] = as_float32(kernel[()], bias[()])
             return convolutions
     except (ValueError, LookupError, RuntimeError) as error:
-        raise _not_arrays(path, _one_line(error)) from error
+        raise _not_arrays(path, errors.one_line(error)) from error
 
 
 def read_record(path: pathlib.Path) -> str:
@@ -170,7 +170,7 @@ def _read_npz(path: pathlib.Path) -> Convolutions:
                 for layer, channels, filters in vgg_check.CONVOLUTIONS
             }
     except (zipfile.BadZipFile, zlib.error, ValueError, LookupError, EOFError, RuntimeError) as error:
-        raise _not_arrays(path, _one_line(error)) from error
+        raise _not_arrays(path, errors.one_line(error)) from error
 
 
 def _read_npy(archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -191,9 +191,6 @@ def _not_arrays(path: pathlib.Path, found: str) -> errors.WeightsError:
         "Give another file, or use --weights=auto."
     )
 
-
-def _one_line(message: object) -> str:
-    return " ".join(str(message).split())[:300]
 
 
 READERS: Mapping[str, Callable[[pathlib.Path], Convolutions]] = types.MappingProxyType(

@@ -153,8 +153,8 @@ def _from_keras(network: str, folder: pathlib.Path, say: Message) -> VggWeights:
             model = keras.applications.VGG19(include_top=False, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception where the download fails
         raise errors.WeightsError(
-            f"Keras cannot obtain its VGG-19 weights ({_one_line(error)}). Check the network, or download weights "
-            "elsewhere and give them with --weights=PATH."
+            f"Keras cannot obtain its VGG-19 weights ({errors.one_line(error)}). Check the network, or download "
+            "weights elsewhere and give them with --weights=PATH."
         ) from error
     convolutions = {
         layer: weight_files.as_float32(*model.get_layer(layer).get_weights()) for layer, _, _ in vgg_check.CONVOLUTIONS
@@ -228,7 +228,7 @@ def _read_cache(entry: _CacheEntry, folder: pathlib.Path, say: Message) -> VggWe
         if weights.sha256 != (entry.sha256 or record["sha256"]):
             raise ValueError("its hash does not match")
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, errors.WeightsError) as error:
-        say(f"{path} is damaged ({_one_line(error)}) and will be replaced")
+        say(f"{path} is damaged ({errors.one_line(error)}) and will be replaced")
         return None
     return weights
 
@@ -264,7 +264,3 @@ def _not_original(source: str) -> errors.WeightsError:
         f"The original network was asked for. Received: the normalised one, from {source}. "
         "Use --weights=imagenet, or a preset for the normalised network."
     )
-
-
-def _one_line(message: object) -> str:
-    return " ".join(str(message).split())[:300]
