@@ -192,7 +192,6 @@ def _not_arrays(path: pathlib.Path, found: str) -> errors.WeightsError:
     )
 
 
-
 READERS: Mapping[str, Callable[[pathlib.Path], Convolutions]] = types.MappingProxyType(
     {".h5": read_h5, ".npz": _read_npz, ".pth": _read_pth, ".pt": _read_pth}
 )
