@@ -115,12 +115,13 @@ class StyleTransferConfig:
     )
     seed: int = setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
     noise_stddev: float = setting(
-        0.25,
+        0.1,
         group="Picture",
         above=0,
         high=1,
-        example="0.1",
-        help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale.",
+        example="0.25",
+        help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale. The papers state none; "
+        "stronger noise leaves more of itself in the result.",
     )
     content_weight: float = setting(
         1.0,
@@ -137,11 +138,12 @@ class StyleTransferConfig:
         help="beta of eq. 7, the weight of the style term. Ten times more gives more paint and less scene.",
     )
     total_variation_weight: float = setting(
-        0.0,
+        10.0,
         group="Objective",
         low=0,
         example="3",
-        help="Weight of the total variation, which smooths low-level noise (not in the paper). Try 1 to 30.",
+        help="Weight of the total variation, which takes out low-level noise and leaves the strokes (not in the paper, "
+        "whose presets set 0).",
     )
     content_layers: tuple[str, ...] = setting(
         ("conv4_2",),
@@ -223,6 +225,15 @@ class StyleTransferConfig:
         low=1,
         example="60",
         help="Evaluations at each size before the last.",
+    )
+    averaging: float = setting(
+        0.0,
+        group="Optimisation",
+        low=0,
+        high=0.999,
+        example="0.9",
+        help="Decay of an exponential moving average of the images, which then is the result; 0 takes the best image "
+        "itself. Of use with adam.",
     )
     learning_rate: float = setting(
         0.02,
@@ -393,7 +404,7 @@ PRESETS: dict[str, Preset] = {
     # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.
     "gatys": Preset(
         summary="Gatys et al. 2016: ratio 1e-3, mean-reduced, normalised network, 500 steps",
-        settings={"content_weight": 1.0, "style_weight": 1e3, "steps": 500, "scales": 1},
+        settings={"content_weight": 1.0, "style_weight": 1e3, "steps": 500, "scales": 1, "total_variation_weight": 0.0},
     ),
     # The authors' published code for the original network: mean((F-P)^2) + sum_l 1e3/N_l^2 * mean((G/M-A/M)^2).
     "gatys-original": Preset(
@@ -405,6 +416,7 @@ PRESETS: dict[str, Preset] = {
             "style_layer_weights": tuple(1 / n**2 for n in (64, 128, 256, 512, 512)),
             "steps": 500,
             "scales": 1,
+            "total_variation_weight": 0.0,
         },
     ),
     # alpha/beta of the preset gatys carried over to the literal sums at 512 x 512: the content term has
@@ -417,6 +429,7 @@ PRESETS: dict[str, Preset] = {
             "style_weight": 4e3 * 512 * 64**2 / 2,
             "steps": 500,
             "scales": 1,
+            "total_variation_weight": 0.0,
         },
     ),
 }

@@ -17,7 +17,7 @@ TermsAndGradient = Callable[[tf.Tensor, objective.Targets, tf.Tensor], tuple[obj
 
 SUFFICIENT_DECREASE = 1e-4  # c_1 of the Armijo condition; Nocedal & Wright 2006, section 3.1
 SIGMOID_SLOPE = 4.0  # x = sigmoid(4 z) has dx/dz = 1 at mid-grey, so z moves on the scale of pixels
-SATURATION = 0.5 / 255  # the start is moved this far off black and white, where the sigmoid's slope would be 0
+SATURATION = 0.02  # the start is moved this far off black and white, where the sigmoid is all but flat
 FIRST_STEP = 0.01  # root mean square change of z in the first step, before any curvature is known
 MAX_BACKTRACKS = 8  # halvings or more of one step before the curvature history is dropped
 
@@ -336,6 +336,45 @@ class Lbfgs:
     def fallbacks(self) -> tf.Tensor:
         """How often the curvature history was dropped because no step along it lowered the objective."""
         return self._state.fallbacks
+
+
+class Averaged:
+    """An optimiser whose image is the exponential moving average of its best images, corrected for its short start.
+
+    Args:
+        optimizer: started.
+        decay: share of the average that a step keeps.
+
+    Source: Kingma & Ba 2015, section 7.2 (averaging of iterates), with Adam's bias correction.
+    """
+
+    def __init__(self, optimizer: Any, decay: float) -> None:
+        self._optimizer = optimizer
+        self._decay = decay
+        self._sum = tf.zeros_like(optimizer.best_image)
+        self._weight = 0.0
+        self.recovers, self.when_not_finite = optimizer.recovers, optimizer.when_not_finite
+
+    def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
+        """One step of the optimiser, whose image enters the average."""
+        terms = self._optimizer.step(targets, loss_scale)
+        self._sum = self._decay * self._sum + (1 - self._decay) * self._optimizer.best_image
+        self._weight = self._decay * self._weight + 1 - self._decay
+        return terms
+
+    @property
+    def best_image(self) -> tf.Tensor:
+        """The average so far, [1, H, W, 3]."""
+        return self._sum / self._weight
+
+    @property
+    def best_loss(self) -> tf.Tensor:
+        """The objective of the optimiser's own best image; that of the average is not known without an evaluation."""
+        return self._optimizer.best_loss
+
+    def release(self) -> None:
+        """Frees what the optimiser frees."""
+        self._optimizer.release()
 
 
 BY_NAME = {"adam": Adam, "lbfgs": Lbfgs}

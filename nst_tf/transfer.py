@@ -71,7 +71,7 @@ class SharedNetworks:
     """
 
     def __init__(self, layers: Sequence[str]) -> None:
-        self._layers = layers
+        self._layers = frozenset(layers)
         self._weights: dict[tuple[str, str], weights.VggWeights] = {}
         self._extractors: dict[tuple[str, ...], Any] = {}
 
@@ -88,10 +88,11 @@ class SharedNetworks:
         policy, reason = precision.resolve(config.precision)
         key = (config.weights, config.network, config.layers[-1], config.pooling, policy)
         if key not in self._extractors:
-            on_message(f"precision: {policy}, {reason}")
+            if not self._extractors:
+                on_message(f"precision: {policy}, {reason}")
             convolutions = self.loaded(config, on_message).convolutions
             depth = configs.LAYERS.index(config.layers[-1])
-            taps = [layer for layer in configs.LAYERS[: depth + 1] if layer in {*self._layers, *config.layers}]
+            taps = [layer for layer in configs.LAYERS[: depth + 1] if layer in self._layers.union(config.layers)]
             self._extractors[key] = vgg.extractor(convolutions, taps, pooling=config.pooling, policy=policy)
         loaded = self.loaded(config, on_message)
         recorded = {name: getattr(loaded, name) for name in ("network", "source", "sha256", "licence")}
@@ -192,6 +193,8 @@ class StyleTransfer:
         loss_scale = precision.loss_scale(objective.terms_and_gradient, start, targets) if policy == _FLOAT16 else 1.0
         optimizer = self._optimizer_for(start.shape, objective)
         optimizer.start(start)
+        if self.config.averaging:
+            optimizer = optimizers.Averaged(optimizer, self.config.averaging)
         try:
             steps.run(
                 optimizer,
@@ -212,9 +215,11 @@ class StyleTransfer:
             )
         last_loss = float(steps.history[-1].total[0])
         diverged = not optimizer.recovers and not last_loss <= DIVERGED * best_loss  # true for NaN, too
-        best_image = optimizer.best_image[:, :height, :width]
+        best_image = optimizer.best_image
+        if self.config.averaging:
+            best_loss = float(objective.terms(best_image, targets).total[0])
         optimizer.release()
-        return best_image, best_loss, diverged
+        return best_image[:, :height, :width], best_loss, diverged
 
     def _optimizer_for(self, shape: tf.TensorShape, objective: objectives.Objective) -> Any:
         """The optimiser of the configuration. Adam's variables have a shape; one L-BFGS graph serves every shape."""

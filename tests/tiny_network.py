@@ -6,7 +6,13 @@ import tensorflow as tf
 from nst_tf import configs
 
 CHANNELS = {"conv1_1": 4, "conv1_2": 5, "conv2_1": 6, "conv2_2": 7}
-SETTINGS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1"), "precision": "float32", "scales": 1}
+SETTINGS = {
+    "content_layers": ("conv2_2",),
+    "style_layers": ("conv1_1", "conv2_1"),
+    "total_variation_weight": 0.0,
+    "precision": "float32",
+    "scales": 1,
+}
 
 
 class TinyNetwork:

@@ -10,16 +10,16 @@ from tests import tiny_network
 # The objective at each of the first evaluations of the tiny network, from white noise of seed 7. The bands leave room
 # for another order of summation, which a few steps magnify, and for nothing else.
 TINY = {
-    "lbfgs": [12.47, 9.603, 2.7673, 2.1184, 1.1581, 0.93567, 0.76117, 0.46568],
+    "lbfgs": [12.098, 9.2872, 3.6201, 1.8759, 1.2796, 1.0217, 0.80064, 0.47912],
     "adam": [12.507, 7.4157, 4.1472, 2.3784, 1.5784, 1.1335, 0.88314, 0.77898],
 }
 # launch-pad in the style of hiroshige at 64 px, float32: total, content and style at the 10th evaluation.
-REAL = {"total": 28.076, "content": 0.36402, "style": 27.712}
+REAL = {"total": 28.236, "content": 0.36339, "style": 27.751, "total_variation": 0.12129}
 
 
 @pytest.mark.parametrize("optimizer", list(TINY))
 def test_a_seeded_run_of_the_tiny_network_repeats_its_numbers(optimizer):
-    config = tiny_network.config(optimizer=optimizer, initialisation="noise", seed=7, steps=8)
+    config = tiny_network.config(optimizer=optimizer, initialisation="noise", noise_stddev=0.25, seed=7, steps=8)
     content, style = tiny_network.picture(seed=1), tiny_network.picture(seed=2)
     result = transfer.stylize(content, style, config, extractor=tiny_network.TinyNetwork())
     np.testing.assert_allclose(result.losses["total"], TINY[optimizer], rtol=2e-3)

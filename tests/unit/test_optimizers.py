@@ -198,3 +198,25 @@ def test_lbfgs_runs_inside_a_graph_loop():
         return optimizers.lbfgs_image(state.z, tf.shape(image))
 
     np.testing.assert_allclose(whole_run(tf.fill(SHAPE, 0.5)), wanted, atol=2e-2)
+
+
+def test_an_average_of_one_step_is_that_steps_image():
+    wanted, curvature = problem()
+    inner = optimizers.Lbfgs(quadratic(wanted, curvature), SHAPE, tiny_network.config())
+    inner.start(tf.fill(SHAPE, 0.5))
+    averaged = optimizers.Averaged(inner, 0.9)
+    averaged.step((), ONE)
+    np.testing.assert_allclose(averaged.best_image, inner.best_image, atol=1e-6)
+
+
+def test_an_average_weighs_later_images_more():
+    wanted, curvature = problem()
+    inner = optimizers.Lbfgs(quadratic(wanted, curvature), SHAPE, tiny_network.config())
+    inner.start(tf.fill(SHAPE, 0.5))
+    averaged = optimizers.Averaged(inner, 0.5)
+    shown = []
+    for _ in range(3):
+        averaged.step((), ONE)
+        shown.append(inner.best_image)
+    expected = (shown[0] + 2 * shown[1] + 4 * shown[2]) / 7
+    np.testing.assert_allclose(averaged.best_image, expected, atol=1e-6)

@@ -338,3 +338,12 @@ def test_a_side_that_the_pooling_does_not_divide_is_painted_to_its_edge():
     change = np.abs(result.image - content)[0].mean(axis=-1)
     assert change[-1].mean() > 0.2 * change[:-1].mean()
     assert change[:, -1].mean() > 0.2 * change[:, :-1].mean()
+
+
+def test_an_averaged_result_has_the_objective_of_the_average():
+    result = stylize(steps=10, averaging=0.8)
+    aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=result.config)
+    pictures = inputs.read(tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2), result.config)
+    targets = aim.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
+    np.testing.assert_allclose(aim.terms(tf.constant(result.image), targets).total, [result.best_loss], rtol=1e-4)
+    assert result.best_loss > min(result.losses["total"])
