@@ -2,14 +2,16 @@
 
 import dataclasses
 import types
-from typing import Any
+from typing import Any, TypeVar
 
 from absl import flags
 
 from nst_tf import configs
 
+Config = TypeVar("Config")  # a dataclass whose fields are made by `configs.setting`
 
-def define(config_class: type[configs.StyleTransferConfig]) -> None:
+
+def define(config_class: type[Any]) -> None:
     """Defines a flag for every field; a tuple becomes a comma-separated list."""
     for field in dataclasses.fields(config_class):
         name, kind, text = flag_name(field), _kind(field), field.metadata["help"]
@@ -24,21 +26,24 @@ def define(config_class: type[configs.StyleTransferConfig]) -> None:
         elif kind is str:
             flags.DEFINE_string(name, default, text)
         else:
-            flags.DEFINE_list(name, [str(item) for item in default], text)
+            flags.DEFINE_list(name, None if default is None else [str(item) for item in default], text)
     flags.disclaim_key_flags()
 
 
-def config_from_flags(config_class: type[configs.StyleTransferConfig]) -> configs.StyleTransferConfig:
-    """The preset that --preset names, with every flag that was given on the command line on top of it."""
+def config_from_flags(config_class: type[Config]) -> Config:
+    """The configuration with every flag that was given on the command line, on top of --preset where it has one."""
     given: dict[str, Any] = {}
-    for field in dataclasses.fields(config_class):
+    fields = dataclasses.fields(config_class)  # type: ignore[arg-type]  # a TypeVar cannot ask for a dataclass
+    for field in fields:
         flag = flags.FLAGS[flag_name(field)]
         if flag.present and field.name != "preset":
             given[field.name] = _value(field, flag.value)
-    return configs.preset(str(flags.FLAGS["preset"].value), **given)
+    if "preset" in {field.name for field in fields}:
+        return configs.preset(str(flags.FLAGS["preset"].value), **given)  # type: ignore[return-value]
+    return config_class(**given)
 
 
-def help_rows(config_class: type[configs.StyleTransferConfig]) -> dict[str, list[tuple[str, str]]]:
+def help_rows(config_class: type[Any]) -> dict[str, list[tuple[str, str]]]:
     """The fields as rows for `program.render_help`: group -> [(--flag=EXAMPLE, text with range and default)]."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for field in dataclasses.fields(config_class):

@@ -7,6 +7,7 @@ import nst_tf
 
 JOBS = {
     "stylize": "render a photograph in the style of a painting",
+    "figure": "repeat an experiment of the papers as a labelled grid of pictures with the numbers behind it",
     "demo": "stylise a sample picture into outputs/demo.png",
 }
 

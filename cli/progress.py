@@ -23,8 +23,13 @@ class Progress:
         self._is_terminal = stream.isatty()
         self._last_line_s = float("-inf")
 
-    def show(self, report: results.Report) -> None:
-        """Redraws the bar, or prints a line when the last one is old enough or the run is over."""
+    def show(self, report: results.Report, label: str = "step") -> None:
+        """Redraws the bar, or prints a line when the last one is old enough or the run is over.
+
+        Args:
+            report: how far the run is.
+            label: what runs; the bar of a terminal shows it where it differs from the default.
+        """
         text = (
             f"{report.step}/{report.steps}  loss {report.losses['total']:.4g} "
             f"(content {report.losses['content']:.3g}, style {report.losses['style']:.3g})"
@@ -35,13 +40,14 @@ class Progress:
             filled = round(BAR_WIDTH * report.step / report.steps)
             bar = "█" * filled + "░" * (BAR_WIDTH - filled)
             columns = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r{f'{bar} {text}'[:columns]:<{columns}}")
+            shown = text if label == "step" else f"{label} {text}"
+            self._stream.write(f"\r{f'{bar} {shown}'[:columns]:<{columns}}")
         else:
             now = time.monotonic()
             if now - self._last_line_s < PLAIN_INTERVAL_S and report.step < report.steps:
                 return
             self._last_line_s = now
-            self._stream.write(f"step {text}\n")
+            self._stream.write(f"{label} {text}\n")
         self._stream.flush()
 
     def close(self) -> None:

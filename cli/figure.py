@@ -1,0 +1,114 @@
+"""`nst-tf figure`: an experiment of the papers as a labelled grid. In a checkout also `python -m cli.figure`."""
+
+import signal
+import sys
+from typing import Any
+
+from absl import flags, logging
+
+from nst_tf import figure_configs, figure_files, figures, images
+
+from . import config_flags, program, progress
+
+_DEFAULT_CONTENT = "sample:launch-pad"
+_DEFAULT_STYLES = {"photorealism": "sample:shuttle-landing"}  # a photograph there, else a painting
+_DEFAULT_STYLE = "sample:van-gogh"
+
+_CONTENT = flags.DEFINE_string("content", _DEFAULT_CONTENT, "The picture to render: a path or sample:NAME.")
+_STYLE = flags.DEFINE_string("style", None, "The picture whose style it takes: a path or sample:NAME.")
+_OUTPUT = flags.DEFINE_string("output", None, "Where the grid goes; the suffix names the format.")
+config_flags.define(figure_configs.FigureConfig)
+
+_INTRO = """nst-tf figure: repeat an experiment of the papers as a labelled grid of pictures
+
+  nst-tf figure --name=ratio --output=grid.png
+  nst-tf figure --name=ratio --layout=row --content=photo.jpg --style=painting.jpg --output=row.png --size=512
+  nst-tf figure --name=initialisation --form=coarse-to-fine --output=starts.png
+  nst-tf figure --name=photorealism --content=photo.jpg --style=other_photo.jpg --output=photos.png
+
+Beside OUTPUT, grid.png: grid.cells/ with every cell and its record, grid.csv and grid.json with the numbers. Ctrl-C
+keeps the finished cells; the same command continues. Cells whose settings or pictures have changed are run again."""
+
+
+def run(argv: list[str]) -> int:
+    """Runs the program with its arguments and returns the exit code."""
+    return program.run(main, argv, help_text)
+
+
+def main() -> int:
+    """Renders the figure that the flags name."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    config = config_flags.config_from_flags(figure_configs.FigureConfig)
+    content = _CONTENT.value
+    style = _STYLE.value if _STYLE.present else _DEFAULT_STYLES.get(config.name, _DEFAULT_STYLE)
+    for flag, value in ((_CONTENT, content), (_STYLE, style), (_OUTPUT, _OUTPUT.value)):
+        if not value:
+            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
+    figure = figures.describe(config)
+    job = figure_files.prepare(figure, content, style, str(_OUTPUT.value))
+
+    program.load_tensorflow()
+    from nst_tf import rendering, results  # seconds of work that --help and usage errors need not wait for
+
+    interrupted = False
+    bar = progress.Progress()
+
+    def on_interrupt(*signal_and_frame: object) -> None:
+        nonlocal interrupted
+        if interrupted:
+            raise KeyboardInterrupt
+        interrupted = True
+
+    def on_report(report: rendering.CellReport) -> None:
+        if logging.get_verbosity() >= logging.INFO:
+            bar.show(report.report, f"{report.label}:")
+            if interrupted or report.report.step == report.report.steps:
+                bar.close()
+        if interrupted:
+            raise results.StopStylizing
+
+    previous = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        result = rendering.render(figure, content, style, job.paths.grid, on_report=on_report, on_message=program.say)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    count = len(figure.cells)
+    if result.stopped_early:
+        print(
+            f"interrupted: {len(result.rows)} of {count} cells are kept in {job.paths.folder}; the same command "
+            "continues.",
+            file=sys.stderr,
+        )
+        return program.INTERRUPTED
+    program.say(f"wrote {job.paths.grid}: {count} cells, {result.computed} run now, {result.kept} finished before")
+    return 0
+
+
+def help_text() -> str:
+    """The text of --help."""
+    samples = "; ".join(f"{style} for {name}" for name, style in _DEFAULT_STYLES.items())
+    files = [
+        ("--content=photo.jpg", f"The picture to render: a path or sample:NAME. (default {_DEFAULT_CONTENT})"),
+        (
+            "--style=painting.jpg",
+            f"The picture whose style it takes: a path or sample:NAME. (default {_DEFAULT_STYLE}; {samples})",
+        ),
+        ("--output=grid.png", f"Where the grid goes; the suffix names the format ({', '.join(images.SUFFIXES)})."),
+    ]
+    messages = [
+        (
+            "--verbosity=-1",
+            "How much is told: -1 warnings only, 0 notes and progress, 1 debugging. (default 0)",
+        )
+    ]
+    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(figure_configs.FigureConfig)
+    groups["Reports"] = messages
+    groups["Figures (--name)"] = [
+        (name, " ".join(str(describe.__doc__).split("\n\n")[0].split())) for name, describe in figures.FIGURES.items()
+    ]
+    return program.render_help(_INTRO, groups)
+
+
+if __name__ == "__main__":
+    sys.exit(run(["nst-tf figure", *sys.argv[1:]]))

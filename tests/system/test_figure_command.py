@@ -1,0 +1,113 @@
+"""`nst-tf figure` from the outside: help, mistakes, a real run that continues, Ctrl-C."""
+
+import dataclasses
+import json
+import re
+import signal
+
+import numpy as np
+import pytest
+
+from nst_tf import figure_configs, images
+from tests.system import command_line
+
+RUN = ("figure", "--name=content-layer", "--size=64", "--steps=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "good.png").write_bytes(images.encode(np.full([1, 40, 40, 3], 0.5, np.float32), ".png"))
+    (folder / "small.png").write_bytes(images.encode(np.ones([1, 15, 40, 3], np.float32), ".png"))
+    (folder / "text.jpg").write_text("this is not a picture\n" * 20)
+    (folder / "file").write_text("a file where a folder should be")
+    (folder / "taken" / "out.csv").mkdir(parents=True)
+    return folder
+
+
+def test_help_teaches_every_flag_and_figure_without_loading_tensorflow():
+    code, stdout, stderr = command_line.run("figure", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert code == 0
+    assert not re.search(r"\| +tensorflow$", stderr, re.MULTILINE)
+    for field in dataclasses.fields(figure_configs.FigureConfig):
+        assert f"--{field.metadata['flag'] or field.name}=" in stdout
+    for name in figure_configs.NAMES:
+        assert re.search(rf"^  {name}$", stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"ratios": ""}, ["ratios", "figure is empty"]),
+        ({"style_layers": ""}, ["style_layers", "figure is empty"]),
+        ({"ratios": "1e-3,x"}, ["--ratios", "1e-3,x"]),
+        ({"ratios": "0"}, ["ratios must be above 0"]),
+        ({"name": "reconstruction", "ratios": "1"}, ["takes no ratios"]),
+        ({"name": "fig9"}, ["name", "reconstruction"]),
+        ({"style_layers": "conv9_9"}, ["conv9_9", "Choose among"]),
+        ({"name": "content-layer", "content_layers": "fc6"}, ["fc6", "Choose among"]),
+        ({"content": "{}/missing.jpg"}, ["missing.jpg"]),
+        ({"style": "{}/text.jpg"}, ["text.jpg", "text"]),
+        ({"style": "{}/small.png"}, ["small.png", "at least 16 px for conv5_1"]),
+        ({"content": "sample:monet"}, ["monet", "launch-pad"]),
+        ({"output": "{}/out/out.xyz"}, [".xyz", ".png"]),
+        ({"output": "{}/file/out.png"}, ["file"]),
+        ({"output": "{}/taken/out.png"}, ["out.csv", "folder"]),
+        ({"output": None}, ["--output is missing"]),
+        ({"steps": "0"}, ["steps must be at least 1"]),
+    ],
+    ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
+)
+def test_a_mistake_ends_in_one_line_and_exit_code_2(folder, flags, words):
+    pictures = {"content": folder / "good.png", "style": folder / "good.png", "output": folder / "out" / "out.png"}
+    given = pictures | {name: value and value.replace("{}", str(folder)) for name, value in flags.items()}
+    arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    code, stdout, stderr = command_line.run("figure", *arguments)
+    assert code == 2, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert "loading TensorFlow" not in stderr
+    lines = stderr.strip().splitlines()
+    assert len(lines) == (2 if lines[-1].endswith("--help lists the flags.") else 1)
+    for word in words:
+        assert word in lines[0]
+    assert not list(folder.glob("out/*"))
+
+
+@pytest.mark.weights
+def test_a_figure_is_drawn_and_not_run_again(tmp_path):
+    output = tmp_path / "new" / "grid.png"
+    code, stdout, stderr = command_line.run(*RUN, f"--output={output}")
+    assert code == 0, stderr
+    assert stdout == ""
+    assert "cell 2/2 conv4_2: 2/2  loss" in stderr
+    assert "2 run now, 0 finished before" in stderr
+    written = sorted(path.relative_to(tmp_path / "new").as_posix() for path in output.parent.rglob("*.*"))
+    assert written == [
+        "grid.cells", "grid.cells/row1-column1.png", "grid.cells/row1-column1.png.json",
+        "grid.cells/row1-column2.png", "grid.cells/row1-column2.png.json", "grid.csv", "grid.json", "grid.png",
+    ]  # fmt: skip
+    record = json.loads((output.parent / "grid.cells" / "row1-column1.png.json").read_text())
+    assert record["network"]["sha256"]
+    assert record["config"]["content_layers"] == ["conv2_2"]
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.parent.glob("grid.cells/*")}
+
+    code, _, stderr = command_line.run(*RUN, f"--output={output}")
+    assert code == 0, stderr
+    assert "cell 2/2 conv4_2: finished before, kept" in stderr
+    assert "0 run now, 2 finished before" in stderr
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
+
+
+@pytest.mark.weights
+def test_ctrl_c_keeps_no_partial_cell_and_exits_130(tmp_path):
+    process = command_line.start(*RUN, "--steps=100000", f"--output={tmp_path / 'grid.png'}")
+    for line in process.stderr:
+        if line.startswith("cell 1/2 conv2_2: 1/"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert stderr.strip().splitlines()[-1].startswith("interrupted: 0 of 2 cells are kept")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
