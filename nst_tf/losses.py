@@ -119,12 +119,22 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
     Source: not in the paper; the squared form of Mahendran & Vedaldi 2015 (beta = 2), as a mean so that a weight means
     the same at every size.
     """
+    return mean_squared_differences(squared_differences(image), image)
+
+
+def squared_differences(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The sums in `total_variation`: over vertical and over horizontal neighbours, [B] each, from [B, H, W, 3]."""
     down = image[:, 1:] - image[:, :-1]
     right = image[:, :, 1:] - image[:, :, :-1]
-    return sum(
-        tf.math.divide_no_nan(
-            tf.reduce_sum(tf.square(difference), axis=[1, 2, 3]),
-            tf.cast(tf.size(difference[0]), image.dtype),
-        )
-        for difference in (down, right)
+    return tf.reduce_sum(tf.square(down), axis=[1, 2, 3]), tf.reduce_sum(tf.square(right), axis=[1, 2, 3])
+
+
+def mean_squared_differences(sums: tuple[tf.Tensor, tf.Tensor], image: tf.Tensor) -> tf.Tensor:
+    """The total variation of an image [B, H, W, 3] from the sums over its neighbours, vertical and horizontal."""
+    shape = tf.shape(image)
+    height, width, channels = shape[1], shape[2], shape[3]
+    counts = ((height - 1) * width * channels, height * (width - 1) * channels)
+    down, right = (
+        tf.math.divide_no_nan(total, tf.cast(count, image.dtype)) for total, count in zip(sums, counts, strict=True)
     )
+    return down + right

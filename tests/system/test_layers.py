@@ -15,6 +15,7 @@ figures
 figure_configs
 loop
 optimizers results
+tiling
 objective
 weights
 archive weight_files
