@@ -1,7 +1,7 @@
 """How a picture is fitted into memory: whole or in tiles, and with how many L-BFGS pairs. Imports no TensorFlow.
 
-The peak of a process is a base, plus what lasts for each pixel of the picture, plus the features of the pixels that one
-tile reads. The counts follow from the network's shape; the constants beside them were calibrated by `benchmarks/memory.py`.
+The peak of a process is a base, plus what lasts for each pixel of the picture, plus the features of the pixels that
+one tile reads. The counts follow from the network's shape, the constants were calibrated by `benchmarks/memory.py`.
 """
 
 import os
@@ -22,6 +22,7 @@ _ADAM_BYTES = 88  # a pixel: image, best image, two moments, gradient and two te
 _LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image and its gradient; measured 81
 _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
+_VARIATION_BYTES = 84  # a pixel: the total variation's differences and their gradients, gone before the first tile
 _FLOAT32_BYTES = 4
 
 _MEMINFO = pathlib.Path("/proc/meminfo")
@@ -115,7 +116,7 @@ def plan(
 
 
 def available_bytes() -> float:
-    """The memory a process can still take: the machine's or, where that is less, the container's. Infinite if unknown."""
+    """The memory still free: the machine's or, where that is less, the container's. Infinite where it is unknown."""
     free = float("inf")
     try:
         lines = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
@@ -141,7 +142,9 @@ def _candidates(
         for tile_width in _sides(width, stride) if can_tile else [width]:
             is_whole = (tile_height, tile_width) == (height, width)
             read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
-            fixed = BASE_BYTES + read[0] * read[1] * _feature_bytes(config, policy, is_whole)
+            features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
+            variation = height * width * _VARIATION_BYTES if config.total_variation_weight else 0
+            fixed = BASE_BYTES + max(features, variation)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
             memory, pair = config.lbfgs_memory, 0
             if config.optimizer == "lbfgs":

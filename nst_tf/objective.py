@@ -28,6 +28,7 @@ class Terms(NamedTuple):
     total_variation: tf.Tensor  # its weight times the total variation
     content_layers: dict[str, tf.Tensor]  # each layer's part, unweighted
     style_layers: dict[str, tf.Tensor]  # E_l, unweighted
+    gradient_norm: tf.Tensor | None = None  # |d total / d image|, which the optimisers add
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,31 +96,37 @@ class Objective:
         return self.combined(
             {layer: losses.content_loss(features[layer], p) for layer, p in targets.content.items()},
             {layer: losses.gram_matrix(features[layer]) for layer in targets.style},
-            losses.total_variation(image) if self.config.total_variation_weight else tf.zeros_like(image[:, 0, 0, 0]),
+            self.smoothness(image),
             targets,
         )
+
+    def smoothness(self, image: tf.Tensor) -> tf.Tensor:
+        """The weighted total variation, [B]."""
+        if not self.config.total_variation_weight:
+            return tf.zeros_like(image[:, 0, 0, 0])
+        variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
+        return self.config.total_variation_weight * variation(image)
 
     def combined(
         self,
         content_losses: dict[str, tf.Tensor],
         grams: dict[str, tf.Tensor],
-        total_variation: tf.Tensor,
+        smoothness: tf.Tensor,
         targets: Targets,
     ) -> Terms:
-        """The objective from the parts that add up over the positions of an image.
+        """The objective from what an image's features add up to.
 
         Args:
             content_losses: eq. 1 by layer, [B] each.
             grams: G/M by layer, [B, N, N] each.
-            total_variation: [B], unweighted.
+            smoothness: the weighted total variation, [B].
             targets: as in `terms`.
         """
         content_layers = {
             layer: self._content_term(loss, targets.content[layer]) for layer, loss in content_losses.items()
         }
         style_layers = {layer: self._style_term(g, targets.style[layer]) for layer, g in grams.items()}
-        content = style = tf.zeros_like(total_variation)  # [B]
-        smoothness = self.config.total_variation_weight * total_variation
+        content = style = tf.zeros_like(smoothness)
         if content_layers:
             equal = (1 / len(content_layers),) * len(content_layers)
             content = self.config.content_weight * losses.weighted_sum(list(content_layers.values()), equal)

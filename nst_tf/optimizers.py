@@ -59,7 +59,7 @@ class Adam:
             if tf.reduce_all(tf.math.is_finite(gradient)):
                 self._optimizer.apply([gradient], [self._image])
                 self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
-            return terms
+            return terms._replace(gradient_norm=_norm(gradient))
 
         self._traced = tf.function(traced, jit_compile=jit_compile)
 
@@ -169,6 +169,7 @@ def lbfgs_step(
     z = state.z + state.step * state.direction
     image = lbfgs_image(z, shape)
     terms, image_gradient = terms_and_gradient(image)
+    terms = terms._replace(gradient_norm=_norm(image_gradient))
     loss = terms.total[0]
     gradient = tf.reshape(image_gradient * SIGMOID_SLOPE * image * (1 - image), [-1])
     finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
@@ -252,7 +253,7 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
 
 
 def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
-    """A matrix [m, m] of products without those of the oldest pair, and with those of the newest as last row, column."""
+    """Products [m, m] without those of the oldest pair, with those of the newest as last row and column."""
     kept = tf.concat([matrix[1:, 1:], column[:-1, tf.newaxis]], 1)  # [m - 1, m]
     return tf.concat([kept, row[tf.newaxis]], 0)
 
@@ -264,6 +265,11 @@ def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
 
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(a)))
+
+
+def _norm(gradient: tf.Tensor) -> tf.Tensor:
+    """Euclidean norm of each image's gradient, [B]."""
+    return tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]))
 
 
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

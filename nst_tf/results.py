@@ -27,7 +27,8 @@ class Report:
     Attributes:
         step: evaluations done, from 1.
         steps: evaluations planned.
-        losses: total, content, style and total_variation, weighted, at the image this step evaluated.
+        losses: total, content, style and total_variation, weighted, at the image this step evaluated; each layer's
+            unweighted part as content/conv4_2, style/conv1_1 and so on; gradient_norm, of d total / d image.
         seconds_per_step: mean over the steps of this size after its first; 0 until the second step of all.
         seconds_left: expected time to the end, the larger sizes to come included.
         is_snapshot: whether config.snapshot_interval asks for a snapshot now.
@@ -50,13 +51,13 @@ class StyleTransferResult:
     Attributes:
         image: float32 [1, H, W, 3], sRGB in [0, 1]: the best image evaluated.
         alpha: the content picture's transparency, float32 [1, H, W, 1] in [0, 1], or None.
-        losses: name -> float32 [steps]: total, content, style, total_variation (weighted), and each layer's unweighted
-            part as content/conv4_2, style/conv1_1 and so on.
+        losses: name -> float32 [steps]; the names are those of `Report.losses`.
         config: the settings of the run.
         best_loss: the objective of `image`.
         steps: evaluations done, over all sizes.
         stages: height_px, width_px and steps planned of each size, coarsest first.
         stopped_early: whether a callback ended the run.
+        ended_by: what ended each size that was begun: steps, stall, time budget, callback or not finite.
         diverged_at_step: the step at which the objective left its best value for good, or None.
         seconds: of the whole call, reading the pictures included, building the network not.
         seconds_to_first_step: from the call to the end of the first step.
@@ -74,6 +75,7 @@ class StyleTransferResult:
     steps: int
     stages: tuple[dict[str, int], ...]
     stopped_early: bool
+    ended_by: tuple[str, ...] = ()
     diverged_at_step: int | None
     seconds: float
     seconds_to_first_step: float

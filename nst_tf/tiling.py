@@ -1,6 +1,6 @@
 """The objective of a picture larger than memory: the same terms and the same gradient, computed tile by tile.
 
-Gram matrices, squared errors and the total variation are sums over positions. Each position of each layer is owned by
+Gram matrices and squared errors are sums over positions. Each position of each layer is owned by
 one tile; a tile reads its pixels and a halo as wide as the network's receptive field, so that the zero padding of the
 network meets owned features at the picture's own borders only. A first pass adds up the sums of all tiles, a second one
 computes each tile's features again and carries the gradient back; the gradients of overlapping halos add up.
@@ -32,8 +32,6 @@ class _Sums(NamedTuple):
 
     content: dict[str, tf.Tensor]  # eq. 1 by layer, [B]
     grams: dict[str, tf.Tensor]  # F F^T by layer, [B, N, N]
-    down: tf.Tensor  # squared differences of vertical neighbours, [B]
-    right: tf.Tensor  # and of horizontal ones
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,38 +83,38 @@ class TiledObjective(objective.Objective):
     def terms(self, image: tf.Tensor, targets: objective.Targets) -> objective.Terms:
         """Evaluates the objective; arguments and result are those of `Objective.terms`."""
         sums = self._summed(image, targets, self._count(tf.shape(image)))
-        return self._terms_of(sums, image, targets)
+        return self._terms_of(sums, image, self.smoothness(image), targets)
 
     def terms_and_gradient(
         self, image: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor | float = 1.0
     ) -> tuple[objective.Terms, tf.Tensor]:
         """Evaluates the objective and its gradient; arguments and result are those of `Objective.terms_and_gradient`.
 
-        The tile that the first pass ends with keeps its features for the second. Nothing else orders the two passes but
-        the control dependencies, without which TensorFlow computes tiles side by side and holds the features of all.
+        The tile that the first pass ends with keeps its features for the second. The control dependencies keep total
+        variation, first and second pass in order: without them TensorFlow holds the features of tiles side by side.
         """
         shape = tf.shape(image)
         others = self._count(shape) - 1
-        sums = self._summed(image, targets, others)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            smoothness = self.smoothness(image)
+        gradient = loss_scale * tape.gradient(smoothness, image, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        with tf.control_dependencies([gradient]):
+            sums = self._summed(image, targets, others)
         kept = self._tile(others, shape)
         with tf.control_dependencies(tf.nest.flatten(sums)):
             pixels = tf.identity(_read(image, kept))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(pixels)
             owned = self._owned(pixels, kept)
-            differences = self._differences(pixels, kept, shape)
-        sums = _added(sums, self._sums(owned, differences, kept, targets))
+        sums = tf.nest.map_structure(tf.add, sums, self._sums(owned, kept, targets, image.dtype))
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(sums)
-            terms = self._terms_of(sums, image, targets)
+            terms = self._terms_of(sums, image, smoothness, targets)
             scaled_total = terms.total * loss_scale
         slopes = outer.gradient(scaled_total, sums, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradient = tape.gradient(
-            [*owned.values(), *differences],
-            pixels,
-            self._output_gradients(owned, kept, targets, slopes),
-        )
-        gradient = _with_part_added(tf.zeros_like(image), kept, gradient)
+        part = tape.gradient(owned, pixels, self._output_gradients(owned, kept, targets, slopes))
+        gradient = _with_part_added(gradient, kept, part)
         with tf.control_dependencies([gradient]):
             slopes = tf.nest.map_structure(tf.identity, slopes)
             for index in tf.range(others):
@@ -126,12 +124,7 @@ class TiledObjective(objective.Objective):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(pixels)
                     owned = self._owned(pixels, tile)
-                    differences = self._differences(pixels, tile, shape)
-                part = tape.gradient(
-                    [*owned.values(), *differences],
-                    pixels,
-                    self._output_gradients(owned, tile, targets, slopes),
-                )
+                part = tape.gradient(owned, pixels, self._output_gradients(owned, tile, targets, slopes))
                 gradient = _with_part_added(gradient, tile, part)
         return terms, gradient / loss_scale
 
@@ -171,27 +164,14 @@ class TiledObjective(objective.Objective):
             ]
         return owned
 
-    def _differences(self, pixels: tf.Tensor, tile: _Tile, shape: tf.Tensor) -> list[tf.Tensor]:
-        """Squared differences of the owned pixels to those below and to those on the right, [B] each."""
-        if not self.config.total_variation_weight:
-            return [tf.zeros_like(pixels[:, 0, 0, 0])] * 2
-        y, x = tile.read_top, tile.read_left
-        below = pixels[:, tile.top - y : tf.minimum(tile.bottom + 1, shape[1]) - y, tile.left - x : tile.right - x]
-        beside = pixels[:, tile.top - y : tile.bottom - y, tile.left - x : tf.minimum(tile.right + 1, shape[2]) - x]
-        return [losses.squared_differences(below)[0], losses.squared_differences(beside)[1]]
-
-    def _sums(
-        self, owned: dict[str, tf.Tensor], differences: list[tf.Tensor], tile: _Tile, targets: objective.Targets
-    ) -> _Sums:
+    def _sums(self, owned: dict[str, tf.Tensor], tile: _Tile, targets: objective.Targets, dtype: tf.DType) -> _Sums:
         """A tile's part of the sums, in the image's dtype."""
-        dtype = differences[0].dtype
         return _Sums(
             {
                 layer: losses.content_loss(tf.cast(owned[layer], dtype), _part(p, layer, tile, dtype))
                 for layer, p in targets.content.items()
             },
             {layer: _gram_sum(tf.cast(owned[layer], dtype)) for layer in targets.style},
-            *differences,
         )
 
     def _summed(self, image: tf.Tensor, targets: objective.Targets, count: tf.Tensor) -> _Sums:
@@ -199,31 +179,31 @@ class TiledObjective(objective.Objective):
         shape = tf.shape(image)
         zero = tf.zeros_like(image[:, 0, 0, 0])  # [B]
         grams = {layer: tf.zeros_like(a) * zero[:, tf.newaxis, tf.newaxis] for layer, a in targets.style.items()}
-        sums = _Sums(dict.fromkeys(targets.content, zero), grams, zero, zero)
+        sums = _Sums(dict.fromkeys(targets.content, zero), grams)
         for index in tf.range(count):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             tile = self._tile(index, shape)
-            pixels = _read(image, tile)
-            part = self._sums(self._owned(pixels, tile), self._differences(pixels, tile, shape), tile, targets)
-            sums = _added(sums, part)
+            part = self._sums(self._owned(_read(image, tile), tile), tile, targets, image.dtype)
+            sums = tf.nest.map_structure(tf.add, sums, part)
         return sums
 
-    def _terms_of(self, sums: _Sums, image: tf.Tensor, targets: objective.Targets) -> objective.Terms:
+    def _terms_of(
+        self, sums: _Sums, image: tf.Tensor, smoothness: tf.Tensor, targets: objective.Targets
+    ) -> objective.Terms:
         """The terms from the sums over all tiles."""
         grams = {layer: gram / _positions(image, layer) for layer, gram in sums.grams.items()}
-        total_variation = losses.mean_squared_differences((sums.down, sums.right), image)
-        return self.combined(sums.content, grams, total_variation, targets)
+        return self.combined(sums.content, grams, smoothness, targets)
 
     def _output_gradients(
         self, owned: dict[str, tf.Tensor], tile: _Tile, targets: objective.Targets, slopes: _Sums
-    ) -> list[tf.Tensor]:
-        """The gradient with respect to a tile's owned features and differences.
+    ) -> dict[str, tf.Tensor]:
+        """The gradient with respect to a tile's owned features.
 
         That of a Gram matrix F^T F whose own gradient is D is F (D + D^T), that of eq. 1 is F - P; written out, they
         need one product and no float32 copy of the features kept, where a tape would need two of each.
         """
-        dtype = slopes.down.dtype
-        gradients = []
+        dtype = tf.nest.flatten(slopes)[0].dtype
+        gradients = {}
         for layer, features in owned.items():
             f = tf.cast(features, dtype)
             gradient = tf.zeros_like(f)
@@ -235,8 +215,8 @@ class TiledObjective(objective.Objective):
             if layer in slopes.content:
                 residual = f - _part(targets.content[layer], layer, tile, dtype)
                 gradient += slopes.content[layer][:, tf.newaxis, tf.newaxis, tf.newaxis] * residual
-            gradients.append(tf.cast(gradient, features.dtype))
-        return [*gradients, slopes.down, slopes.right]
+            gradients[layer] = tf.cast(gradient, features.dtype)
+        return gradients
 
 
 def _read(image: tf.Tensor, tile: _Tile) -> tf.Tensor:
@@ -263,11 +243,6 @@ def _positions(image: tf.Tensor, layer: str) -> tf.Tensor:
     factor = 2 ** (configs.block(layer) - 1)
     shape = tf.shape(image)
     return tf.cast((shape[1] // factor) * (shape[2] // factor), image.dtype)
-
-
-def _added(sums: _Sums, part: _Sums) -> _Sums:
-    added: _Sums = tf.nest.map_structure(tf.add, sums, part)
-    return added
 
 
 def _with_part_added(gradient: tf.Tensor, tile: _Tile, part: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ from tests.system import command_line
 LAYERS = """
 rendering
 transfer
+tensorboard
 figure_files
 figures
 figure_configs
