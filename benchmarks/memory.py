@@ -2,8 +2,8 @@
 
     python -m benchmarks.memory --sizes=1024,2048,4096 --budgets=100000,4096,4096 --optimizer=adam
 
-A square picture of smooth noise, a style of the same size, VGG-19. Peak is the process's VmHWM; CPU seconds are those of
-all threads, which other work on the machine disturbs less than wall seconds.
+A square picture of smooth noise, a style of the same size, VGG-19. Peak is the process's VmHWM; CPU seconds are those
+of all threads, which other work on the machine disturbs less than wall seconds.
 """
 
 import json

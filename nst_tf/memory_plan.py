@@ -22,7 +22,7 @@ _ADAM_BYTES = 88  # a pixel: image, best image, two moments, gradient and two te
 _LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image and its gradient; measured 81
 _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
-_VARIATION_BYTES = 84  # a pixel: the total variation's differences and their gradients, gone before the first tile
+_VARIATION_BYTES = 60  # a pixel: the total variation's temporaries beyond those of the optimiser, gone before the tiles
 _FLOAT32_BYTES = 4
 
 _MEMINFO = pathlib.Path("/proc/meminfo")
