@@ -16,8 +16,9 @@ figures
 figure_configs
 loop
 optimizers results
-objective
+networks objective
 weights
+weight_cache
 archive weight_files
 vgg_check
 vgg
