@@ -10,6 +10,7 @@ from tests.system import command_line
 LAYERS = """
 rendering
 transfer
+adain_transfer
 tensorboard
 figure_files
 figures
@@ -27,7 +28,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule
+losses noise precision pth schedule adain_configs colours
 configs
 errors
 """
