@@ -102,6 +102,29 @@ def test_weights_that_are_none_end_in_one_line_after_the_pictures_were_read(fold
     assert not list(folder.glob("**/out.*"))
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"images": ""}, ["--images is missing"]),
+        ({"images": "{}/good.png,{}/missing.png"}, ["missing.png"]),
+        ({"images": "{}/small.png"}, ["small.png", "aspect ratio", "40 x 15"]),
+        ({"objective": "monet"}, ["objective", "gatys"]),
+        ({"lpips": "squeeze"}, ["lpips", "alexnet"]),
+        ({"output": "{}/file/table.csv"}, ["file"]),
+    ],
+)
+def test_a_mistake_in_an_evaluation_ends_in_one_line_and_exit_code_2(folder, flags, words):
+    good = str(folder / "good.png")
+    arguments = {"content": good, "style": good, "images": good} | flags
+    code, stdout, stderr = command_line.run(
+        "evaluate", *(f"--{name}={value.replace('{}', str(folder))}" for name, value in arguments.items())
+    )
+    assert (code, stdout) == (2, "")
+    assert "Traceback" not in stderr
+    for word in words:
+        assert word in stderr.splitlines()[0]
+
+
 def test_a_positional_argument_is_refused():
     code, _, stderr = command_line.run("stylize", "photo.jpg")
     assert code == 2

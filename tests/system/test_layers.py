@@ -8,7 +8,7 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
-rendering
+rendering evaluation
 transfer
 adain_transfer
 tensorboard
@@ -17,7 +17,7 @@ figures
 figure_configs
 loop
 optimizers results
-networks objective
+networks objective lpips evaluation_configs
 weights
 weight_cache
 archive weight_files
@@ -28,7 +28,8 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule adain_configs colours
+losses noise precision pth array_pickles schedule adain_configs colours
+pickles
 configs
 errors
 """
