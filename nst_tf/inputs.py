@@ -122,6 +122,7 @@ def read_judged(
     pairs = []
     for number, source in enumerate(judged, 1):
         picture = _read(source, f"image {number}", None)
+        _check_size(picture, _need(config.layers))
         size = (picture.height_px, picture.width_px)
         if size not in by_size:
             pictures = read(content, style, dataclasses.replace(config, max_side_px=max(size)))

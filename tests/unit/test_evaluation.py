@@ -1,10 +1,11 @@
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs, errors, evaluation, evaluation_configs, images, inputs, lpips, noise, objective
+from nst_tf import configs, errors, evaluation, evaluation_configs, images, inputs, lpips, noise, objective, transfer
 from tests import tiny_network
 
 CONTENT, STYLE = tiny_network.picture(14, 18, seed=1), tiny_network.picture(12, 12, seed=2)
@@ -35,6 +36,14 @@ def test_the_losses_are_those_of_the_objective(goal):
     assert (score.image, score.width_px, score.height_px) == ("x.png", 18, 14)
     assert score.noise == noise.high_frequency_share(judged)
     assert score.lpips is None
+
+
+def test_a_result_is_judged_as_its_run_judged_it(goal):
+    content, style = tiny_network.picture(29, 37, seed=1), tiny_network.picture(48, 40, seed=2)
+    config = dataclasses.replace(goal.config, steps=4, max_side_px=33)
+    result = transfer.stylize(content, style, config, objective=goal)
+    (score,) = evaluation.evaluate(content, style, [result.image], objective=goal)
+    assert score.total == pytest.approx(result.best_loss, rel=1e-4)
 
 
 def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(goal):
