@@ -8,16 +8,18 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
-rendering
+rendering evaluation
 transfer
+adain_transfer
 tensorboard
 figure_files
 figures
 figure_configs
 loop
 optimizers results
-objective
+networks objective lpips evaluation_configs
 weights
+weight_cache
 archive weight_files
 vgg_check
 vgg
@@ -26,7 +28,8 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule
+losses noise precision pth array_pickles schedule adain_configs colours
+pickles
 configs
 errors
 """
