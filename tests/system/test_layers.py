@@ -11,6 +11,7 @@ LAYERS = """
 pipelines
 rendering
 transfer
+adain_transfer
 tensorboard
 figure_files
 figures
@@ -28,7 +29,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule
+losses noise precision pth schedule adain_configs colours
 configs
 errors
 """
