@@ -70,6 +70,11 @@ class StyleAugment(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(self.config.seed)
         self.built = True
 
+    @property
+    def styles(self) -> adain.Moments:
+        """The styles, for another layer of the same ones."""
+        return adain.Moments(tf.convert_to_tensor(self.mean), tf.convert_to_tensor(self.deviation))
+
     def call(self, images: Any, seed: Any = None, training: bool = True) -> tf.Tensor:
         """Stylises a picture or a batch.
 
