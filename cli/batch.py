@@ -4,7 +4,9 @@ import dataclasses
 import json
 import logging as standard_logging
 import os
+import signal
 import sys
+import threading
 from typing import Any
 
 from absl import flags, logging
@@ -52,6 +54,7 @@ def main(beam_arguments: list[str]) -> int:
     jobs.check_beam()
     job = jobs.describe(_INPUT.value or (), _STYLE.value or (), str(_OUTPUT_DIR.value), config)
     program.say(f"{len(job.paths)} pictures match")
+    _end_at_once_on_interrupt(job)
 
     program.load_tensorflow()
     from nst_tf import weights  # seconds of work that --help and usage errors need not wait for
@@ -59,14 +62,12 @@ def main(beam_arguments: list[str]) -> int:
 
     loaded = (weights.load(config.weights, on_message=program.say), decoder_weights.load(config.decoder))
     job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
+    standard_logging.disable(standard_logging.WARNING)  # Beam names packages that it would like to have
     from nst_tf.pipelines import batch
 
+    standard_logging.disable(standard_logging.NOTSET)
     standard_logging.getLogger("apache_beam").setLevel(standard_logging.WARNING)
-    try:
-        summary = batch.run(job, beam_arguments)
-    except KeyboardInterrupt:
-        print(f"interrupted: what is in {job.output_dir} is kept; the same command continues.", file=sys.stderr)
-        return program.INTERRUPTED
+    summary = batch.run(job, beam_arguments)
     record = {
         "config": dataclasses.asdict(config),
         "styles": [{"path": path, "sha256": sha256} for path, sha256 in zip(job.styles, job.style_sha256, strict=True)],
@@ -77,6 +78,24 @@ def main(beam_arguments: list[str]) -> int:
     files.write_atomically(os.path.join(job.output_dir, jobs.RECORD), json.dumps(record, indent=1).encode())
     program.say(_told(summary, job))
     return SOME_FAILED if summary.failed else 0
+
+
+def _end_at_once_on_interrupt(job: jobs.Job) -> None:
+    """Ctrl-C ends this process, and with it its workers; Beam would wait for their bundles, which may be all there is.
+
+    The signal is blocked in every thread and process started from here on, and awaited in one thread.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return
+
+    def wait() -> None:
+        signal.sigwait({signal.SIGINT})
+        print(f"\ninterrupted: what is in {job.output_dir} is kept; the same command continues.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(program.INTERRUPTED)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _told(summary: Any, job: jobs.Job) -> str:

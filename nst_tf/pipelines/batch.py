@@ -11,6 +11,7 @@ is that of the picture alone. Needs the package apache-beam; TensorFlow is loade
 import itertools
 import json
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from nst_tf.pipelines import jobs
 
 _NAMESPACE = "nst_tf.batch"  # of the counters
 _COUNTERS = ("written", "skipped", "repeated", "failed")
+_WATCH_INTERVAL_S = 0.5
 _FAILED = "failed"  # the output of what could not be done
 
 
@@ -72,8 +74,9 @@ def run(job: jobs.Job, beam_arguments: Sequence[str] = ()) -> Summary:
     started = time.perf_counter()
     _remove(os.path.join(job.output_dir, jobs.FAILURES))
     options = pipeline_options.PipelineOptions(list(beam_arguments))
-    pipeline = beam.Pipeline(runner=_runner(options), options=options)
-    _build(pipeline, job)
+    runner = _runner(options)
+    pipeline = beam.Pipeline(runner=runner, options=options)
+    _build(pipeline, job, launcher_pid=os.getpid() if runner else None)
     result = pipeline.run()
     result.wait_until_finish()
     counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_NAMESPACE))["counters"]
@@ -137,12 +140,12 @@ class AdainModelHandler(base.ModelHandler):
         return sum(example.pixels.nbytes for example in batch)
 
 
-def _build(pipeline: beam.Pipeline, job: jobs.Job) -> None:
+def _build(pipeline: beam.Pipeline, job: jobs.Job, launcher_pid: int | None) -> None:
     planned = (
         pipeline
         | "Paths" >> beam.Create(job.paths)
         | "Spread paths" >> beam.Reshuffle()
-        | "Plan" >> beam.ParDo(_Plan(_small(job))).with_outputs(_FAILED, main="planned")
+        | "Plan" >> beam.ParDo(_Plan(_small(job), launcher_pid)).with_outputs(_FAILED, main="planned")
     )
     read = (
         planned.planned
@@ -167,8 +170,13 @@ def _build(pipeline: beam.Pipeline, job: jobs.Job) -> None:
 class _Plan(beam.DoFn):
     """path -> ((height, width), Planned)."""
 
-    def __init__(self, job: jobs.Job) -> None:
+    def __init__(self, job: jobs.Job, launcher_pid: int | None) -> None:
         self._job = job
+        self._launcher_pid = launcher_pid
+
+    def setup(self) -> None:
+        if self._launcher_pid is not None:
+            _end_with(self._launcher_pid)
 
     def process(self, path: str) -> Iterator[Any]:
         try:
@@ -242,6 +250,21 @@ class _Write(beam.DoFn):
                 _count("written")
             except errors.NstError as error:
                 yield _failure(planned.path, error)
+
+
+def _end_with(launcher_pid: int) -> None:
+    """Ends a worker process of this machine soon after its launcher; Beam's would first do the rest of its bundle."""
+
+    def watch() -> None:
+        while True:
+            time.sleep(_WATCH_INTERVAL_S)
+            try:
+                os.kill(launcher_pid, 0)
+            except ProcessLookupError:
+                os._exit(1)
+
+    if os.name == "posix" and os.getpid() != launcher_pid:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _failure(path: str, error: errors.NstError) -> beam.pvalue.TaggedOutput:

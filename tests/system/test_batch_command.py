@@ -62,37 +62,48 @@ def workers_of(folder):
     return found
 
 
+def interrupted(command, out, env, signal_number):
+    """Runs the command until three more results are there, ends it, and checks that its workers end as well."""
+    before = len(results(out))
+    process = command_line.start(*command, env=env, stderr=None, start_new_session=True)
+    limit = time.monotonic() + 200
+    while len(results(out)) < before + 3 and process.poll() is None and time.monotonic() < limit:
+        time.sleep(0.02)
+    workers = workers_of(out)
+    if signal_number == signal.SIGINT:
+        os.killpg(process.pid, signal_number)  # as a terminal's Ctrl-C, which reaches the workers as well
+    else:
+        process.send_signal(signal_number)
+    process.communicate(timeout=30)
+    assert len(workers) >= 2
+    while any(map(is_alive, workers)) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert not any(map(is_alive, workers)), "workers outlive the job"
+    return process.returncode
+
+
 @pytest.mark.weights
-def test_two_worker_processes_list_a_bad_picture_are_killed_and_go_on(tmp_path):
-    photos = crops(tmp_path, 16)
+@pytest.mark.skipif(not pathlib.Path("/proc").is_dir(), reason="looks for worker processes in /proc")
+def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
+    count = 24
+    photos = crops(tmp_path, count)
     (photos / "99.png").write_bytes(b"no picture")
     out = tmp_path / "out"
     command = (*arguments(photos, out), *settings(), *WORKERS)
     env = {"NST_TF_TEST_JOB": str(out)}
-    process = command_line.start(*command, env=env, stderr=None)
-    limit = time.monotonic() + 200
-    while len(results(out)) < 3 and process.poll() is None and time.monotonic() < limit:
-        time.sleep(0.02)
-    workers = workers_of(out)
-    process.kill()
-    process.wait()
-    process.stdout.close()
-    assert process.returncode == -signal.SIGKILL
-    assert len(workers) == 2
-    while any(map(is_alive, workers)) and time.monotonic() < limit:
-        time.sleep(0.1)
-    assert not any(map(is_alive, workers)), "workers outlive the job"
+    assert interrupted(command, out, env, signal.SIGKILL) == -signal.SIGKILL
+    assert interrupted(command, out, env, signal.SIGINT) == 130
     before = {path: path.stat().st_mtime_ns for path in results(out)}
-    assert 3 <= len(before) < 16
+    assert 6 <= len(before) < count
     assert not (out / jobs.FAILURES).exists()
 
     code, stdout, stderr = command_line.run(*command, env=env)
     assert code == 1, stderr
     assert stdout == ""
-    assert f"wrote {16 - len(before)} of 17 pictures" in stderr
+    assert f"wrote {count - len(before)} of {count + 1} pictures" in stderr
     assert f"{len(before)} finished before; 1 failed" in stderr
     after = results(out)
-    assert len(after) == len({path.name[:2] for path in after}) == 16
+    assert len(after) == len({path.name[:2] for path in after}) == count
     assert all(path.stat().st_mtime_ns == modified for path, modified in before.items())
     for path in after:
         assert images.load(path).pixels.shape[1:3] in ((SIDE_PX, SIDE_PX - 8), (SIDE_PX - 8, SIDE_PX))
