@@ -113,9 +113,9 @@ def _open(data: bytes, name: str) -> Image.Image:
 
 def _upright_size(data: bytes, name: str) -> tuple[int, int]:
     image = _open(data, name)
-    try:
-        lies = image.getexif().get(ExifTags.Base.Orientation) in _LYING
-    except Exception:  # as in _decode, which says so
+    try:  # Pillow turns TIFF itself, and its header's size as well
+        lies = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _LYING
+    except Exception:  # as in _decode, which notes it
         lies = False
     return (image.width, image.height) if lies else (image.height, image.width)
 

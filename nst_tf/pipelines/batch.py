@@ -80,7 +80,9 @@ def run(job: jobs.Job, beam_arguments: Sequence[str] = ()) -> Summary:
     result = pipeline.run()
     result.wait_until_finish()
     counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_NAMESPACE))["counters"]
-    counts = dict.fromkeys(_COUNTERS, 0) | {counter.key.metric.name: counter.result for counter in counters}
+    counts = dict.fromkeys(_COUNTERS, 0)
+    for counter in counters:  # one for each step that counts
+        counts[counter.key.metric.name] += counter.result
     return Summary(**counts, seconds=time.perf_counter() - started)
 
 
