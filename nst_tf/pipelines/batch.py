@@ -123,17 +123,17 @@ class AdainModelHandler(base.ModelHandler):
     def run_inference(
         self, batch: Sequence[Batch], model: Any, inference_args: dict[str, Any] | None = None
     ) -> Iterator[base.PredictionResult]:
-        """The stylised pixels of each batch, or the error that its size makes."""
+        """The stylised pixels of each batch, or in words why there are none."""
         import tensorflow as tf
 
         for example in batch:
             height_px, width_px = example.pixels.shape[1:3]
             try:
                 inference: Any = model(example.pixels).numpy()
-            except (tf.errors.ResourceExhaustedError, tf.errors.InvalidArgumentError) as error:
+            except tf.errors.ResourceExhaustedError:
                 inference = (
-                    f"the network must take {len(example.planned)} pictures of {width_px} x {height_px} px. Received: "
-                    f"{errors.one_line(error)}. Use a smaller --size or --batch_size."
+                    f"there must be memory for {len(example.planned)} pictures of {width_px} x {height_px} px. "
+                    "Received: too little. Use a smaller --batch_size or --size."
                 )
             yield base.PredictionResult(example, inference)
 
@@ -224,7 +224,7 @@ class _Read(beam.DoFn):
         by_size: dict[Any, list[tuple[images.Picture, Planned]]] = {}
         for item in planned:
             try:
-                picture = images.load(item.path, max_side_px=self._max_side_px)
+                picture = inputs.read_picture_for_one_pass(item.path, item.path, self._max_side_px)
                 if picture.sha256 != item.sha256:
                     raise errors.ImageError(
                         f"{item.path}: a picture must stay as it is while the job runs. Received: other bytes than at "

@@ -67,7 +67,7 @@ def describe(
         config: the settings.
 
     Raises:
-        ImageError: no picture matches, or a style cannot be read.
+        ImageError: no picture matches, or a style cannot be read or is too small.
         ConfigError: style_blend has another length than the styles.
         OutputError: the folder cannot be written, or the suffix names no format.
     """
@@ -87,7 +87,7 @@ def describe(
     images.check_writable(os.path.join(folder, f"result{config.suffix}"))
     style_paths = tuple(os.path.realpath(samples.resolve(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
-    sha256 = tuple(inputs.read_picture(path, path, side_px).sha256 for path in style_paths)
+    sha256 = tuple(inputs.read_picture_for_one_pass(path, path, side_px).sha256 for path in style_paths)
     return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config)
 
 

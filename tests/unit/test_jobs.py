@@ -50,6 +50,7 @@ def test_an_output_folder_that_holds_every_picture_is_refused(folder):
     [
         ({"styles": ("missing.png",)}, errors.ImageError, "missing.png"),
         ({"styles": ("empty.png",)}, errors.ImageError, "empty"),
+        ({"styles": ("small.png",)}, errors.ImageError, "small.png: the shorter side must be at least 9 px"),
         ({"config": dataclasses.replace(CONFIG, style_blend=(1, 2))}, errors.ConfigError, "Received: 2"),
         ({"config": dataclasses.replace(CONFIG, suffix="gif")}, errors.OutputError, ".gif"),
         ({"output_dir": "style.png/out"}, errors.OutputError, "style.png"),
@@ -57,6 +58,7 @@ def test_an_output_folder_that_holds_every_picture_is_refused(folder):
 )
 def test_mistakes_are_met_before_any_work(folder, change, error, words):
     (folder / "empty.png").write_bytes(b"")
+    images.save("small.png", np.zeros([1, 8, 30, 3], np.float32))
     with pytest.raises(error, match=words):
         describe(**change)
 
