@@ -63,7 +63,7 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
     start = None
     if config.initialisation not in configs.STARTS:
-        start = _read(config.initialisation, "start", config.max_side_px)
+        start = read_picture(config.initialisation, "start", config.max_side_px)
     return Inputs(content_picture, styles, start)
 
 
@@ -121,7 +121,7 @@ def read_judged(
     by_size: dict[tuple[int, int], Inputs] = {}
     pairs = []
     for number, source in enumerate(judged, 1):
-        picture = _read(source, f"image {number}", None)
+        picture = read_picture(source, f"image {number}", None)
         _check_size(picture, _need(config.layers))
         size = (picture.height_px, picture.width_px)
         if size not in by_size:
@@ -148,17 +148,17 @@ def _read_pair(
             f"style_blend needs one share for each of the {len(sources)} style pictures. "
             f"Received: {len(config.style_blend)}."
         )
-    content_picture = _read(content, "content", config.max_side_px)
+    content_picture = read_picture(content, "content", config.max_side_px)
     _check_size(content_picture, content_need)
     style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
-    styles = tuple(_read(source, "style", style_side_px) for source in sources)
+    styles = tuple(read_picture(source, "style", style_side_px) for source in sources)
     for picture in styles:
         _check_size(picture, style_need)
     return content_picture, styles
 
 
 def _read_mask(source: Source, content: images.Picture) -> images.Picture:
-    mask = _read(source, "mask", None)
+    mask = read_picture(source, "mask", None)
     _check_aspect(mask, content, "a mask")
     pixels = images.resize(mask.pixels, content.height_px, content.width_px)
     return dataclasses.replace(mask, pixels=pixels, alpha=None)
@@ -173,7 +173,15 @@ def _check_aspect(picture: images.Picture, content: images.Picture, what: str) -
         )
 
 
-def _read(source: Source, name: str, max_side_px: int | None) -> images.Picture:
+def read_picture_for_one_pass(source: Source, name: str, max_side_px: int) -> images.Picture:
+    """Reads one picture as `read_picture` does, and refuses it where it is too small for `read_one_pass`."""
+    picture = read_picture(source, name, max_side_px)
+    _check_size(picture, _ADAIN_NEED)
+    return picture
+
+
+def read_picture(source: Source, name: str, max_side_px: int | None) -> images.Picture:
+    """Reads one picture, scaled down to a size, never up; name is what messages call an array."""
     if isinstance(source, str):
         source = samples.resolve(source)
     if isinstance(source, images.Picture):
@@ -181,7 +189,7 @@ def _read(source: Source, name: str, max_side_px: int | None) -> images.Picture:
     if hasattr(source, "shape") or isinstance(source, list):
         pixels = images.from_array(source, name=name)
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-        return _read(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), name, max_side_px)
+        return read_picture(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), name, max_side_px)
     return images.load(source, max_side_px=max_side_px)
 
 

@@ -8,13 +8,14 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
+pipelines
 rendering evaluation
 transfer
 adain_transfer
 tensorboard
 figure_files
 figures
-figure_configs
+figure_configs pipeline_configs
 loop
 optimizers results
 networks objective lpips evaluation_configs
