@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from nst_tf import (
+    adain_transfer,
     configs,
     errors,
     images,
@@ -157,6 +158,8 @@ class StyleTransfer:
                 on_message(note)
             stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
             plans = self._plans(stages)  # before the network is loaded: what does not fit is refused at once
+            if self.config.initialisation == "adain":
+                pictures = pictures._replace(start=adain_transfer.start(pictures, self.config, on_message))
             if self._network is None:
                 networks = self._networks or SharedNetworks(self.config.layers)
                 self._network = networks.network(self.config, on_message)

@@ -8,17 +8,20 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
-rendering
+pipelines
+rendering evaluation
 transfer
+adain_transfer
 tensorboard
 figure_files
 figures
-figure_configs
+figure_configs pipeline_configs
 loop
 optimizers results
 tiling
-objective
+networks objective lpips evaluation_configs
 weights
+weight_cache
 archive weight_files
 vgg_check
 vgg
@@ -27,7 +30,8 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule memory_plan
+losses noise precision pth array_pickles schedule adain_configs colours memory_plan
+pickles
 configs
 errors
 """
