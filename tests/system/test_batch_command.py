@@ -65,7 +65,7 @@ def workers_of(folder):
 def interrupted(command, out, env, signal_number):
     """Runs the command until three more results are there, ends it, and checks that its workers end as well."""
     before = len(results(out))
-    process = command_line.start(*command, env=env, stderr=None, start_new_session=True)
+    process = command_line.start(*command, env=env, start_new_session=True)
     limit = time.monotonic() + 200
     while len(results(out)) < before + 3 and process.poll() is None and time.monotonic() < limit:
         time.sleep(0.02)
@@ -74,12 +74,12 @@ def interrupted(command, out, env, signal_number):
         os.killpg(process.pid, signal_number)  # as a terminal's Ctrl-C, which reaches the workers as well
     else:
         process.send_signal(signal_number)
-    process.communicate(timeout=30)
-    assert len(workers) >= 2
+    _, stderr = process.communicate(timeout=60)
+    assert len(workers) >= 2, stderr
     while any(map(is_alive, workers)) and time.monotonic() < limit:
         time.sleep(0.1)
     assert not any(map(is_alive, workers)), "workers outlive the job"
-    return process.returncode
+    return process.returncode, stderr
 
 
 @pytest.mark.weights
@@ -91,8 +91,11 @@ def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
     out = tmp_path / "out"
     command = (*arguments(photos, out), *settings(), *WORKERS)
     env = {"NST_TF_TEST_JOB": str(out)}
-    assert interrupted(command, out, env, signal.SIGKILL) == -signal.SIGKILL
-    assert interrupted(command, out, env, signal.SIGINT) == 130
+    assert interrupted(command, out, env, signal.SIGKILL)[0] == -signal.SIGKILL
+    code, stderr = interrupted(command, out, env, signal.SIGINT)
+    assert code == 130
+    assert "the same command continues" in stderr
+    assert "Traceback" not in stderr
     before = {path: path.stat().st_mtime_ns for path in results(out)}
     assert 6 <= len(before) < count
     assert not (out / jobs.FAILURES).exists()
