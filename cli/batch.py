@@ -80,7 +80,7 @@ def main(beam_arguments: list[str]) -> int:
 
 
 def _end_at_once_on_interrupt(job: jobs.Job) -> None:
-    """Ctrl-C ends this process, and with it its workers; Beam would wait for their bundles, which may be all there is."""
+    """Ctrl-C ends this process and so its workers; Beam would wait for their bundles, which may be all there is."""
 
     def end(*signal_and_frame: object) -> None:
         print(f"\ninterrupted: what is in {job.output_dir} is kept; the same command continues.", file=sys.stderr)
