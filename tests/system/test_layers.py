@@ -18,6 +18,7 @@ figures
 figure_configs pipeline_configs
 loop
 optimizers results
+tiling
 networks objective lpips evaluation_configs
 weights
 weight_cache
@@ -29,7 +30,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth array_pickles schedule adain_configs colours
+losses noise precision pth array_pickles schedule adain_configs colours memory_plan
 pickles
 configs
 errors

@@ -39,8 +39,8 @@ def test_the_losses_are_those_of_the_objective(goal):
 
 
 def test_a_result_is_judged_as_its_run_judged_it(goal):
-    content, style = tiny_network.picture(29, 37, seed=1), tiny_network.picture(48, 40, seed=2)
-    config = dataclasses.replace(goal.config, steps=4, max_side_px=33)
+    content, style = tiny_network.picture(56, 72, seed=1), tiny_network.picture(48, 80, seed=2)
+    config = dataclasses.replace(goal.config, steps=4, max_side_px=36)
     result = transfer.stylize(content, style, config, objective=goal)
     (score,) = evaluation.evaluate(content, style, [result.image], objective=goal)
     assert score.total == pytest.approx(result.best_loss, rel=1e-4)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import nst_tf
-from nst_tf import errors, images, inputs, objective, precision, results, samples, transfer
-from tests import tiny_network, tolerances
+from nst_tf import configs, errors, images, inputs, objective, precision, results, samples, transfer
+from tests import tiny_network, tiny_vgg, tolerances
 
 NUMBERS = {
     "total", "content", "style", "total_variation", "gradient_norm",
@@ -350,3 +350,45 @@ def test_an_averaged_result_has_the_objective_of_the_average():
     targets = aim.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
     np.testing.assert_allclose(aim.terms(tf.constant(result.image), targets).total, [result.best_loss], rtol=1e-4)
     assert result.best_loss > min(result.losses["total"])
+
+
+def within(budget_mb):
+    messages = []
+    config = tiny_network.config(
+        steps=3,
+        max_side_px=600,
+        memory_budget_mb=budget_mb,
+        lbfgs_memory=5,
+        style_layers=("conv1_1", "conv3_1"),
+        total_variation_weight=10.0,
+    )
+    content, style = tiny_network.picture(304, 600, seed=1), tiny_network.picture(100, 150, seed=2)
+    result = transfer.stylize(content, style, config, extractor=tiny_vgg.TinyVgg("conv3_1"), on_message=messages.append)
+    return result, messages[-1]
+
+
+def test_a_picture_in_tiles_comes_out_as_the_whole_one():
+    (whole, whole_plan), (tiled, tiled_plan) = within(4000), within(1200)
+    assert "600 x 304 px whole" in whole_plan
+    assert "2 tiles of 300 x 304 px" in tiled_plan
+    np.testing.assert_allclose(tiled.losses["total"], whole.losses["total"], rtol=1e-4)
+    np.testing.assert_allclose(tiled.image, whole.image, atol=1e-3)
+
+
+def test_what_does_not_fit_is_refused_before_the_network_is_loaded():
+    config = configs.preset("default", weights="nowhere.npz", max_side_px=400, memory_budget_mb=600)
+    with pytest.raises(errors.MemoryBudgetError, match="Received: a budget of 600 MB"):
+        transfer.stylize(tiny_network.picture(288, 400), tiny_network.picture(288, 400), config)
+
+
+def test_a_time_budget_ends_a_run_with_its_best_picture():
+    result = stylize(steps=100000, time_budget_s=3.0)
+    assert result.ended_by == ("time budget",)
+    assert result.steps < 100000
+    assert result.best_loss == min(result.losses["total"])
+
+
+def test_patience_ends_a_run_that_no_longer_gains():
+    result = stylize(steps=2000, patience=20, min_improvement=0.5)
+    assert result.ended_by == ("stall",)
+    assert result.steps < 2000
