@@ -6,7 +6,6 @@ import logging as standard_logging
 import os
 import signal
 import sys
-import threading
 from typing import Any
 
 from absl import flags, logging
@@ -81,26 +80,14 @@ def main(beam_arguments: list[str]) -> int:
 
 
 def _end_at_once_on_interrupt(job: jobs.Job) -> None:
-    """Ctrl-C ends this process, and with it its workers; Beam would wait for their bundles, which may be all there is.
+    """Ctrl-C ends this process and so its workers; Beam would wait for their bundles, which may be all there is."""
 
-    The main thread may be waiting inside Beam, so another one is woken by the signal. Threads and processes started
-    from here on have it blocked: workers inherit that and end silently.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        return
-    reading, writing = os.pipe()
-
-    def wait() -> None:
-        os.read(reading, 1)
+    def end(*signal_and_frame: object) -> None:
         print(f"\ninterrupted: what is in {job.output_dir} is kept; the same command continues.", file=sys.stderr)
         sys.stderr.flush()
         os._exit(program.INTERRUPTED)
 
-    threading.Thread(target=wait, daemon=True).start()  # the one thread that never has it blocked
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing)
-    signal.signal(signal.SIGINT, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, end)
 
 
 def _told(summary: Any, job: jobs.Job) -> str:

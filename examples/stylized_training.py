@@ -57,10 +57,9 @@ def train(folder, augment, *, side_px, epochs, batch_size, seed):
         image_size=(side_px, side_px),
         batch_size=batch_size,
         crop_to_aspect_ratio=True,
-        verbose=False,
     )
     classes = len(parts[0].class_names)
-    photographs, held_out = (part.map(lambda images, labels: (images / 255.0, labels)).cache() for part in parts)
+    photographs, held_out = (part.map(lambda images, labels: (images / 255.0, labels)) for part in parts)
     steps = int(photographs.cardinality())
     training = (
         photographs.repeat()
@@ -69,7 +68,14 @@ def train(folder, augment, *, side_px, epochs, batch_size, seed):
         .prefetch(tf.data.AUTOTUNE)
     )
     model = classifier(classes)
-    model.fit(training, steps_per_epoch=steps, epochs=epochs, validation_data=held_out, verbose=2)
+    model.fit(
+        training,
+        steps_per_epoch=steps,
+        epochs=epochs,
+        validation_data=held_out,
+        shuffle=False,  # the folder's reader does
+        verbose=2,
+    )
 
     every = pipeline_configs.StyleAugmentConfig(probability=1)
     repaint = pipelines.StyleAugment(augment.styles, every, network=augment.network)
