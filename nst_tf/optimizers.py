@@ -342,9 +342,8 @@ class Lbfgs:
     def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
         """One evaluation and update; returns the terms at the image that was evaluated."""
         arguments = (self._state, self._shape, targets, loss_scale)
-        if (
-            self._traced is None
-        ):  # with every side open from the first size on, so that a resumed run has this graph too
+        if self._traced is None:
+            # Every side is open from the first size on, so that a run resumed at a later one has the same graph.
             signature = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), arguments)
             self._traced = tf.function(self._step, signature, jit_compile=self._jit_compile)
         self._state, terms = self._traced(*arguments)
