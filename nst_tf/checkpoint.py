@@ -31,18 +31,19 @@ class Position:
     """How far a run is.
 
     Attributes:
-        stage: index of the size in the schedule.
-        stage_step: steps done at this size.
-        steps: steps done at all sizes.
+        done: steps done at each size that was begun.
         seconds: spent on them.
         resumed_after_steps: where the run was continued before.
     """
 
-    stage: int
-    stage_step: int
-    steps: int
+    done: Sequence[int]
     seconds: float
     resumed_after_steps: Sequence[int] = ()
+
+    @property
+    def steps(self) -> int:
+        """Steps done at all sizes."""
+        return sum(self.done)
 
 
 class Identity(NamedTuple):
@@ -162,9 +163,10 @@ class Checkpoints:
                 f"{'; '.join(differences)}. Give the same ones, or start anew in another folder."
             )
         position = self._saved.position
-        *before, here = [*stage_steps, 0][: position.stage + 1]
-        done = position.stage_step
-        if not (1 <= done <= here and done <= position.steps <= sum(before) + done):
+        if not (
+            1 <= len(position.done) <= len(stage_steps)
+            and all(1 <= done <= steps for done, steps in zip(position.done, stage_steps, strict=False))
+        ):
             raise _damaged(self.path, f"a place that the run does not have ({position})")
         for difference in _different(self._saved.identity.machine, self._identity.machine):
             on_message(f"the last bits of the result may differ from those of an unbroken run: {difference}")
@@ -239,7 +241,7 @@ def _parsed(path: pathlib.Path, header: Any) -> Saved:
     """The header with every type checked; a ValueError, LookupError, TypeError or AttributeError where one is wrong."""
     identity = Identity(header["run"], header["machine"])
     position = Position(**header["position"])
-    counts = [position.stage, position.stage_step, position.steps, *position.resumed_after_steps]
+    counts = [*position.done, *position.resumed_after_steps]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("a position that is none")
     if type(position.seconds) is not float or not 0 <= position.seconds < math.inf:

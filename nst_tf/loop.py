@@ -42,7 +42,7 @@ class Loop:
         resumed: the checkpoint that the run continues.
 
     Attributes:
-        stage: index of the stage to run next.
+        stage: index of the stage to begin with.
         history: the terms of every step so far, still on the device.
         resumed_after_steps: where the run was continued.
         seconds_before: spent on the run before it was resumed.
@@ -61,7 +61,8 @@ class Loop:
         resumed: checkpoint.Saved | None = None,
     ) -> None:
         self.history: list[objective.Terms] = []
-        self.stage = resumed.position.stage if resumed else 0
+        self.stage = len(resumed.position.done) - 1 if resumed else 0
+        self._done: list[int] = []
         self.resumed_after_steps: tuple[int, ...] = ()
         self._began = time.perf_counter()
         self.seconds_before = 0.0
@@ -97,7 +98,9 @@ class Loop:
         """
         done = 0
         if self._resumed:
-            done, loss_scale = self._resume(self._resumed, optimizer, targets, loss_scale)
+            loss_scale = self._resume(self._resumed, optimizer, targets, loss_scale)
+            done = self._done.pop()
+        self._done.append(done)
         stage_began = reported = float("-inf")
         for stage_step in range(done + 1, steps + 1):
             self.history.append(optimizer.step(targets, loss_scale))
@@ -109,25 +112,21 @@ class Loop:
                 self.seconds_per_step = (now - stage_began) / (stage_step - done - 1)
                 self._seconds_per_pixel = self.seconds_per_step / self._pixel_steps[len(self.history) - 1]
             step = len(self.history)
+            self._done[-1] = stage_step
             is_snapshot = bool(self._snapshot_interval) and step % self._snapshot_interval == 0
             goes_on = True
             if is_snapshot or step == len(self._pixel_steps) or now - reported >= REPORT_INTERVAL_S:
                 reported = now
                 goes_on = self._report(step, is_snapshot, optimizer, image)
             if self._checkpoints and (self.stopped or self._checkpoints.is_due()):
-                self._keep(self._checkpoints, stage_step, optimizer, loss_scale)
+                self._keep(self._checkpoints, optimizer, loss_scale)
             if not goes_on:
                 break
-        self.stage += 1
 
-    def _keep(
-        self, checkpoints: checkpoint.Checkpoints, stage_step: int, optimizer: Any, loss_scale: tf.Tensor
-    ) -> None:
+    def _keep(self, checkpoints: checkpoint.Checkpoints, optimizer: Any, loss_scale: tf.Tensor) -> None:
         """Writes a checkpoint. Where that fails the run goes on: what it still can give is its picture."""
         position = checkpoint.Position(
-            stage=self.stage,
-            stage_step=stage_step,
-            steps=len(self.history),
+            done=tuple(self._done),
             seconds=self.seconds_before + time.perf_counter() - self._began,
             resumed_after_steps=self.resumed_after_steps,
         )
@@ -139,20 +138,23 @@ class Loop:
 
     def _resume(
         self, resumed: checkpoint.Saved, optimizer: Any, targets: objective.Targets, loss_scale: tf.Tensor
-    ) -> tuple[int, tf.Tensor]:
-        """Puts the optimiser and the history where the checkpoint has them: (steps done at this size, loss scale)."""
+    ) -> tf.Tensor:
+        """Puts the optimiser, the history and the place where the checkpoint has them; the loss scale of then."""
         self._resumed = None
-        done = resumed.position
+        position = resumed.position
         names = [*_NUMBERS, *(f"content/{key}" for key in targets.content), *(f"style/{key}" for key in targets.style)]
-        losses = {f"losses/{name}": np.broadcast_to(np.float32(0), done.steps) for name in names}
+        losses = {f"losses/{name}": np.broadcast_to(np.float32(0), position.steps) for name in names}
         state = resumed.state(optimizer.state() | losses | {"loss_scale": loss_scale})
         optimizer.restore(state)
-        for step in range(done.steps):
+        for step in range(position.steps):
             self.history.append(_unnamed({name: state[f"losses/{name}"][step : step + 1] for name in names}))
-        self.resumed_after_steps = (*done.resumed_after_steps, done.steps)
-        self.seconds_before = done.seconds
-        self._on_message(f"resuming after step {done.steps} of {len(self._pixel_steps)}, {done.seconds:.0f} s of work")
-        return done.stage_step, tf.constant(state["loss_scale"])
+        self._done = list(position.done)
+        self.resumed_after_steps = (*position.resumed_after_steps, position.steps)
+        self.seconds_before = position.seconds
+        self._on_message(
+            f"resuming after step {position.steps} of {len(self._pixel_steps)}, {position.seconds:.0f} s of work"
+        )
+        return tf.constant(state["loss_scale"])
 
     def _report(self, step: int, is_snapshot: bool, optimizer: Any, image: Callable[[], np.ndarray]) -> bool:
         """Tells how step went; False when the run is to end."""

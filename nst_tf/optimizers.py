@@ -350,12 +350,12 @@ class Lbfgs:
         return terms
 
     def state(self) -> dict[str, tf.Tensor]:
-        """The fields of the `LbfgsState`: 24 m + 36 bytes a pixel."""
-        return dict(self._state._asdict())
+        """The tensors of the `LbfgsState` in order: 24 m + 36 bytes a pixel."""
+        return {f"lbfgs/{index}": tensor for index, tensor in enumerate(tf.nest.flatten(self._state))}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Continues from what `state` gave."""
-        self._state = LbfgsState(**{name: tf.constant(state[name]) for name in LbfgsState._fields})
+        self._state = tf.nest.pack_sequence_as(self._state, [tf.constant(state[name]) for name in self.state()])
 
     @property
     def best_image(self) -> tf.Tensor:

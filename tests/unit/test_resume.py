@@ -56,9 +56,9 @@ def assert_same(result, expected):
     "settings",
     [
         {},
-        {"optimizer": "adam"},
+        {"optimizer": "adam", "scales": 2, "coarse_steps": 3, "steps": 4},
         {"averaging": 0.8},
-        {"optimizer": "adam", "averaging": 0.8},
+        {"optimizer": "adam", "averaging": 0.8, "scales": 1, "steps": 7},
         {"initialisation": "noise", "scales": 1, "steps": 7},
     ],
     ids=["lbfgs", "adam", "lbfgs-averaged", "adam-averaged", "noise"],
@@ -134,12 +134,12 @@ def test_the_loss_scale_of_float16_is_kept(tmp_path, monkeypatch):
     scaled._network = scaled._network._replace(policy="mixed_float16")
     monkeypatch.setattr(precision, "loss_scale", lambda *start: 16.0)
     whole = run(scaled)
-    run(scaled, tmp_path, on_report=stopped_after(4))
+    run(scaled, tmp_path, on_report=stopped_after(3))
     seen = []
     monkeypatch.setattr(precision, "loss_scale", lambda *start: 256.0)
     monkeypatch.setattr(optimizers.Lbfgs, "step", spied(optimizers.Lbfgs.step, seen))
     result = run(scaled, tmp_path, resume=True)
-    assert seen == [16.0, 256.0, 256.0]
+    assert seen == [16.0, 256.0, 256.0, 256.0]
     np.testing.assert_allclose(result.image, whole.image, atol=1e-3)
 
 
