@@ -345,6 +345,7 @@ class Lbfgs:
         if self._traced is None:
             # Every side is open from the first size on, so that a run resumed at a later one has the same graph.
             signature = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), arguments)
+            signature = (signature[0], tf.TensorSpec([4], self._shape.dtype), *signature[2:])
             self._traced = tf.function(self._step, signature, jit_compile=self._jit_compile)
         self._state, terms = self._traced(*arguments)
         return terms
