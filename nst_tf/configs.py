@@ -445,6 +445,12 @@ PRESETS: dict[str, Preset] = {
         summary="the best-looking picture for most pairs: ratio 4e-3, mean-reduced, normalised network",
         settings={},
     ),
+    # A photograph in the colours and light of another: forty times the content of Gatys et al., and both answers to
+    # low-level noise. Measured in BUILD_NOTES.md.
+    "photo": Preset(
+        summary="a photograph after a photograph: ratio 5e-2, two sizes, total variation against low-level noise",
+        settings={"content_weight": 1.0, "style_weight": 20.0, "scales": 2, "total_variation_weight": 10.0},
+    ),
     # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),
     # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.
     "gatys": Preset(
