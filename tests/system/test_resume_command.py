@@ -17,7 +17,7 @@ RUN = (
     "--coarse_steps=5", "--checkpoint_interval_s=0",
 )  # fmt: skip
 STEPS = 11  # two sizes
-PATIENCE_S = 240
+PATIENCE_S = 600
 
 
 def stylize(folder, *flags):
@@ -55,6 +55,7 @@ def kill_in_the_middle_of_writing(process, folder, checkpoints_before):
                 assert being_written(folder)
                 return True
             process.send_signal(signal.SIGCONT)
+        time.sleep(1e-3)  # a write takes several
     process.communicate()
     return False
 
