@@ -163,9 +163,7 @@ class StyleTransfer:
                 on_message(note)
             stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
             budget_bytes = self._budget_bytes(checkpoints)
-            plans = self._plans(
-                stages, budget_bytes
-            )  # before the network is loaded: what does not fit is refused at once
+            plans = self._plans(stages, budget_bytes)  # before the network loads: what does not fit is refused at once
             if self._network is None:
                 networks = self._networks or SharedNetworks(self.config.layers)
                 self._network = networks.network(self.config, on_message)
