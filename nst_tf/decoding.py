@@ -33,6 +33,8 @@ _UPRIGHT: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     8: lambda a: np.rot90(a, 1),
 }
 
+_LYING = (5, 6, 7, 8)  # the orientations that swap height and width
+
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 258, 262  # TIFF 6.0, section 8
 _TIFF_BLACK_IS_ZERO = 1
 
@@ -62,10 +64,24 @@ def decode(data: bytes, name: str) -> Decoded:
     Raises:
         errors.ImageError: not a picture, a damaged or truncated one, too large, or of a kind that would lose colours.
     """
+    return _translated(_decode, data, name)
+
+
+def upright_size(data: bytes, name: str) -> tuple[int, int]:
+    """The height and width that `decode` would give, from the file's header alone.
+
+    Raises:
+        errors.ImageError: as `decode`, as far as the header tells.
+    """
+    return _translated(_upright_size, data, name)
+
+
+def _translated(read: Callable[[bytes, str], Any], data: bytes, name: str) -> Any:
+    """What a reader returns, with whatever Pillow raises turned into an ImageError."""
     formats = ", ".join(READABLE_FORMATS)
     try:
         with _quiet_pillow:
-            return _decode(data, name)
+            return read(data, name)
     except errors.ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -88,10 +104,24 @@ def decode(data: bytes, name: str) -> Decoded:
         ) from error
 
 
-def _decode(data: bytes, name: str) -> Decoded:
+def _open(data: bytes, name: str) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=READABLE_FORMATS)
     if image.width * image.height > MAX_PIXELS:  # where the application has lifted Pillow's own limit
         raise _too_large(name, f"{image.width} x {image.height}")
+    return image
+
+
+def _upright_size(data: bytes, name: str) -> tuple[int, int]:
+    image = _open(data, name)
+    try:  # Pillow turns TIFF itself, and its header's size as well
+        lies = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _LYING
+    except Exception:  # as in _decode, which notes it
+        lies = False
+    return (image.width, image.height) if lies else (image.height, image.width)
+
+
+def _decode(data: bytes, name: str) -> Decoded:
+    image = _open(data, name)
     notes = []
     frames = getattr(image, "n_frames", 1)
     if frames > 1:

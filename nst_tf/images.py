@@ -85,6 +85,18 @@ def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = No
     return Picture(pixels=pixels, alpha=alpha, sha256=sha256, name=name, notes=decoded.notes)
 
 
+def identify(source: str | os.PathLike[str]) -> tuple[str, int, int]:
+    """The sha256 of a picture file's bytes, and the height and width in pixels that `load` would give.
+
+    Only the header is decoded, so a truncated picture may pass.
+
+    Raises:
+        errors.ImageError: as `load`, as far as the header tells.
+    """
+    data = _read(source)
+    return hashlib.sha256(data).hexdigest(), *decoding.upright_size(data, str(source))
+
+
 def scaled(picture: Picture, max_side_px: int) -> Picture:
     """The picture and its alpha at the size of `fit`; the same one where it fits already.
 

@@ -227,8 +227,8 @@ def _side_that_fits(
     fits, too_large = 0, -(-longer_px // 16)  # in units of 16 px
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
-        sides = [max(1, round(side * middle * 16 / longer_px)) for side in (height_px, width_px)]
-        candidates = _candidates(config, policy, *sides, budget_bytes, can_tile)
+        height, width = (max(1, round(side * middle * 16 / longer_px)) for side in (height_px, width_px))
+        candidates = _candidates(config, policy, height, width, budget_bytes, can_tile)
         if any(candidate.peak_bytes <= budget_bytes for candidate in candidates):
             fits = middle
         else:

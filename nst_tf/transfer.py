@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from nst_tf import (
+    adain_transfer,
     checkpoint,
     configs,
     errors,
@@ -164,6 +165,8 @@ class StyleTransfer:
             stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
             budget_bytes = self._budget_bytes(checkpoints)
             plans = self._plans(stages, budget_bytes)  # before the network loads: what does not fit is refused at once
+            if self.config.initialisation == "adain":
+                pictures = pictures._replace(start=adain_transfer.start(pictures, self.config, on_message))
             if self._network is None:
                 networks = self._networks or SharedNetworks(self.config.layers)
                 self._network = networks.network(self.config, on_message)

@@ -8,18 +8,21 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
-rendering
+pipelines
+rendering evaluation
 transfer
+adain_transfer
 tensorboard
 figure_files
 figures
-figure_configs
+figure_configs pipeline_configs
 loop
 identity
 optimizers results checkpoint
 tiling
-objective
+networks objective lpips evaluation_configs
 weights
+weight_cache
 archive weight_files
 vgg_check
 vgg
@@ -28,7 +31,8 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule memory_plan
+losses noise precision pth array_pickles schedule adain_configs colours memory_plan
+pickles
 configs
 errors
 """

@@ -1,0 +1,133 @@
+"""`nst-tf batch`: one style for whole folders of pictures. In a checkout also `python -m cli.batch`."""
+
+import dataclasses
+import json
+import logging as standard_logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from absl import flags, logging
+
+from nst_tf import files, pipeline_configs, results
+from nst_tf.pipelines import jobs
+
+from . import config_flags, program
+
+_INPUT = flags.DEFINE_list("input", None, "The pictures: paths or globs, where ** stands for any folders.")
+_STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas between them, whose style they take.")
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The folder of the results.")
+config_flags.define(pipeline_configs.BatchConfig)
+
+SOME_FAILED = 1  # exit code where every picture was met and some could not be stylised
+
+_INTRO = f"""nst-tf batch: render whole folders of photographs in the style of a painting, in one pass each (AdaIN)
+
+  nst-tf batch --input='photos/**/*.jpg' --style=painting.jpg --output_dir=out
+  nst-tf batch --input='photos/*' --style=a.jpg,b.jpg --style_blend=0.7,0.3 --output_dir=out --suffix=.jpg
+  nst-tf batch --input='photos/*' --style=painting.jpg --output_dir=out --threads=1 \\
+      -- --direct_running_mode=multi_processing --direct_num_workers=8
+
+It is an Apache Beam pipeline (pip install 'nst-tf[beam]'). What follows -- are Beam's own options: workers, or another
+runner with its flags; pictures and output_dir must then lie where every worker reaches them.
+A result is named after its picture: photo-1a2b3c4d.png, with a hash of the picture's bytes and of the settings. What is
+there already is skipped, so the same command continues a run that was stopped. A picture that cannot be stylised never
+stops the rest: OUTPUT_DIR/{jobs.FAILURES} lists them, and the exit code is then {SOME_FAILED}."""
+
+
+def run(argv: list[str]) -> int:
+    """Runs the program with its arguments and returns the exit code."""
+    at = argv.index("--") if "--" in argv else len(argv)
+    return program.run(lambda: main(argv[at + 1 :]), argv[:at], help_text)
+
+
+def main(beam_arguments: list[str]) -> int:
+    """Stylises as the flags say."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.INFO)
+    for flag in (_INPUT, _STYLE, _OUTPUT_DIR):
+        if not flag.value:
+            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
+    config = config_flags.config_from_flags(pipeline_configs.BatchConfig)
+    jobs.check_beam()
+    job = jobs.describe(_INPUT.value or (), _STYLE.value or (), str(_OUTPUT_DIR.value), config)
+    program.say(f"{len(job.paths)} pictures match")
+    _end_at_once_on_interrupt(job)
+
+    program.load_tensorflow()
+    from nst_tf import weights  # seconds of work that --help and usage errors need not wait for
+    from nst_tf.networks import decoder_weights
+
+    loaded = (weights.load(config.weights, on_message=program.say), decoder_weights.load(config.decoder))
+    job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
+    standard_logging.disable(standard_logging.WARNING)  # Beam names packages that it would like to have
+    from nst_tf.pipelines import batch
+
+    standard_logging.disable(standard_logging.NOTSET)
+    standard_logging.getLogger("apache_beam").setLevel(standard_logging.WARNING)
+    summary = batch.run(job, beam_arguments)
+    record = {
+        "config": dataclasses.asdict(config),
+        "styles": [{"path": path, "sha256": sha256} for path, sha256 in zip(job.styles, job.style_sha256, strict=True)],
+        "network": [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded],
+        "pictures": summary._asdict(),
+        "versions": results.versions(),
+    }
+    files.write_atomically(os.path.join(job.output_dir, jobs.RECORD), json.dumps(record, indent=1).encode())
+    program.say(_told(summary, job))
+    return SOME_FAILED if summary.failed else 0
+
+
+def _end_at_once_on_interrupt(job: jobs.Job) -> None:
+    """Ctrl-C ends this process, and with it its workers; Beam would wait for their bundles, which may be all there is.
+
+    The main thread may be waiting inside Beam, so another one is woken by the signal. Threads and processes started
+    from here on have it blocked: workers inherit that and end silently.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return
+    reading, writing = os.pipe()
+
+    def wait() -> None:
+        os.read(reading, 1)
+        print(f"\ninterrupted: what is in {job.output_dir} is kept; the same command continues.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(program.INTERRUPTED)
+
+    threading.Thread(target=wait, daemon=True).start()  # the one thread that never has it blocked
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _told(summary: Any, job: jobs.Job) -> str:
+    parts = [f"wrote {summary.written} of {len(job.paths)} pictures to {job.output_dir} in {summary.seconds:.0f} s"]
+    if summary.skipped:
+        parts.append(f"{summary.skipped} finished before")
+    if summary.repeated:
+        parts.append(f"{summary.repeated} the same as another")
+    if summary.failed:
+        parts.append(f"{summary.failed} failed, see {os.path.join(job.output_dir, jobs.FAILURES)}")
+    return "; ".join(parts)
+
+
+def help_text() -> str:
+    """The text of --help."""
+    files = [
+        ("--input='photos/**/*.jpg'", "The pictures: paths or globs, several with commas; ** stands for any folders."),
+        (
+            "--style=painting.jpg",
+            "The picture whose style they take: a path or sample:NAME; several with commas between them are blended.",
+        ),
+        ("--output_dir=out", "The folder of the results; created."),
+    ]
+    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(pipeline_configs.BatchConfig)
+    verbosity = "How much is told: -1 warnings only, 0 notes, 1 debugging. (default 0)"
+    return program.render_help(_INTRO, groups | {"Reports": [("--verbosity=-1", verbosity)]})
+
+
+if __name__ == "__main__":
+    sys.exit(run(["nst-tf batch", *sys.argv[1:]]))

@@ -1,0 +1,1 @@
+"""Programs to start from. They use the library as a reader would."""
