@@ -352,25 +352,25 @@ def test_an_averaged_result_has_the_objective_of_the_average():
     assert result.best_loss > min(result.losses["total"])
 
 
-def in_tiles(budget_mb, **settings):
+def within(budget_mb):
     messages = []
-    result = transfer.stylize(
-        tiny_network.picture(288, 400, seed=1),
-        tiny_network.picture(200, 300, seed=2),
-        configs.preset(
-            "default", scales=1, steps=3, precision="float32", max_side_px=400, memory_budget_mb=budget_mb, **settings
-        ),
-        extractor=tiny_vgg.TinyVgg("conv5_1"),
-        on_message=messages.append,
+    config = tiny_network.config(
+        steps=3,
+        max_side_px=600,
+        memory_budget_mb=budget_mb,
+        lbfgs_memory=5,
+        style_layers=("conv1_1", "conv3_1"),
+        total_variation_weight=10.0,
     )
-    return result, messages
+    content, style = tiny_network.picture(304, 600, seed=1), tiny_network.picture(100, 150, seed=2)
+    result = transfer.stylize(content, style, config, extractor=tiny_vgg.TinyVgg("conv3_1"), on_message=messages.append)
+    return result, messages[-1]
 
 
 def test_a_picture_in_tiles_comes_out_as_the_whole_one():
-    whole, whole_messages = in_tiles(4000)
-    tiled, tiled_messages = in_tiles(1100)
-    assert "400 x 288 px whole" in whole_messages[-1]
-    assert "tiles of" in tiled_messages[-1]
+    (whole, whole_plan), (tiled, tiled_plan) = within(4000), within(1200)
+    assert "600 x 304 px whole" in whole_plan
+    assert "2 tiles of 300 x 304 px" in tiled_plan
     np.testing.assert_allclose(tiled.losses["total"], whole.losses["total"], rtol=1e-4)
     np.testing.assert_allclose(tiled.image, whole.image, atol=1e-3)
 
