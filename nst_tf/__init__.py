@@ -12,6 +12,7 @@ _HOMES = {
     "AdainConfig": "adain_configs",
     "AdainResult": "adain_transfer",
     "AdainTransfer": "adain_transfer",
+    "Checkpoints": "checkpoint",
     "NstError": "errors",
     "Report": "results",
     "StopStylizing": "results",
@@ -25,6 +26,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from nst_tf.adain_configs import AdainConfig
     from nst_tf.adain_transfer import AdainResult, AdainTransfer
+    from nst_tf.checkpoint import Checkpoints
     from nst_tf.configs import StyleTransferConfig, preset
     from nst_tf.errors import NstError
     from nst_tf.results import Report, StopStylizing, StyleTransferResult
@@ -34,6 +36,7 @@ __all__ = [
     "AdainConfig",
     "AdainResult",
     "AdainTransfer",
+    "Checkpoints",
     "NstError",
     "Report",
     "StopStylizing",

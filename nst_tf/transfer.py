@@ -14,8 +14,10 @@ from absl import logging
 
 from nst_tf import (
     adain_transfer,
+    checkpoint,
     configs,
     errors,
+    identity,
     images,
     inputs,
     loop,
@@ -41,6 +43,7 @@ def stylize(
     *,
     extractor: Any = None,
     objective: objectives.Objective | None = None,
+    checkpoints: checkpoint.Checkpoints | None = None,
     on_report: loop.OnReport | None = None,
     on_message: loop.OnMessage = logging.info,
 ) -> results.StyleTransferResult:
@@ -53,6 +56,8 @@ def stylize(
         config: the settings; the preset `default` when left out.
         extractor: a feature extractor to use in place of the one that config describes, as `vgg.extractor` builds.
         objective: an objective to use in place of eq. 7 on the extractor.
+        checkpoints: where the run is kept against its being killed, and what it continues; to be removed once the
+            result is in safety.
         on_report: called with a `Report` after the first step, then about twice a second, at each snapshot and at the
             end. It may raise `StopStylizing` to end the run with the picture so far.
         on_message: called with lines worth telling the user, such as where the weights came from.
@@ -69,7 +74,7 @@ def stylize(
         engine = _shared_engine(config)
     else:
         engine = StyleTransfer(config, extractor=extractor, objective=objective)
-    return engine(content, style, on_report=on_report, on_message=on_message)
+    return engine(content, style, checkpoints=checkpoints, on_report=on_report, on_message=on_message)
 
 
 class Network(NamedTuple):
@@ -147,6 +152,7 @@ class StyleTransfer:
         content: inputs.Source,
         style: inputs.Source | Sequence[inputs.Source],
         *,
+        checkpoints: checkpoint.Checkpoints | None = None,
         on_report: loop.OnReport | None = None,
         on_message: loop.OnMessage = logging.info,
     ) -> results.StyleTransferResult:
@@ -157,7 +163,8 @@ class StyleTransfer:
             for note in pictures.notes:
                 on_message(note)
             stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
-            plans = self._plans(stages)  # before the network is loaded: what does not fit is refused at once
+            budget_bytes = self._budget_bytes(checkpoints)
+            plans = self._plans(stages, budget_bytes)  # before the network loads: what does not fit is refused at once
             if self.config.initialisation == "adain":
                 pictures = pictures._replace(start=adain_transfer.start(pictures, self.config, on_message))
             if self._network is None:
@@ -165,6 +172,11 @@ class StyleTransfer:
                 self._network = networks.network(self.config, on_message)
             network = self._network
             on_message(self._described(stages, plans, network))
+            resumed = None
+            if checkpoints:
+                run = identity.of(self.config, pictures, policy=network.policy, weights=network.weights)
+                resumed = checkpoints.begin(run, [stage.steps for stage in stages], budget_bytes, on_message)
+            spent_s = resumed.position.seconds if resumed else 0.0
             steps = loop.Loop(
                 stages,
                 self.config.snapshot_interval,
@@ -173,15 +185,17 @@ class StyleTransfer:
                 work=[plan.step_flop for plan in plans],
                 patience=self.config.patience,
                 min_improvement=self.config.min_improvement,
-                deadline=started + self.config.time_budget_s if self.config.time_budget_s else None,
+                deadline=started + self.config.time_budget_s - spent_s if self.config.time_budget_s else None,
+                checkpoints=checkpoints,
+                resumed=resumed,
             )
             self._optimizers = {key: self._optimizers[key] for key in map(_key, plans) if key in self._optimizers}
             image: Any = None
-            for stage, plan in zip(stages, plans, strict=True):
+            for stage, plan in list(zip(stages, plans, strict=True))[steps.stage :]:
                 image, best_loss, diverged = self._run_stage(network, stage, plan, pictures, image, steps)
                 if steps.stopped or diverged:
                     break
-            losses = _fetched(steps.history)
+            losses = loop.fetched(steps.history)
             diverged_at_step = _best_step(losses["total"]) + 1 if diverged else None
             if diverged_at_step:
                 on_message(
@@ -199,24 +213,32 @@ class StyleTransfer:
                 stopped_early=steps.stopped,
                 ended_by=tuple(steps.ended_by),
                 diverged_at_step=diverged_at_step,
-                seconds=time.perf_counter() - started,
+                seconds=time.perf_counter() - started + spent_s,
                 seconds_to_first_step=(steps.first_step_done or started) - started,
                 seconds_per_step=steps.seconds_per_step,
+                resumed_after_steps=steps.resumed_after_steps,
                 precision=network.policy,
                 network=network.weights,
                 inputs=pictures.identities,
             )
 
-    def _plans(self, stages: Sequence[schedule.Stage]) -> list[memory_plan.Plan]:
-        """How each size is fitted into memory."""
-        budget = math.inf
+    def _budget_bytes(self, checkpoints: checkpoint.Checkpoints | None) -> float:
+        """What the process may hold. A run that is resumed keeps its budget, and so its plans."""
+        if checkpoints and checkpoints.budget_bytes is not None:
+            return checkpoints.budget_bytes
         if self.config.memory_budget_mb:
-            budget = self.config.memory_budget_mb * memory_plan.MIB
-        elif not tf.config.list_physical_devices("GPU"):
-            budget = memory_plan.AUTO_SHARE * memory_plan.available_bytes()
+            return float(self.config.memory_budget_mb * memory_plan.MIB)
+        if tf.config.list_physical_devices("GPU"):
+            return math.inf
+        return memory_plan.AUTO_SHARE * memory_plan.available_bytes()
+
+    def _plans(self, stages: Sequence[schedule.Stage], budget_bytes: float) -> list[memory_plan.Plan]:
+        """How each size is fitted into memory."""
         policy = self._network.policy if self._network else precision.resolve(self.config.precision)[0]
         return [
-            memory_plan.plan(self.config, policy, stage.height_px, stage.width_px, budget, can_tile=self._can_tile)
+            memory_plan.plan(
+                self.config, policy, stage.height_px, stage.width_px, budget_bytes, can_tile=self._can_tile
+            )
             for stage in stages
         ]
 
@@ -341,12 +363,6 @@ def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
     """Pixels at a fraction of their size."""
     height, width = pixels.shape[1:3]
     return images.resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-
-
-def _fetched(history: list[objectives.Terms]) -> dict[str, np.ndarray]:
-    """The loss history as host arrays: name -> float32 [steps]."""
-    steps = [loop.named(terms) for terms in history]
-    return {name: tf.concat([step[name] for step in steps], 0).numpy() for name in steps[0]}
 
 
 def _best_step(totals: np.ndarray) -> int:

@@ -17,7 +17,8 @@ figure_files
 figures
 figure_configs pipeline_configs
 loop
-optimizers results
+identity
+optimizers results checkpoint
 tiling
 networks objective lpips evaluation_configs
 weights
