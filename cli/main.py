@@ -8,6 +8,7 @@ import nst_tf
 JOBS = {
     "stylize": "render a photograph in the style of a painting",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures with the numbers behind it",
+    "export": "write a bundle that TensorFlow Serving loads",
     "demo": "stylise a sample picture into outputs/demo.png",
 }
 

@@ -21,6 +21,14 @@ class WeightsError(NstError):
     """Network weights that cannot be obtained, fail their hash, or are not VGG-19."""
 
 
+class ExportError(NstError):
+    """A bundle that cannot be made, or that failed its check and was removed."""
+
+
+class ServingError(NstError):
+    """A server that cannot be reached, or that refused a request."""
+
+
 def one_line(message: object, *, max_characters: int = 300) -> str:
     """A message from elsewhere, on one line and not too long to stand inside one of ours."""
     return " ".join(str(message).split())[:max_characters]

@@ -8,6 +8,7 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
+export
 rendering
 transfer
 figure_files
@@ -25,7 +26,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule
+export_configs losses noise precision pth schedule
 configs
 errors
 """
