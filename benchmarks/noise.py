@@ -29,6 +29,9 @@ WAYS = {
     "content start, squared variation 3": {"total_variation_weight": 3.0},
     "content start, squared variation 10": {"total_variation_weight": 10.0},
     "content start, squared variation 30": {"total_variation_weight": 30.0},
+    "content start, absolute variation 2e-6": {"total_variation": "absolute-sum", "total_variation_weight": 2e-6},
+    "content start, absolute variation 6e-6": {"total_variation": "absolute-sum", "total_variation_weight": 6e-6},
+    "content start, power variation 2.5e-10": {"total_variation": "power-sum", "total_variation_weight": 2.5e-10},
     "content start, averaging 0.9": {"averaging": 0.9},
     "content start, Adam, averaging 0.9": {"optimizer": "adam", "averaging": 0.9},
     "content start, replicate padding in the first layer": {"first_padding": "SYMMETRIC"},
@@ -66,7 +69,7 @@ def main(_):
         for name, changes in WAYS.items():
             if _ONLY.value and name not in _ONLY.value:
                 continue
-            changes = {"scales": 1} | changes
+            changes = {"scales": 1, "total_variation_weight": 0.0} | changes
             blur, first_padding = changes.pop("blur", False), changes.pop("first_padding", None)
             config = configs.preset(
                 "default", max_side_px=_SIZE.value, steps=_STEPS.value, **{"coarse_steps": _STEPS.value} | changes

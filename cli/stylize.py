@@ -15,6 +15,7 @@ _CONTENT = flags.DEFINE_string("content", None, "The picture to render: a path o
 _STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas between them, whose style it takes.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where the result goes; the suffix names the format.")
 _BIT_DEPTH = flags.DEFINE_enum("bit_depth", "8", ["8", "16"], "Bits a channel of the output; 16 for PNG only.")
+_LOGDIR = flags.DEFINE_string("logdir", None, "Folder for TensorBoard's events of this run.")
 config_flags.define(configs.StyleTransferConfig)
 
 _INTRO = """nst-tf stylize: render a photograph in the style of a painting
@@ -47,10 +48,11 @@ def main() -> int:
     pictures = inputs.read(_CONTENT.value, _STYLE.value, config)
 
     program.load_tensorflow()
-    from nst_tf import results, transfer  # seconds of work that --help and usage errors need not wait for
+    from nst_tf import results, tensorboard, transfer  # seconds of work that --help and usage errors need not wait for
 
     interrupted = _Interrupt()
     bar = progress.Progress()
+    log = tensorboard.TensorBoardLog(_LOGDIR.value, config) if _LOGDIR.value else None
 
     def on_report(report: results.Report) -> None:
         interrupted.has_picture = True
@@ -59,6 +61,8 @@ def main() -> int:
         if report.is_snapshot:
             path = pathlib.Path(output)
             images.save(path.with_name(f"{path.stem}.step-{report.step:05}{path.suffix}"), report.image())
+        if log:
+            log(report)
         if interrupted.seen:
             raise results.StopStylizing
 
@@ -67,6 +71,8 @@ def main() -> int:
             pictures.content, pictures.styles, config, on_report=on_report, on_message=program.say
         )
         bar.close()
+        if log:
+            log.close()
         for note in result.save(output, bit_depth=bit_depth):
             program.say(f"{output}: {note}")
     height_px, width_px = result.image.shape[1:3]
@@ -88,11 +94,16 @@ def help_text() -> str:
         ),
         ("--bit_depth=16", "Bits a channel of the output; 16 for PNG only. (8 or 16; default 8)"),
     ]
+    log = (
+        "Folder for TensorBoard's events: losses by layer, gradient norm, pictures, settings. Needs the package "
+        "tensorboard (nst-tf[tensorboard]). (default none)"
+    )
     messages = [
+        ("--logdir=runs/first", log),
         (
             "--verbosity=-1",
             "How much is told: -1 warnings only, 0 notes and progress, 1 debugging. (default 0)",
-        )
+        ),
     ]
     groups: dict[str, Any] = {"Input and output": inputs} | config_flags.help_rows(configs.StyleTransferConfig)
     groups["Reports"] = [*groups["Reports"], *messages]

@@ -12,6 +12,7 @@ CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)  # VGG-19: Simonyan & Zisserman 2015, t
 LAYERS = tuple(f"conv{b}_{i}" for b, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1))
 NETWORKS = ("normalised", "original")
 STARTS = ("content", "style", "noise")
+TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # the functions stand in `losses`
 
 _LAYER_PATTERN = re.compile(r"(?:conv|relu)(\d)_(\d)|block(\d)_conv(\d)")
 
@@ -144,6 +145,15 @@ class StyleTransferConfig:
         example="3",
         help="Weight of the total variation, which takes out low-level noise and leaves the strokes (not in the paper, "
         "whose presets set 0).",
+    )
+    total_variation: str = setting(
+        "mean-squared",
+        group="Objective",
+        choices=TOTAL_VARIATIONS,
+        example="absolute-sum",
+        help="Its form. mean-squared: the mean of (x - neighbour)^2, the same at every size; best against noise where "
+        "measured. The others are those of other systems, sums that grow with the size: squared-sum (neural-style) and "
+        "power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum (the TensorFlow tutorial).",
     )
     content_layers: tuple[str, ...] = setting(
         ("conv4_2",),
@@ -393,6 +403,8 @@ class Preset:
     settings: dict[str, Any]
 
 
+_FILTERS = (64, 128, 256, 512, 512)  # N of conv1_1 to conv5_1, the style layers of every preset
+
 # Each preset states the network and the reduction that its alpha/beta refers to: the same number means another strength
 # under another reduction or network.
 PRESETS: dict[str, Preset] = {
@@ -413,7 +425,7 @@ PRESETS: dict[str, Preset] = {
             "network": "original",
             "content_weight": 1.0,
             "style_weight": 1e3,
-            "style_layer_weights": tuple(1 / n**2 for n in (64, 128, 256, 512, 512)),
+            "style_layer_weights": tuple(1 / n**2 for n in _FILTERS),
             "steps": 500,
             "scales": 1,
             "total_variation_weight": 0.0,
@@ -430,6 +442,62 @@ PRESETS: dict[str, Preset] = {
             "steps": 500,
             "scales": 1,
             "total_variation_weight": 0.0,
+        },
+    ),
+    # neural_style.lua 053a6e3: 5 mean((F-P)^2) + 100 sum_l mean((G/(N M) - A/(N M))^2), which is w_l = 1/N^2 here.
+    "neural-style": Preset(
+        summary="jcjohnson/neural-style: original network, max pooling, white noise, its total variation",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "initialisation": "noise",
+            "noise_stddev": 1e-3 / 255,
+            "content_weight": 5.0,
+            "style_weight": 100.0,
+            "style_layer_weights": tuple(1 / n**2 for n in _FILTERS),
+            "total_variation": "squared-sum",
+            "total_variation_weight": 1e-3,
+            "steps": 1000,
+            "scales": 1,
+        },
+    ),
+    # Style weight 1e-2 over five layers, content weight 1e4, both of means; 10 epochs of 100 steps of Adam.
+    "tensorflow-tutorial": Preset(
+        summary="the TensorFlow tutorial: original network, max pooling, content from block5_conv2, Adam",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "content_layers": ("conv5_2",),
+            "content_weight": 1e4,
+            "style_weight": 1e-2,
+            "total_variation": "absolute-sum",
+            "total_variation_weight": 30.0,
+            "optimizer": "adam",
+            "learning_rate": 0.02,
+            "beta_1": 0.99,
+            "epsilon": 0.1,
+            "steps": 1000,
+            "scales": 1,
+        },
+    ),
+    # Sums: 2.5e-8 sum (F-P)^2 + 1e-6/5 sum_l sum (G-A)^2 / (4 * 3^2 (H W)^2), with H W of the image and G, A literal.
+    # Eq. 4 divides by 4 N^2 M^2 instead, and M = H W / 4^(b-1) in block b.
+    # Deviation: L-BFGS in place of 4000 steps of gradient descent on the same objective.
+    "keras-example": Preset(
+        summary="the keras.io example: original network, max pooling, content from block5_conv2, sums, 400 px",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "reduction": "equations",
+            "content_layers": ("conv5_2",),
+            "content_weight": 2 * 2.5e-8,
+            "style_weight": 1e-6 / 5 / 3**2,
+            "style_layer_weights": tuple(float(n**2) / 16 ** (b - 1) for b, n in enumerate(_FILTERS, 1)),
+            "total_variation": "power-sum",
+            "total_variation_weight": 1e-6,
+            "max_side_px": 400,
+            "steps": 500,
+            "scales": 1,
         },
     ),
 }

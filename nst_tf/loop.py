@@ -10,10 +10,18 @@ import tensorflow as tf
 from nst_tf import objective, results, schedule
 
 REPORT_INTERVAL_S = 0.5  # the losses are fetched from the device at most this often
-WEIGHTED_TERMS = ("total", "content", "style", "total_variation")
+_NUMBERS = ("total", "content", "style", "total_variation", "gradient_norm")
 
 OnReport = Callable[[results.Report], None]
 OnMessage = Callable[[str], None]
+
+
+def named(terms: objective.Terms) -> dict[str, tf.Tensor]:
+    """The numbers of a step under the names of `Report.losses`, each [B]."""
+    numbers = {name: getattr(terms, name) for name in _NUMBERS if getattr(terms, name) is not None}
+    for kind, layers in (("content", terms.content_layers), ("style", terms.style_layers)):
+        numbers |= {f"{kind}/{layer}": value for layer, value in layers.items()}
+    return numbers
 
 
 class Loop:
@@ -86,7 +94,7 @@ class Loop:
 
     def _report(self, step: int, is_snapshot: bool, optimizer: Any, image: Callable[[], np.ndarray]) -> bool:
         """Tells how step went; False when the run is to end."""
-        losses = {name: float(getattr(self.history[-1], name)[0]) for name in WEIGHTED_TERMS}
+        losses = {name: float(value[0]) for name, value in named(self.history[-1]).items()}
         if not np.isfinite(losses["total"]):
             self._on_message(f"step {step}: the objective is not finite; {optimizer.when_not_finite}")
             if not optimizer.recovers:

@@ -110,7 +110,7 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
     """Mean squared difference between neighbouring pixels.
 
     Args:
-        image: [B, H, W, 3].
+        image: [B, H, W, 3] in [0, 1].
 
     Returns:
         [B], the mean over vertical neighbours plus the mean over horizontal ones. A picture of one row or column has no
@@ -119,12 +119,67 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
     Source: not in the paper; the squared form of Mahendran & Vedaldi 2015 (beta = 2), as a mean so that a weight means
     the same at every size.
     """
-    down = image[:, 1:] - image[:, :-1]
-    right = image[:, :, 1:] - image[:, :, :-1]
     return sum(
         tf.math.divide_no_nan(
             tf.reduce_sum(tf.square(difference), axis=[1, 2, 3]),
             tf.cast(tf.size(difference[0]), image.dtype),
         )
-        for difference in (down, right)
+        for difference in (image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1])
     )
+
+
+def total_variation_absolute_sum(image: tf.Tensor) -> tf.Tensor:
+    """Sum of the absolute differences between neighbouring pixels.
+
+    Args:
+        image: [B, H, W, 3] in [0, 1].
+
+    Returns:
+        [B].
+
+    Source: `tf.image.total_variation`, as the TensorFlow tutorial "Neural style transfer" takes it.
+    """
+    return tf.image.total_variation(image)
+
+
+def total_variation_squared_sum(image: tf.Tensor) -> tf.Tensor:
+    """Half the sum of the squared differences between neighbouring pixels of the 0-255 scale.
+
+    Args:
+        image: [B, H, W, 3] in [0, 1].
+
+    Returns:
+        [B].
+
+    Source: jcjohnson/neural-style 053a6e3, whose TVLoss has this function's gradient.  Deviation: its scale is 0-256.
+    """
+    return tf.reduce_sum(_squared_differences(image), axis=[1, 2, 3]) / 2
+
+
+def total_variation_power_sum(image: tf.Tensor) -> tf.Tensor:
+    """Sum over the pixels of the squared differences to both next neighbours to the power 1.25, on the 0-255 scale.
+
+    Args:
+        image: [B, H, W, 3] in [0, 1].
+
+    Returns:
+        [B].
+
+    Source: the keras.io example "Neural style transfer" (keras-io 0896b2e).
+    """
+    return tf.reduce_sum(_squared_differences(image) ** 1.25, axis=[1, 2, 3])
+
+
+def _squared_differences(image: tf.Tensor) -> tf.Tensor:
+    """(down)^2 + (right)^2 of each pixel that has both neighbours, on the 0-255 scale, [B, H - 1, W - 1, 3]."""
+    image = image * 255.0
+    corner = image[:, :-1, :-1]
+    return tf.square(image[:, 1:, :-1] - corner) + tf.square(image[:, :-1, 1:] - corner)
+
+
+TOTAL_VARIATIONS = {
+    "mean-squared": total_variation,
+    "squared-sum": total_variation_squared_sum,
+    "absolute-sum": total_variation_absolute_sum,
+    "power-sum": total_variation_power_sum,
+}

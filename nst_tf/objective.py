@@ -28,6 +28,7 @@ class Terms(NamedTuple):
     total_variation: tf.Tensor  # its weight times the total variation
     content_layers: dict[str, tf.Tensor]  # each layer's part, unweighted
     style_layers: dict[str, tf.Tensor]  # E_l, unweighted
+    gradient_norm: tf.Tensor | None = None  # |d total / d image|, which the optimisers add
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,7 +101,8 @@ class Objective:
             layer_weights = self.config.style_layer_weights or equal
             style = self.config.style_weight * losses.weighted_sum(list(style_layers.values()), layer_weights)
         if self.config.total_variation_weight:
-            smoothness = self.config.total_variation_weight * losses.total_variation(image)
+            variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
+            smoothness = self.config.total_variation_weight * variation(image)
         return Terms(content + style + smoothness, content, style, smoothness, content_layers, style_layers)
 
     def terms_and_gradient(

@@ -59,7 +59,7 @@ class Adam:
             if tf.reduce_all(tf.math.is_finite(gradient)):
                 self._optimizer.apply([gradient], [self._image])
                 self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
-            return terms
+            return terms._replace(gradient_norm=_norm(gradient))
 
         self._traced = tf.function(traced, jit_compile=jit_compile)
 
@@ -169,6 +169,7 @@ def lbfgs_step(
     z = state.z + state.step * state.direction
     image = lbfgs_image(z, shape)
     terms, image_gradient = terms_and_gradient(image)
+    terms = terms._replace(gradient_norm=_norm(image_gradient))
     loss = terms.total[0]
     gradient = tf.reshape(image_gradient * SIGMOID_SLOPE * image * (1 - image), [-1])
     finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
@@ -265,6 +266,11 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
 
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(a)))
+
+
+def _norm(gradient: tf.Tensor) -> tf.Tensor:
+    """Euclidean norm of each image's gradient, [B]."""
+    return tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]))
 
 
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -27,7 +27,8 @@ class Report:
     Attributes:
         step: evaluations done, from 1.
         steps: evaluations planned.
-        losses: total, content, style and total_variation, weighted, at the image this step evaluated.
+        losses: total, content, style and total_variation, weighted, at the image this step evaluated; each layer's
+            unweighted part as content/conv4_2, style/conv1_1 and so on; gradient_norm, of d total / d image.
         seconds_per_step: mean over the steps of this size after its first; 0 until the second step of all.
         seconds_left: expected time to the end, the larger sizes to come included.
         is_snapshot: whether config.snapshot_interval asks for a snapshot now.
@@ -50,8 +51,7 @@ class StyleTransferResult:
     Attributes:
         image: float32 [1, H, W, 3], sRGB in [0, 1]: the best image evaluated.
         alpha: the content picture's transparency, float32 [1, H, W, 1] in [0, 1], or None.
-        losses: name -> float32 [steps]: total, content, style, total_variation (weighted), and each layer's unweighted
-            part as content/conv4_2, style/conv1_1 and so on.
+        losses: name -> float32 [steps]; the names are those of `Report.losses`.
         config: the settings of the run.
         best_loss: the objective of `image`.
         steps: evaluations done, over all sizes.

@@ -257,11 +257,8 @@ def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
 
 def _fetched(history: list[objectives.Terms]) -> dict[str, np.ndarray]:
     """The loss history as host arrays: name -> float32 [steps]."""
-    series = {name: [getattr(terms, name) for terms in history] for name in loop.WEIGHTED_TERMS}
-    for kind in ("content", "style"):
-        for layer in getattr(history[0], f"{kind}_layers"):
-            series[f"{kind}/{layer}"] = [getattr(terms, f"{kind}_layers")[layer] for terms in history]
-    return {name: tf.concat(values, 0).numpy() for name, values in series.items()}
+    steps = [loop.named(terms) for terms in history]
+    return {name: tf.concat([step[name] for step in steps], 0).numpy() for name in steps[0]}
 
 
 def _best_step(totals: np.ndarray) -> int:

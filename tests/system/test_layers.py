@@ -11,6 +11,7 @@ LAYERS = """
 export
 rendering
 transfer
+tensorboard
 figure_files
 figures
 figure_configs

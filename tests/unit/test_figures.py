@@ -186,7 +186,7 @@ def test_a_column_of_the_table_is_blank_where_a_cell_has_no_such_layer(tmp_path)
     render(figures.describe(config(name="reconstruction")), tmp_path / "grid.png")
     header, first, *_ = csv.reader((tmp_path / "grid.csv").read_text().splitlines())
     assert header[header.index("total_variation") + 1] == "content/conv2_2"
-    assert header[header.index("style/conv2_1") + 1] == "mean_red"
+    assert header[header.index("style/conv2_1") + 1] == "gradient_norm"
     assert first[header.index("style/conv1_1")] == ""
 
 

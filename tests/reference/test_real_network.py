@@ -1,0 +1,87 @@
+"""The real VGG-19 against what the papers and an independent forward pass say of it."""
+
+import os
+
+import numpy as np
+import pytest
+
+from nst_tf import configs, images, samples, transfer, vgg, vgg_check, weights
+from tests.reference import numpy_losses
+
+PHOTOGRAPHS = 20
+# Medians over a layer's channels of the mean activation over the photographs; measured 0.815 (block 5) to 1.041.
+NORMALISED_BAND = (0.79, 1.07)
+IMAGENET_WEIGHTS = "NST_TF_IMAGENET_WEIGHTS"
+
+
+@pytest.fixture(scope="module")
+def normalised():
+    return weights.load("normalised").convolutions
+
+
+@pytest.fixture(scope="module")
+def original():
+    path = os.environ.get(IMAGENET_WEIGHTS)
+    if not path:
+        pytest.skip(f"set {IMAGENET_WEIGHTS} to a file of the original VGG-19 weights")
+    return weights.load(path, network="original").convolutions
+
+
+def numpy_taps(convolutions, pixels, pooling):
+    """Every layer's features in float64, {conv4_2: [H, W, N]}, without TensorFlow."""
+    x = pixels[0].astype(np.float64)[..., ::-1] * 255 - np.array([103.939, 116.779, 123.68])
+    taps, block = {}, "block1"
+    for name, (kernel, bias) in convolutions.items():
+        if not name.startswith(block):
+            block, x = name.split("_")[0], numpy_losses.pool(x, pooling)
+        x = np.maximum(numpy_losses.convolve(x, kernel.astype(np.float64), bias), 0)
+        taps[configs.layer_name(name)] = x
+    return taps
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_keras_taps_agree_with_an_independent_forward_pass(normalised, pooling):
+    pixels = samples.load("launch-pad", max_side_px=48).pixels
+    features = vgg.extractor(normalised, configs.LAYERS, pooling=pooling)(pixels)
+    for layer, expected in numpy_taps(normalised, pixels, pooling).items():
+        np.testing.assert_allclose(features[layer][0], expected, rtol=1e-4, atol=1e-4 * expected.max(), err_msg=layer)
+
+
+@pytest.mark.weights
+def test_the_normalised_networks_mean_activations_lie_near_one(normalised, reference_data):
+    paths = sorted((reference_data / "photos").glob("*.jpg"))[:PHOTOGRAPHS]
+    assert len(paths) == PHOTOGRAPHS
+    totals, positions = dict.fromkeys(normalised, 0.0), dict.fromkeys(normalised, 0)
+    for path in paths:
+        for name, features in vgg_check.activations(normalised, images.load(path, max_side_px=224).pixels):
+            totals[name] = totals[name] + features.numpy().sum(axis=(0, 1, 2), dtype=np.float64)
+            positions[name] += features.shape[1] * features.shape[2]
+    medians = {name: float(np.median(totals[name] / positions[name])) for name in normalised}
+    low, high = NORMALISED_BAND
+    assert all(low < median < high for median in medians.values()), medians
+
+
+@pytest.mark.weights
+def test_one_seed_gives_one_picture_to_the_bit():
+    config = configs.preset("default", max_side_px=64, steps=8, initialisation="noise", seed=5)
+    first, second = (transfer.StyleTransfer(config)("sample:launch-pad", "sample:turner").image for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_the_original_network_normalised_changes_each_tap_by_a_constant_only(original):
+    pictures = [samples.load(name, max_side_px=128).pixels for name in samples.NAMES]
+    scaled = vgg_check.normalise(original, pictures)
+    before = dict(vgg_check.activations(original, pictures[0]))
+    for name, features in vgg_check.activations(scaled, pictures[0]):
+        was, now = before[name].numpy(), features.numpy()
+        constant = now.max(axis=(0, 1, 2)) / np.maximum(was.max(axis=(0, 1, 2)), 1e-30)
+        np.testing.assert_allclose(now, was * constant, rtol=1e-2, atol=1e-3 * now.max(), err_msg=name)
+
+
+def test_the_original_networks_preset_starts_from_a_finite_objective(original):
+    path = os.environ[IMAGENET_WEIGHTS]
+    config = configs.preset("gatys-original", weights=path, max_side_px=64, steps=3)
+    result = transfer.stylize("sample:launch-pad", "sample:turner", config)
+    assert np.isfinite(result.losses["total"]).all()
+    assert result.best_loss < result.losses["total"][0]
