@@ -9,6 +9,7 @@ JOBS = {
     "stylize": "render a photograph in the style of a painting",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures with the numbers behind it",
     "export": "write a bundle that TensorFlow Serving loads",
+    "client": "have a server stylise a picture",
     "demo": "stylise a sample picture into outputs/demo.png",
 }
 

@@ -103,16 +103,15 @@ class Gatys(tf.Module):
 
     def signatures(self) -> dict[str, Any]:
         """The signatures of the bundle: name -> concrete function."""
-        encoded = dict.fromkeys(PICTURES, tf.string) | CONTROLS | {"max_side_px": tf.int32}
+        controls = graph_inputs.specs(CONTROLS)
+        encoded = graph_inputs.specs(dict.fromkeys(PICTURES, tf.string) | {"max_side_px": tf.int32})
         pixels = {name: tf.TensorSpec([None, None, None, 3], tf.float32, name) for name in ("content", "style")}
         return {
-            "serving_default": tf.function(self._stylize_bytes).get_concrete_function(**graph_inputs.specs(encoded)),
-            "stylize_tensor": tf.function(self._stylize_tensor).get_concrete_function(
-                **pixels, **graph_inputs.specs(CONTROLS)
-            ),
+            "serving_default": tf.function(self.stylize_bytes).get_concrete_function(**encoded, **controls),
+            "stylize_tensor": tf.function(self.stylize_tensor).get_concrete_function(**pixels, **controls),
         }
 
-    def _stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded pictures [B] and controls [B] -> encoded pictures [B]."""
         inputs = self._checked(inputs)
         # A picture that does not decode fails its request now, and not after those before it were optimised.
@@ -124,7 +123,7 @@ class Gatys(tf.Module):
             parallel_iterations=1,
         )
         with tf.control_dependencies([shapes]):
-            inputs["steps"] = tf.identity(inputs["steps"])
+            inputs = {name: tf.identity(value) for name, value in inputs.items()}
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
             content, style = self._decoded(element)
@@ -133,10 +132,12 @@ class Gatys(tf.Module):
         encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
         return {"stylized_bytes": encoded}
 
-    def _stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    def stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures [B, H, W, 3] and [B, H', W', 3], and controls [B] -> pictures [B, H, W, 3]."""
         inputs = self._checked(inputs)
+        style_side_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
         inputs["content"] = graph_inputs.at_most(inputs["content"], self._config.max_side_px, "content")
+        inputs["style"] = graph_inputs.at_most(inputs["style"], style_side_px, "style")
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
             index = element["index"]

@@ -8,7 +8,7 @@ from tests.system import command_line
 
 # Each row may import from the rows below it only.
 LAYERS = """
-export
+export client
 rendering
 transfer
 tensorboard
@@ -27,7 +27,7 @@ samples
 images
 grids encoding decoding
 icc files
-export_configs losses noise precision pth schedule
+client_configs export_configs losses noise precision pth schedule
 configs
 errors
 """
