@@ -18,8 +18,8 @@ def reference_data():
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory):
-    """A bundle of the tiny network: the folder of its version, 1, of the model `tiny`."""
+def tiny_version(tmp_path_factory):
+    """The folder of version 1 of the model `tiny`, a bundle of the tiny network."""
     from nst_tf.export import bundle
     from tests import tiny_bundle
 

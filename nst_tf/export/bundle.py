@@ -181,8 +181,12 @@ def _described(function: Any) -> dict[str, dict[str, str]]:
     """A signature's inputs and outputs: name -> `dtype [shape]`."""
     inputs = {spec.name: spec for spec in function.structured_input_signature[1].values()}
     sides = {"inputs": inputs, "outputs": function.structured_outputs}
+    axes = ("B", "H", "W", "C")
     return {
-        side: {name: f"{spec.dtype.name} {['B', *spec.shape[1:]]}" for name, spec in specs.items()}
+        side: {
+            name: f"{spec.dtype.name} [{', '.join(str(n or axis) for n, axis in zip(spec.shape, axes, strict=False))}]"
+            for name, spec in specs.items()
+        }
         for side, specs in sides.items()
     }
 

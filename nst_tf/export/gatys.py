@@ -92,7 +92,9 @@ class Gatys(tf.Module):
         self, goal: objective.Objective, config: configs.StyleTransferConfig, limits: export_configs.ExportConfig
     ) -> None:
         super().__init__(name="gatys")
-        self.weights = [getattr(variable, "value", variable) for variable in getattr(goal.extractor, "variables", ())]
+        # Keras' variables hold TensorFlow's; only those are found when the module is saved.
+        variables = getattr(goal.extractor, "variables", ())
+        self.weights = [v if isinstance(v, tf.Variable) else v.value for v in variables]
         self._goal = goal
         self._config = config
         self._limits = limits
