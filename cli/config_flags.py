@@ -11,9 +11,9 @@ from nst_tf import configs
 Config = TypeVar("Config")  # a dataclass whose fields are made by `configs.setting`
 
 
-def define(config_class: type[Any]) -> None:
-    """Defines a flag for every field; a tuple becomes a comma-separated list."""
-    for field in dataclasses.fields(config_class):
+def define(*config_classes: type[Any]) -> None:
+    """Defines a flag for every field, once where several classes have it; a tuple becomes a comma-separated list."""
+    for field in {flag_name(field): field for c in config_classes for field in dataclasses.fields(c)}.values():
         name, kind, text = flag_name(field), _kind(field), field.metadata["help"]
         choices = field.metadata["choices"]
         default: Any = field.default
@@ -60,6 +60,11 @@ def help_rows(config_class: type[Any]) -> dict[str, list[tuple[str, str]]]:
             (f"--{flag_name(field)}={field.metadata['example']}", text)
         )
     return groups
+
+
+def flag_names(config_class: type[Any]) -> set[str]:
+    """The flags of a configuration."""
+    return {flag_name(field) for field in dataclasses.fields(config_class)}
 
 
 def flag_name(field: dataclasses.Field[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from absl import flags, logging
 
-from nst_tf import configs, images, inputs
+from nst_tf import adain_configs, configs, images, inputs
 
 from . import config_flags, program, progress
 
@@ -16,7 +16,12 @@ _STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas b
 _OUTPUT = flags.DEFINE_string("output", None, "Where the result goes; the suffix names the format.")
 _BIT_DEPTH = flags.DEFINE_enum("bit_depth", "8", ["8", "16"], "Bits a channel of the output; 16 for PNG only.")
 _LOGDIR = flags.DEFINE_string("logdir", None, "Folder for TensorBoard's events of this run.")
-config_flags.define(configs.StyleTransferConfig)
+_MASKS = flags.DEFINE_list("style_masks", [], "Pictures, one for each style: white where the style goes.")
+_METHODS = {"gatys": configs.StyleTransferConfig, "adain": adain_configs.AdainConfig}
+_METHOD_HELP = "gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds."
+_METHOD = flags.DEFINE_enum("method", "gatys", list(_METHODS), _METHOD_HELP)
+_FLAGS = {"gatys": {_LOGDIR.name}, "adain": {_MASKS.name}}  # those of one method that are no settings
+config_flags.define(*_METHODS.values())
 
 _INTRO = """nst-tf stylize: render a photograph in the style of a painting
 
@@ -24,6 +29,7 @@ _INTRO = """nst-tf stylize: render a photograph in the style of a painting
   nst-tf stylize --content=sample:launch-pad --style=sample:hiroshige --output=out.png --size=256
   nst-tf stylize --content=photo.jpg --style=a.jpg,b.jpg --style_blend=0.7,0.3 --output=out.png
   nst-tf stylize --content=photo.jpg --style=painting.jpg --preset=gatys --initialisation=noise --output=out.png
+  nst-tf stylize --content=photo.jpg --style=painting.jpg --method=adain --output=out.png
 
 Ctrl-C ends a run early and writes the picture so far. Settings, losses and times go to OUTPUT.json."""
 
@@ -40,11 +46,21 @@ def main() -> int:
     for flag in (_CONTENT, _STYLE, _OUTPUT):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
-    config = config_flags.config_from_flags(configs.StyleTransferConfig)
-    output = str(_OUTPUT.value)
-    bit_depth = int(_BIT_DEPTH.value)
-    images.check_writable(output, bit_depth=bit_depth)
+    method = str(_METHOD.value)
+    for other, config_class in _METHODS.items():
+        foreign = config_flags.flag_names(config_class) | _FLAGS[other]
+        for name in sorted(foreign - config_flags.flag_names(_METHODS[method]) - _FLAGS[method]):
+            if flags.FLAGS[name].present:
+                raise flags.IllegalFlagValueError(
+                    f"--{name} is a flag of --method={other}. Received: --method={method}. Leave it out."
+                )
+    images.check_writable(str(_OUTPUT.value), bit_depth=int(_BIT_DEPTH.value))
+    return {"gatys": _optimise, "adain": _stylize_in_one_pass}[method](str(_OUTPUT.value), int(_BIT_DEPTH.value))
 
+
+def _optimise(output: str, bit_depth: int) -> int:
+    """--method=gatys."""
+    config = config_flags.config_from_flags(configs.StyleTransferConfig)
     pictures = inputs.read(_CONTENT.value, _STYLE.value, config)
 
     program.load_tensorflow()
@@ -80,6 +96,22 @@ def main() -> int:
     return program.INTERRUPTED if result.stopped_early else 0
 
 
+def _stylize_in_one_pass(output: str, bit_depth: int) -> int:
+    """--method=adain."""
+    config = config_flags.config_from_flags(adain_configs.AdainConfig)
+    pictures = inputs.read_one_pass(_CONTENT.value, _STYLE.value, _MASKS.value, config)
+    program.load_tensorflow()
+    from nst_tf import adain_transfer  # seconds of work that --help and usage errors need not wait for
+
+    engine = adain_transfer.AdainTransfer(config)
+    result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
+    for note in result.save(output, bit_depth=bit_depth):
+        program.say(f"{output}: {note}")
+    height_px, width_px = result.image.shape[1:3]
+    program.say(f"wrote {output} ({width_px} x {height_px} px) in {result.seconds:.1f} s")
+    return 0
+
+
 def help_text() -> str:
     """The text of --help."""
     inputs = [
@@ -93,6 +125,10 @@ def help_text() -> str:
             f"Where the result goes; the suffix names the format ({', '.join(images.SUFFIXES)}).",
         ),
         ("--bit_depth=16", "Bits a channel of the output; 16 for PNG only. (8 or 16; default 8)"),
+        (
+            "--method=adain",
+            f"{_METHOD_HELP} (one of {', '.join(_METHODS)}; default {_METHOD.default})",
+        ),
     ]
     log = (
         "Folder for TensorBoard's events: losses by layer, gradient norm, pictures, settings. Needs the package "
@@ -107,6 +143,15 @@ def help_text() -> str:
     ]
     groups: dict[str, Any] = {"Input and output": inputs} | config_flags.help_rows(configs.StyleTransferConfig)
     groups["Reports"] = [*groups["Reports"], *messages]
+    shared = config_flags.flag_names(adain_configs.AdainConfig) & config_flags.flag_names(configs.StyleTransferConfig)
+    groups[adain_configs.GROUP] = [
+        *config_flags.help_rows(adain_configs.AdainConfig)[adain_configs.GROUP],
+        (
+            "--style_masks=a.png,b.png",
+            "One picture for each style: white where the style goes, black where the content stays.",
+        ),
+        ("and of the above", ", ".join(f"--{name}" for name in sorted(shared))),
+    ]
     groups["Presets (--preset)"] = [(name, preset.summary) for name, preset in configs.PRESETS.items()]
     return program.render_help(_INTRO, groups)
 

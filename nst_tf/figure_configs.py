@@ -1,7 +1,7 @@
 """The settings of a figure: the papers' experiments, their layers, ratios and starts. Imports no TensorFlow."""
 
 import dataclasses
-from typing import Any
+import functools
 
 from nst_tf import configs, errors
 
@@ -26,14 +26,7 @@ CONTENT_LAYERS: dict[str, tuple[str, ...]] = {
     "reconstruction": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),  # Gatys et al. 2015, fig. 1
 }
 
-_STYLIZE_FIELDS = {field.name: field for field in dataclasses.fields(configs.StyleTransferConfig)}
-
-
-def _same(name: str, **changes: Any) -> Any:
-    """A field that is the setting of `StyleTransferConfig`, but for the changes."""
-    field = _STYLIZE_FIELDS[name]
-    settings: dict[str, Any] = {"default": field.default, **field.metadata, **changes}
-    return configs.setting(**settings)
+_same = functools.partial(configs.like, configs.StyleTransferConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

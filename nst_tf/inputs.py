@@ -1,10 +1,11 @@
 """The pictures of a run: read, scaled and checked before any work starts. Imports no TensorFlow."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import configs, errors, images, samples
+from nst_tf import adain_configs, configs, errors, images, samples
 
 Source = Any  # a path, `sample:NAME`, an images.Picture, an array or a tensor
 
@@ -14,20 +15,35 @@ class Inputs(NamedTuple):
 
     content: images.Picture
     styles: tuple[images.Picture, ...]
-    start: images.Picture | None  # where config.initialisation names a file
+    start: images.Picture | None = None  # where config.initialisation names a file
+    masks: tuple[images.Picture, ...] = ()  # of the content's size: none, or one for each style
 
     @property
     def notes(self) -> list[str]:
         """What reading the pictures was worth telling, each line with the picture's name."""
-        pictures = (self.content, *self.styles, *([self.start] if self.start else []))
-        return [f"{picture.name}: {note}" for picture in pictures for note in picture.notes]
+        return [f"{picture.name}: {note}" for picture in self._pictures for note in picture.notes]
 
     @property
     def identities(self) -> tuple[dict[str, Any], ...]:
         """Name, hash and working size of each picture, the content first, fit for JSON."""
-        pictures = (self.content, *self.styles, *([self.start] if self.start else []))
         names = ("name", "sha256", "width_px", "height_px")
-        return tuple({name: getattr(picture, name) for name in names} for picture in pictures)
+        return tuple({name: getattr(picture, name) for name in names} for picture in self._pictures)
+
+    @property
+    def _pictures(self) -> tuple[images.Picture, ...]:
+        return (self.content, *self.styles, *([self.start] if self.start else []), *self.masks)
+
+
+class _Need(NamedTuple):
+    """How large a picture must be for what is to be done with it."""
+
+    side_px: int
+    user: str  # what needs it
+    mend: str
+
+
+_ADAIN_NEED = _Need(9, "AdaIN", "Use a larger picture or size.")  # two rows and columns of features, for reflection
+_ASPECT_TOLERANCE = 0.02  # of a mask
 
 
 def read(content: Source, style: Source | Sequence[Source], config: configs.StyleTransferConfig) -> Inputs:
@@ -43,6 +59,52 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
         ImageError: a picture that cannot be read, or that is smaller than the deepest layer needs.
         ConfigError: style_blend has another length than the styles.
     """
+    style_layers = config.style_layers or config.layers
+    content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
+    start = None
+    if config.initialisation not in configs.STARTS:
+        start = _read(config.initialisation, "start", config.max_side_px)
+    return Inputs(content_picture, styles, start)
+
+
+def read_one_pass(
+    content: Source,
+    style: Source | Sequence[Source],
+    masks: Sequence[Source],
+    config: adain_configs.AdainConfig,
+) -> Inputs:
+    """Reads the pictures of a stylisation in one pass.
+
+    Args:
+        content: as for `read`.
+        style: as for `read`.
+        masks: none, or one for each style: white where the style goes, black where not. They are scaled to the
+            content's size.
+        config: max_side_px, style_max_side_px and style_blend.
+
+    Raises:
+        ImageError: a picture that cannot be read or is too small, or a mask of another aspect ratio.
+        ConfigError: another number of shares or masks than of styles.
+    """
+    picture, styles = _read_pair(content, style, config, _ADAIN_NEED, _ADAIN_NEED)
+    if masks and len(masks) != len(styles):
+        raise errors.ConfigError(
+            f"style_masks needs one mask for each of the {len(styles)} style pictures. Received: {len(masks)}."
+        )
+    if masks and config.style_blend:
+        raise errors.ConfigError(
+            "style_masks and style_blend exclude each other. Received: both. Let grey in the masks say the shares."
+        )
+    return Inputs(picture, styles, masks=tuple(_read_mask(mask, picture) for mask in masks))
+
+
+def _read_pair(
+    content: Source,
+    style: Source | Sequence[Source],
+    config: configs.StyleTransferConfig | adain_configs.AdainConfig,
+    content_need: _Need,
+    style_need: _Need,
+) -> tuple[images.Picture, tuple[images.Picture, ...]]:
     sources = list(style) if isinstance(style, (list, tuple)) else [style]
     if not sources:
         raise errors.ImageError("at least one style picture is needed. Received: none.")
@@ -51,37 +113,48 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
             f"style_blend needs one share for each of the {len(sources)} style pictures. "
             f"Received: {len(config.style_blend)}."
         )
-    content_picture = _read(content, "content", config.max_side_px, config.layers)
+    content_picture = _read(content, "content", config.max_side_px)
+    _check_size(content_picture, content_need)
     style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
-    style_layers = config.style_layers or config.layers
-    styles = tuple(_read(source, "style", style_side_px, style_layers) for source in sources)
-    start = None
-    if config.initialisation not in configs.STARTS:
-        start = _read(config.initialisation, "start", config.max_side_px, ())
-    return Inputs(content_picture, styles, start)
+    styles = tuple(_read(source, "style", style_side_px) for source in sources)
+    for picture in styles:
+        _check_size(picture, style_need)
+    return content_picture, styles
 
 
-def _read(source: Source, name: str, max_side_px: int, layers: Sequence[str]) -> images.Picture:
+def _read_mask(source: Source, content: images.Picture) -> images.Picture:
+    mask = _read(source, "mask", None)
+    expected_px = content.width_px / content.height_px * mask.height_px
+    if abs(mask.width_px - expected_px) > max(1.0, _ASPECT_TOLERANCE * expected_px):
+        raise errors.ImageError(
+            f"{mask.name}: a mask must have the content's aspect ratio. Received: {mask.width_px} x {mask.height_px} "
+            f"px for {content.width_px} x {content.height_px} px. Draw it over the content picture."
+        )
+    pixels = images.resize(mask.pixels, content.height_px, content.width_px)
+    return dataclasses.replace(mask, pixels=pixels, alpha=None)
+
+
+def _read(source: Source, name: str, max_side_px: int | None) -> images.Picture:
     if isinstance(source, str):
         source = samples.resolve(source)
     if isinstance(source, images.Picture):
-        picture = images.scaled(source, max_side_px)
-    elif hasattr(source, "shape") or isinstance(source, list):
+        return images.scaled(source, max_side_px or max(source.height_px, source.width_px))
+    if hasattr(source, "shape") or isinstance(source, list):
         pixels = images.from_array(source, name=name)
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-        picture = images.scaled(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), max_side_px)
-    else:
-        picture = images.load(source, max_side_px=max_side_px)
-    if layers:
-        _check_size(picture, max(layers, key=configs.LAYERS.index))
-    return picture
+        return _read(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), name, max_side_px)
+    return images.load(source, max_side_px=max_side_px)
 
 
-def _check_size(picture: images.Picture, deepest: str) -> None:
-    """Refuses a picture of which nothing is left at the deepest layer."""
-    need_px = 2 ** (configs.block(deepest) - 1)
-    if min(picture.height_px, picture.width_px) < need_px:
+def _need(layers: Sequence[str]) -> _Need:
+    """A picture of which something is left at the deepest layer."""
+    deepest = max(layers, key=configs.LAYERS.index)
+    return _Need(2 ** (configs.block(deepest) - 1), deepest, "Use a larger picture or size, or a shallower layer.")
+
+
+def _check_size(picture: images.Picture, need: _Need) -> None:
+    if min(picture.height_px, picture.width_px) < need.side_px:
         raise errors.ImageError(
-            f"{picture.name}: the shorter side must be at least {need_px} px for {deepest}. Received: "
-            f"{picture.width_px} x {picture.height_px} px. Use a larger picture or size, or a shallower layer."
+            f"{picture.name}: the shorter side must be at least {need.side_px} px for {need.user}. Received: "
+            f"{picture.width_px} x {picture.height_px} px. {need.mend}"
         )

@@ -88,9 +88,7 @@ class StyleTransferResult:
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         record = {name: value for name, value in plain.items() if name not in left_out}
         record["config"] = dataclasses.asdict(self.config)
-        record["versions"] = {"nst_tf": nst_tf.__version__, "python": platform.python_version()} | {
-            library: importlib.metadata.version(library) for library in _LIBRARIES
-        }
+        record["versions"] = versions()
         record["losses"] = {name: [float(f"{loss:.6g}") for loss in values] for name, values in self.losses.items()}
         return record
 
@@ -108,7 +106,20 @@ class StyleTransferResult:
             ImageError: an unknown suffix or a bit depth it does not have.
             OutputError: the file cannot be written; nothing half-written is left.
         """
-        notes = images.save(path, self.image, alpha=self.alpha, bit_depth=bit_depth)
-        text = json.dumps(self.as_dict(), indent=1, allow_nan=True)
-        files.write_atomically(f"{os.fspath(path)}.json", text.encode())
-        return notes
+        return save(path, self.image, self.alpha, self.as_dict(), bit_depth=bit_depth)
+
+
+def versions() -> dict[str, str]:
+    """The versions that a record names."""
+    return {"nst_tf": nst_tf.__version__, "python": platform.python_version()} | {
+        library: importlib.metadata.version(library) for library in _LIBRARIES
+    }
+
+
+def save(
+    path: str | os.PathLike[str], image: Any, alpha: Any, record: dict[str, Any], *, bit_depth: int
+) -> tuple[str, ...]:
+    """Writes a picture, and its record to PATH.json; see `StyleTransferResult.save`."""
+    notes = images.save(path, image, alpha=alpha, bit_depth=bit_depth)
+    files.write_atomically(f"{os.fspath(path)}.json", json.dumps(record, indent=1, allow_nan=True).encode())
+    return notes

@@ -10,7 +10,20 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from nst_tf import configs, errors, images, inputs, loop, optimizers, precision, results, schedule, vgg, weights
+from nst_tf import (
+    adain_transfer,
+    configs,
+    errors,
+    images,
+    inputs,
+    loop,
+    optimizers,
+    precision,
+    results,
+    schedule,
+    vgg,
+    weights,
+)
 from nst_tf import objective as objectives
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
@@ -138,6 +151,8 @@ class StyleTransfer:
             pictures = inputs.read(content, style, self.config)
             for note in pictures.notes:
                 on_message(note)
+            if self.config.initialisation == "adain":
+                pictures = pictures._replace(start=adain_transfer.start(pictures, self.config, on_message))
             if self._network is None:
                 networks = self._networks or SharedNetworks(self.config.layers)
                 self._network = networks.network(self.config, on_message)

@@ -35,7 +35,7 @@ def extractor(
     """
     image_dtype = "float64" if policy == "float64" else "float32"
     image = keras.Input([None, None, 3], dtype=image_dtype, name="image")
-    x = keras.layers.Lambda(_preprocess, name="preprocess", dtype=image_dtype)(image)
+    x = keras.layers.Lambda(preprocess, name="preprocess", dtype=image_dtype)(image)
     deepest = _keras_name(max(layers, key=configs.LAYERS.index))
     outputs = {}
     for layer in keras.applications.VGG19(include_top=False, weights=None).layers[1:]:  # a chain after its input
@@ -58,7 +58,7 @@ def _rebuilt(layer: keras.Layer, pooling: str, policy: str) -> keras.Layer:
     return kind(**(layer.get_config() | {"dtype": keras.dtype_policies.get(policy)}))
 
 
-def _preprocess(rgb: tf.Tensor) -> tf.Tensor:
+def preprocess(rgb: tf.Tensor) -> tf.Tensor:
     """From sRGB in [0, 1] to BGR in 0-255 minus the training mean."""
     return rgb[..., ::-1] * 255.0 - tf.constant(VGG_MEAN_BGR, rgb.dtype)
 

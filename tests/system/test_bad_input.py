@@ -72,6 +72,12 @@ def stylize(folder, **flags):
         ({"pooling": "median"}, ["pooling", "average"]),
         ({"nonsense": "1"}, ["nonsense"]),
         ({"content": None}, ["--content is missing"]),
+        ({"method": "wct"}, ["method", "gatys", "adain"]),
+        ({"method": "adain", "steps": "5"}, ["--steps is a flag of --method=gatys. Received: --method=adain"]),
+        ({"style_strength": "0.5"}, ["--style_strength is a flag of --method=adain. Received: --method=gatys"]),
+        ({"method": "adain", "style_strength": "2"}, ["style_strength must be at least 0 and at most 1"]),
+        ({"method": "adain", "content": "{}/pixel.png"}, ["pixel.png", "at least 9 px for AdaIN", "1 x 1"]),
+        ({"method": "adain", "style_masks": "{}/small.png"}, ["small.png", "aspect ratio", "40 x 15"]),
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )

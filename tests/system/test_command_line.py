@@ -77,6 +77,20 @@ def test_a_picture_is_stylised_and_its_record_written(tmp_path):
 
 
 @pytest.mark.weights
+def test_a_picture_is_stylised_in_one_pass_and_its_record_written(tmp_path):
+    out = tmp_path / "out.png"
+    code, stdout, stderr = command_line.run(*RUN, "--method=adain", "--style_strength=0.8", f"--output={out}")
+    assert (code, stdout) == (0, ""), stderr
+    assert max(images.load(out).pixels.shape) == 64
+    record = json.loads(out.with_name("out.png.json").read_text())
+    assert (record["method"], record["config"]["style_strength"]) == ("adain", 0.8)
+    assert {part: len(weights["sha256"]) for part, weights in record["network"].items()} == {
+        "encoder": 64,
+        "decoder": 64,
+    }
+
+
+@pytest.mark.weights
 def test_verbosity_below_zero_is_silent(tmp_path):
     code, stdout, stderr = command_line.run(*RUN, "--steps=2", "--verbosity=-1", f"--output={tmp_path / 'out.jpg'}")
     assert code == 0

@@ -11,14 +11,16 @@ LAYERS = """
 export client
 rendering
 transfer
+adain_transfer
 tensorboard
 figure_files
 figures
 figure_configs
 loop
 optimizers results
-objective
+networks objective
 weights
+weight_cache
 archive weight_files
 vgg_check
 vgg
@@ -27,7 +29,7 @@ samples
 images
 grids encoding decoding
 icc files
-client_configs export_configs losses noise precision pth schedule
+client_configs export_configs losses noise precision pth schedule adain_configs colours
 configs
 errors
 """

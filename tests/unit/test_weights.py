@@ -1,6 +1,5 @@
 import json
 import pathlib
-import sys
 import types
 
 import h5py
@@ -138,26 +137,6 @@ def test_a_cache_that_cannot_be_written_is_reported(package, tmp_path):
     with pytest.raises(errors.WeightsError) as error:
         weights.load("normalised", cache_dir=tmp_path / "file")
     tiny_weights.assert_one_line(error, str(tmp_path / "file"), "NST_TF_HOME")
-
-
-@pytest.mark.parametrize(
-    ("platform", "variables", "expected"),
-    [
-        ("linux", {"NST_TF_HOME": "/a/b", "XDG_CACHE_HOME": "/x"}, "/a/b"),
-        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/nst_tf"),
-        ("linux", {}, "/home/me/.cache/nst_tf"),
-        ("darwin", {}, "/home/me/Library/Caches/nst_tf"),
-        ("win32", {"LOCALAPPDATA": "/local"}, "/local/nst_tf"),
-    ],
-)
-def test_the_cache_folder_follows_the_platform(monkeypatch, platform, variables, expected):
-    for name in ("NST_TF_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(pathlib.Path, "home", lambda: pathlib.Path("/home/me"))
-    assert weights.cache_folder() == pathlib.Path(expected)
 
 
 @pytest.fixture(scope="module")
