@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from nst_tf import client_configs, configs, errors, images, inputs, samples
+from nst_tf import adain_configs, client_configs, configs, errors, images, inputs, samples
 
 SIGNATURE = "serving_default"
 MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit for answers is 4 MiB, less than a large PNG
@@ -124,6 +124,7 @@ def _loaded(source: inputs.Source, max_side_px: int) -> images.Picture:
 def _settings(config: client_configs.ClientConfig, taken: set[str]) -> dict[str, Any]:
     """The settings that a model takes and those that were given."""
     defaults = {name: getattr(configs.StyleTransferConfig, name) for name in ("steps", "content_weight", "seed")}
+    defaults["style_strength"] = adain_configs.AdainConfig.style_strength
     found = {name: getattr(config, name) for name in defaults}
     settings = {name: value for name, value in found.items() if value is not None}
     settings |= {name: defaults[name] for name in taken.intersection(defaults) - set(settings)}

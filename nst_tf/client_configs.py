@@ -86,5 +86,9 @@ class ClientConfig:
         help="Seed of the white noise, where the bundle starts from it. Default: 0.",
     )
 
+    style_strength: float | None = configs.setting(
+        None, group="Request", low=0, high=1, example="0.6", help="alpha of AdaIN: 0 to 1. Default: 1."
+    )
+
     def __post_init__(self) -> None:
         configs.check_settings(self)

@@ -2,9 +2,11 @@
 
 import dataclasses
 
-from nst_tf import configs
+from nst_tf import configs, errors
 
-METHODS = ("gatys",)
+METHODS = ("gatys", "adain")
+FORMATS = ("saved_model", "litert", "onnx")
+_BATCHED = {"gatys": 0, "adain": 8}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,7 +18,16 @@ class ExportConfig:
         group="Export",
         choices=METHODS,
         example="gatys",
-        help="gatys: the whole optimisation in the graph, with the settings below.",
+        help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or baked in "
+        "by --style.",
+    )
+    format: str = configs.setting(
+        "saved_model",
+        group="Export",
+        choices=FORMATS,
+        example="onnx",
+        help="saved_model: a bundle for TensorFlow Serving. litert, onnx: a file for other runtimes, for adain with "
+        "--style.",
     )
     version: int | None = configs.setting(
         None,
@@ -57,8 +68,21 @@ class ExportConfig:
         high=1024,
         example="8",
         help="Pictures that a server with batching merges from several requests; 0 merges none. Default: 0 for gatys, "
-        "where a request would wait for the others.",
+        "where a request would wait for the others, 8 for adain.",
+    )
+    height_px: int = configs.setting(
+        384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file takes."
+    )
+    width_px: int = configs.setting(
+        512, group="LiteRT", low=16, example="256", help="Width of the pictures that a litert file takes."
     )
 
     def __post_init__(self) -> None:
         configs.check_settings(self)
+        if self.max_batch_size is None:
+            object.__setattr__(self, "max_batch_size", _BATCHED[self.method])
+        if self.format != "saved_model" and self.method == "gatys":
+            raise errors.ConfigError(
+                f"--format={self.format} is for one pass, and gatys optimises. Use --method=adain, or "
+                "--format=saved_model."
+            )

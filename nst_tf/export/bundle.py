@@ -7,23 +7,21 @@ import importlib.metadata
 import json
 import os
 import pathlib
-import platform
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
-import nst_tf
-from nst_tf import configs, errors, export_configs, files, objective, transfer
-from nst_tf.export import examples, gatys, self_check, server_files
+from nst_tf import adain_configs, configs, errors, export_configs, files, images, objective, results, transfer
+from nst_tf.export import adain, examples, gatys, self_check, server_files
+from nst_tf.networks import adain as networks_adain
 
 MANIFEST = pathlib.PurePath("assets.extra", "manifest.json")
 EXAMPLES = pathlib.PurePath("assets.extra", "examples")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_LIBRARIES = ("tensorflow", "keras", "numpy", "tensorflow-serving-api")
 
 
 def export_gatys(
@@ -68,6 +66,44 @@ def export_gatys(
         requests = gatys.example_requests(network.objective, config, limits)
         facts = {"method": "gatys", "config": dataclasses.asdict(config), "weights": network.weights}
         return _finish(place, module, requests, limits, precision, facts, on_message)
+
+
+def export_adain(
+    output_dir: str | os.PathLike[str],
+    config: adain_configs.AdainConfig | None = None,
+    limits: export_configs.ExportConfig | None = None,
+    *,
+    styles: Sequence[images.Picture] = (),
+    loaded: networks_adain.Loaded | None = None,
+    on_message: Callable[[str], None] = lambda _: None,
+) -> pathlib.Path:
+    """Exports AdaIN as a bundle for TensorFlow Serving.
+
+    Args:
+        output_dir: as for `export_gatys`.
+        config: the settings that are baked in; see `adain.Adain`.
+        limits: as for `export_gatys`.
+        styles: pictures whose style, blended by config.style_blend, is baked in; without them each request has its own.
+        loaded: a network in place of the one that config describes.
+        on_message: as for `export_gatys`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ExportError, ConfigError, OutputError: as `export_gatys`.
+    """
+    limits = export_configs.ExportConfig(method="adain") if limits is None else limits
+    config = adain_configs.AdainConfig() if config is None else config
+    adain.check(config)
+    with _new_version(pathlib.Path(output_dir), limits.version) as place:
+        loaded = loaded or adain.load(config, on_message)
+        on_message("tracing the graph")
+        module = adain.Adain(loaded.network, config, limits, adain.baked(loaded, styles, config))
+        requests = adain.example_requests(loaded, config, styles)
+        baked = [{"name": picture.name, "sha256": picture.sha256} for picture in styles]
+        facts = {"method": "adain", "config": dataclasses.asdict(config), "styles": baked, "weights": loaded.weights}
+        return _finish(place, module, requests, limits, loaded.policy, facts, on_message)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -125,9 +161,8 @@ def _finish(
     manifest["signatures"] = {name: _described(function) for name, function in signatures.items()}
     manifest["self_check"] = report
     manifest["files"] = {str(path.relative_to(bundle)): _sha256(path) for path in _files(bundle)}
-    manifest["versions"] = {"nst_tf": nst_tf.__version__, "python": platform.python_version()} | {
-        library: importlib.metadata.version(library) for library in _LIBRARIES
-    }
+    serving = importlib.metadata.version("tensorflow-serving-api")
+    manifest["versions"] = results.versions() | {"tensorflow-serving-api": serving}
     (bundle / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     for path in _files(bundle):
         with open(path, "rb") as file:

@@ -27,7 +27,7 @@ def check(config: configs.StyleTransferConfig) -> None:
         "optimizer": ("lbfgs",),
         "averaging": (0.0,),
         "precision": ("auto", "float32", "mixed_bfloat16"),
-        "initialisation": configs.STARTS,
+        "initialisation": ("content", "style", "noise"),
         "style_blend": ((),),
         "xla": ("auto", "off"),
         "snapshot_interval": (0,),
@@ -137,16 +137,16 @@ class Gatys(tf.Module):
     def stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures [B, H, W, 3] and [B, H', W', 3], and controls [B] -> pictures [B, H, W, 3]."""
         inputs = self._checked(inputs)
-        style_side_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
-        inputs["content"] = graph_inputs.at_most(inputs["content"], self._config.max_side_px, "content")
-        inputs["style"] = graph_inputs.at_most(inputs["style"], style_side_px, "style")
+        largest_style_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
+        for name, side_px in (("content", self._config.max_side_px), ("style", largest_style_px)):
+            pixels = graph_inputs.finite(graph_inputs.at_most(inputs[name], side_px, name), name)
+            inputs[name] = tf.clip_by_value(pixels, 0.0, 1.0)
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
             index = element["index"]
-            content = graph_inputs.finite_picture(element["content"], "content", index)
-            style = graph_inputs.finite_picture(element["style"], "style", index)
-            content = graph_inputs.at_least(content, self._stride_px, "content", index)
-            return self._stylized(content, self._scaled_style(style, content, "style", index), element)[0]
+            content = graph_inputs.at_least(element["content"][tf.newaxis], self._stride_px, "content", index)
+            style = self._scaled_style(element["style"][tf.newaxis], content, "style", index)
+            return self._stylized(content, style, element)[0]
 
         picture = tf.TensorSpec([None, None, 3], tf.float32)
         return {"stylized": tf.map_fn(stylized, inputs, fn_output_signature=picture, parallel_iterations=1)}

@@ -29,18 +29,18 @@ def with_index(inputs: Tensors) -> Tensors:
 def within(values: tf.Tensor, name: str, high: float) -> tf.Tensor:
     """float32 [B]; fails where one is not in [0, high], NaN included."""
     allowed = (values >= 0) & (values <= high)  # false for NaN
-    index = tf.argmin(tf.cast(tf.concat([allowed, [False]], 0), tf.int32))  # of the first that is not, or B
+    index = _first_false(allowed)
     received = tf.concat([values, [0.0]], 0)[index]
     return graph_pictures.checked(
         values, tf.reduce_all(allowed), f"{name}[", index, f"] must be 0 to {high:g}. Received: ", received
     )
 
 
-def finite_picture(pixels: tf.Tensor, name: str, index: tf.Tensor) -> tf.Tensor:
-    """[H, W, 3] as [1, H, W, 3], clipped to [0, 1]; fails where a value is not finite."""
-    finite = tf.reduce_all(tf.math.is_finite(pixels))
-    pixels = graph_pictures.checked(pixels, finite, f"{name}[", index, "]: the values must be finite")
-    return tf.clip_by_value(pixels, 0.0, 1.0)[tf.newaxis]
+def finite(values: tf.Tensor, name: str) -> tf.Tensor:
+    """[B, ...]; fails where an element has a value that is not finite."""
+    allowed = tf.reduce_all(tf.math.is_finite(values), axis=range(1, values.shape.rank))
+    message = (f"{name}[", _first_false(allowed), "]: the values must be finite")
+    return graph_pictures.checked(values, tf.reduce_all(allowed), *message)
 
 
 def at_least(image: tf.Tensor, side_px: int, name: str, index: tf.Tensor) -> tf.Tensor:
@@ -57,3 +57,8 @@ def at_most(pixels: tf.Tensor, side_px: int, name: str) -> tf.Tensor:
     rule = f"{name}: the sides must be 1 to {side_px} px. Received: "
     is_allowed = (tf.reduce_max(size) <= side_px) & (tf.reduce_min(size) > 0)
     return graph_pictures.checked(pixels, is_allowed, rule, size[1], " x ", size[0], " px")
+
+
+def _first_false(allowed: tf.Tensor) -> tf.Tensor:
+    """The index of the first that is false in bool [B], or B."""
+    return tf.argmin(tf.cast(tf.concat([allowed, [False]], 0), tf.int32))
