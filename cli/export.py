@@ -76,8 +76,7 @@ def help_text() -> str:
     files = [
         (
             "--output_dir=saved_models/gatys",
-            "The model's folder, whose name becomes the model's; a bundle becomes OUTPUT_DIR/VERSION. The files of "
-            "litert and onnx go into it directly.",
+            "Its name becomes the model's; a bundle becomes OUTPUT_DIR/VERSION, litert and onnx files go into it.",
         ),
         (
             "--style=painting.jpg",

@@ -40,12 +40,8 @@ def load(config: adain_configs.AdainConfig, on_message: Callable[[str], None]) -
     return adain.load(dtype_policy=precision, encoder=config.weights, decoder=config.decoder, on_message=on_message)
 
 
-def baked(
-    loaded: adain.Loaded, styles: Sequence[images.Picture], config: adain_configs.AdainConfig
-) -> adain.Moments | None:
-    """The blended style of some pictures, [1, N], as a bundle holds it; None where there are none."""
-    if not styles:
-        return None
+def baked(loaded: adain.Loaded, styles: Sequence[images.Picture], config: adain_configs.AdainConfig) -> adain.Moments:
+    """The blended style of one or more pictures, [1, N], as a bundle holds it."""
     return adain.blend([loaded.network.style_moments(picture.pixels) for picture in styles], config.style_blend)
 
 

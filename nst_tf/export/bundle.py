@@ -99,7 +99,8 @@ def export_adain(
     with _new_version(pathlib.Path(output_dir), limits.version) as place:
         loaded = loaded or adain.load(config, on_message)
         on_message("tracing the graph")
-        module = adain.Adain(loaded.network, config, limits, adain.baked(loaded, styles, config))
+        style = adain.baked(loaded, styles, config) if styles else None
+        module = adain.Adain(loaded.network, config, limits, style)
         requests = adain.example_requests(loaded, config, styles)
         baked = [{"name": picture.name, "sha256": picture.sha256} for picture in styles]
         facts = {"method": "adain", "config": dataclasses.asdict(config), "styles": baked, "weights": loaded.weights}
