@@ -13,6 +13,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The model's folder.")
 _STYLE = flags.DEFINE_list("style", [], "The picture, or several with commas between them, whose style is baked in.")
 _METHODS = {"gatys": configs.StyleTransferConfig, "adain": adain_configs.AdainConfig}
 _FLAGS: dict[str, set[str]] = {"gatys": set(), "adain": {_STYLE.name}}  # those of one method that are no settings
+_IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("style_strength",)}
 config_flags.define(export_configs.ExportConfig, *_METHODS.values())
 
 _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with every weight inside
@@ -41,6 +42,9 @@ def main() -> int:
         raise flags.IllegalFlagValueError("--output_dir is missing")
     limits = config_flags.config_from_flags(export_configs.ExportConfig)
     config_flags.check_method(limits.method, {m: config_flags.flag_names(c) | _FLAGS[m] for m, c in _METHODS.items()})
+    for name in _IN_REQUESTS[limits.method]:
+        if flags.FLAGS[name].present:
+            raise flags.IllegalFlagValueError(f"--{name} comes with each request and is not baked in. Leave it out.")
     export = {"gatys": _export_gatys, "adain": _export_adain}[limits.method]
     folder = export(str(_OUTPUT_DIR.value), limits)
     size_bytes = sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())

@@ -58,9 +58,13 @@ def example_requests(
     contents = examples.pictures(side_px, 100)
     pictures = examples.pictures(90, 120)[::-1]
     strengths = np.array([1.0, 0.4], np.float32)
+    if styles:  # Python is to read them at the size they were baked in at
+        largest_px = max(max(picture.height_px, picture.width_px) for picture in styles)
+        config = dataclasses.replace(config, style_max_side_px=max(16, largest_px))
+    config = dataclasses.replace(config, max_side_px=side_px)
     answers = []
     for content, picture, strength in zip(contents, pictures, strengths, strict=True):
-        changed = dataclasses.replace(config, style_strength=float(strength), max_side_px=side_px)
+        changed = dataclasses.replace(config, style_strength=float(strength))
         engine = adain_transfer.AdainTransfer(changed, loaded=loaded)
         answers.append(engine(content, list(styles) or picture, on_message=lambda _: None).image)
     sizes = {"max_side_px": np.full([2], side_px, np.int32)}

@@ -140,6 +140,10 @@ def test_the_real_network_is_exported_by_the_command(tmp_path):
     [
         ((), ["--output_dir is missing"]),
         (("--output_dir={}/x", "--optimizer=adam"), ["optimizer must be lbfgs"]),
+        (("--output_dir={}/x", "--steps=50"), ["--steps comes with each request"]),
+        (("--output_dir={}/x", "--method=adain", "--scales=2"), ["--scales is a flag of --method=gatys"]),
+        (("--output_dir={}/x", "--method=adain", "--style=nowhere.jpg"), ["nowhere.jpg"]),
+        (("--output_dir={}/x", "--format=onnx"), ["Use --method=adain"]),
         (("--output_dir={}/x", "--max_steps=0"), ["max_steps must be at least 1"]),
         (("--output_dir={}/a model",), ["becomes the model's", "'a model'"]),
         (("--output_dir={}/file/x",), ["file"]),

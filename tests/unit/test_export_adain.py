@@ -122,6 +122,15 @@ def test_settings_that_a_graph_does_not_have_are_refused(name, value):
         adain.check(dataclasses.replace(CONFIG, **{name: value}))
 
 
+def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(loaded):
+    style = images.Picture(pixels=picture(300, 200), alpha=None, sha256="", name="style")
+    module = adain.Adain(loaded.network, CONFIG, LIMITS, adain.baked(loaded, [style], CONFIG))
+    _, tensors = adain.example_requests(loaded, CONFIG, [style])
+    answer = tf.function(module.stylize_tensor)(**{name: tf.constant(v) for name, v in tensors.inputs.items()})
+    mean, _ = examples.difference(tensors, {name: value.numpy() for name, value in answer.items()})
+    assert mean < examples.TOLERANCE_LEVELS["float32"][0]
+
+
 def test_the_bundle_answers_as_python_on_every_signature_in_the_c_library(loaded, tmp_path):
     messages = []
     folder = bundle.export_adain(tmp_path / "adain", CONFIG, LIMITS, loaded=loaded, on_message=messages.append)
