@@ -10,6 +10,7 @@ JOBS = {
     "figure": "repeat an experiment of the papers as a labelled grid of pictures with the numbers behind it",
     "export": "write a bundle that TensorFlow Serving loads",
     "client": "have a server stylise a picture",
+    "evaluate": "judge results of any method: content and style losses, noise, LPIPS",
     "demo": "stylise a sample picture into outputs/demo.png",
 }
 

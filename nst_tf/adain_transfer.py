@@ -1,6 +1,7 @@
 """A picture in the style of another in one pass, from two pictures and a configuration to a saved result."""
 
 import dataclasses
+import functools
 import hashlib
 import os
 import threading
@@ -125,7 +126,7 @@ class AdainTransfer:
         styles = []
         for picture in pictures.styles:
             pixels = picture.pixels if self.config.colours == "style" else colours.match(picture.pixels, content)
-            key = hashlib.sha256(pixels.data).hexdigest() + str(pixels.shape)
+            key = hashlib.sha256(pixels.tobytes()).hexdigest() + str(pixels.shape)
             self._styles[key] = known[key] if key in known else engine.moments(pixels)
             styles.append(self._styles[key])
         strength = tf.constant(self.config.style_strength)
@@ -144,8 +145,14 @@ def start(pictures: inputs.Inputs, config: configs.StyleTransferConfig, on_messa
         weights=config.weights if config.network == "normalised" else "auto",
         precision=config.precision,
     )
-    image = AdainTransfer(one_pass)(pictures.content, pictures.styles, on_message=on_message).image
-    return images.Picture(pixels=image, alpha=None, sha256=hashlib.sha256(image.data).hexdigest(), name="adain")
+    image = _shared_transfer(one_pass)(pictures.content, pictures.styles, on_message=on_message).image
+    return images.Picture(pixels=image, alpha=None, sha256=hashlib.sha256(image.tobytes()).hexdigest(), name="adain")
+
+
+@functools.lru_cache(maxsize=1)
+def _shared_transfer(config: adain_configs.AdainConfig) -> AdainTransfer:
+    """Lets optimisations in a row with one configuration load and trace their first pass once."""
+    return AdainTransfer(config)
 
 
 class _Engine(NamedTuple):

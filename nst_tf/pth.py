@@ -1,27 +1,24 @@
 """Reads a PyTorch state dict without PyTorch and without executing what its pickle asks for.
 
-The pickle inside is walked as data: a short list of opcodes moves plain values on a stack, and the few global names
-that a state dict needs are records, never objects that could be called. Everything else is refused. Both of PyTorch's
-containers are read, the zip archive of today and the legacy sequence of pickles. Sizes are believed only as far as the
-file itself reaches.
+The pickle inside is walked as data (see `pickles`); only the few global names that a state dict needs are known. Both
+of PyTorch's containers are read, the zip archive of today and the legacy sequence of pickles. Sizes are believed only
+as far as the file itself reaches.
 """
 
 import dataclasses
 import io
 import math
-import pickletools
 import struct
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from nst_tf import errors
+from nst_tf import errors, pickles
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER
 _LEGACY_PROTOCOL = 1001
-_MAX_OPCODES = 50_000  # one pickle; VGG-19 takes about 1000
 _MAX_PICKLE_BYTES = 4 * 2**20
 _MAX_RANK = 8
 _MAX_DIMENSION = 2**40
@@ -39,7 +36,7 @@ _STORAGES = {
     "BoolStorage": "?",
 }
 _BYTE_ORDERS: dict[bytes, Literal["<", ">"]] = {b"little": "<", b"big": ">"}
-_FUNCTIONS = {
+_NAMES = {f"torch {storage}" for storage in _STORAGES} | {
     "collections OrderedDict",
     "torch._utils _rebuild_tensor",
     "torch._utils _rebuild_tensor_v2",
@@ -67,7 +64,7 @@ def read(data: bytes, *, name: str) -> dict[str, np.ndarray]:
         else:
             entries, storages = _read_legacy(data)
         return {key: _array(tensor, storages) for key, tensor in entries.items() if isinstance(tensor, _Tensor)}
-    except _Refused as error:
+    except pickles.Refused as error:
         reason = str(error)
     except zipfile.BadZipFile as error:
         reason = f"damaged zip archive ({error})"
@@ -78,15 +75,6 @@ def read(data: bytes, *, name: str) -> dict[str, np.ndarray]:
         f"{name}: a PyTorch file must hold a plain state dict of tensors. Received: {' '.join(reason.split())[:300]}. "
         "Save the model's state_dict() again, or get the file again."
     )
-
-
-class _Refused(Exception):
-    """A file that is readable but not a plain, honest state dict."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Global:
-    name: str  # "module attribute"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,61 +98,63 @@ class _Tensor:
 
 def _read_zip(data: bytes) -> tuple[Mapping[Any, Any], dict[str, np.ndarray]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        pickles = [entry for entry in archive.namelist() if entry.split("/")[1:] == ["data.pkl"]]
-        if len(pickles) != 1:
-            raise _Refused(f"a zip archive with {len(pickles)} entries NAME/data.pkl instead of one")
-        folder = pickles[0].removesuffix("data.pkl")
+        found = [entry for entry in archive.namelist() if entry.split("/")[1:] == ["data.pkl"]]
+        if len(found) != 1:
+            raise pickles.Refused(f"a zip archive with {len(found)} entries NAME/data.pkl instead of one")
+        folder = found[0].removesuffix("data.pkl")
         left = len(data)  # entries are stored, not compressed: together they cannot be larger than the file
 
         def entry(name: str, limit: int) -> bytes:
             nonlocal left
             info = archive.getinfo(folder + name)
             if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
-                raise _Refused(f"a compressed entry {folder + name}, which PyTorch never writes")
+                raise pickles.Refused(f"a compressed entry {folder + name}, which PyTorch never writes")
             left -= info.file_size
             if info.file_size > limit or left < 0:
-                raise _Refused(f"an entry {folder + name} of {info.file_size} bytes, more than the file can hold")
+                raise pickles.Refused(
+                    f"an entry {folder + name} of {info.file_size} bytes, more than the file can hold"
+                )
             return archive.read(info)
 
         order: Literal["<", ">"] = "<"
         if folder + "byteorder" in archive.namelist():
             order = _BYTE_ORDERS[entry("byteorder", 16)]
-        entries = _entries(_unpickle(io.BytesIO(entry("data.pkl", _MAX_PICKLE_BYTES))))
+        entries = _entries(_walk(io.BytesIO(entry("data.pkl", _MAX_PICKLE_BYTES))))
         storages = {}
         for storage in _storages(entries):
             size = storage.count * storage.dtype.itemsize
             content = entry(f"data/{storage.key}", size)
             if len(content) != size:
-                raise _Refused(f"storage {storage.key} of {len(content)} bytes instead of {size}")
+                raise pickles.Refused(f"storage {storage.key} of {len(content)} bytes instead of {size}")
             storages[storage.key] = _values(storage, np.frombuffer(content, storage.dtype.newbyteorder(order)))
     return entries, storages
 
 
 def _read_legacy(data: bytes) -> tuple[Mapping[Any, Any], dict[str, np.ndarray]]:
     stream = io.BytesIO(data)
-    if _unpickle(stream) != _LEGACY_MAGIC:
-        raise _Refused("a pickle that torch.save did not write")
-    if _unpickle(stream) != _LEGACY_PROTOCOL:
-        raise _Refused("an unknown version of PyTorch's legacy format")
-    system = _unpickle(stream)
+    if _walk(stream) != _LEGACY_MAGIC:
+        raise pickles.Refused("a pickle that torch.save did not write")
+    if _walk(stream) != _LEGACY_PROTOCOL:
+        raise pickles.Refused("an unknown version of PyTorch's legacy format")
+    system = _walk(stream)
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise _Refused("a legacy file of a big-endian machine")
-    entries = _entries(_unpickle(stream))
-    keys = _unpickle(stream)
+        raise pickles.Refused("a legacy file of a big-endian machine")
+    entries = _entries(_walk(stream))
+    keys = _walk(stream)
     declared = {storage.key: storage for storage in _storages(entries)}
     if not isinstance(keys, list) or set(keys) != set(declared) or len(keys) != len(declared):
-        raise _Refused("a list of storages that does not match the tensors")
+        raise pickles.Refused("a list of storages that does not match the tensors")
     storages = {}
     position = stream.tell()
     for key in keys:
         storage = declared[key]
         (count,) = struct.unpack_from("<q", data, position)
         if count != storage.count:
-            raise _Refused(f"storage {key} of {count} values instead of {storage.count}")
+            raise pickles.Refused(f"storage {key} of {count} values instead of {storage.count}")
         position += 8
         size = count * storage.dtype.itemsize
         if size > len(data) - position:
-            raise _Refused(f"storage {key} of {size} bytes with {len(data) - position} bytes left: cut off")
+            raise pickles.Refused(f"storage {key} of {size} bytes with {len(data) - position} bytes left: cut off")
         storages[key] = _values(storage, np.frombuffer(data, storage.dtype, count, position))
         position += size
     return entries, storages
@@ -172,7 +162,7 @@ def _read_legacy(data: bytes) -> tuple[Mapping[Any, Any], dict[str, np.ndarray]]
 
 def _entries(value: object) -> Mapping[Any, Any]:
     if not isinstance(value, dict):
-        raise _Refused(f"a {type(value).__name__} instead of a state dict")
+        raise pickles.Refused(f"a {type(value).__name__} instead of a state dict")
     return value
 
 
@@ -181,7 +171,7 @@ def _storages(entries: Mapping[Any, Any]) -> list[_Storage]:
     storages: dict[str, _Storage] = {}
     for value in entries.values():
         if isinstance(value, _Tensor) and storages.setdefault(value.storage.key, value.storage) != value.storage:
-            raise _Refused(f"two different declarations of storage {value.storage.key}")
+            raise pickles.Refused(f"two different declarations of storage {value.storage.key}")
     return list(storages.values())
 
 
@@ -197,146 +187,52 @@ def _array(tensor: _Tensor, storages: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.empty(tensor.shape, values.dtype)
     last = tensor.offset + sum((d - 1) * s for d, s in zip(tensor.shape, tensor.strides, strict=True))
     if last >= len(values) or math.prod(tensor.shape) > len(values):
-        raise _Refused(f"a tensor {list(tensor.shape)} that reaches beyond its storage of {len(values)} values")
+        raise pickles.Refused(f"a tensor {list(tensor.shape)} that reaches beyond its storage of {len(values)} values")
     strides = [stride * values.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False)
 
 
-def _unpickle(stream: BinaryIO) -> Any:
-    """Walks one pickle and leaves the stream behind it. Nothing is imported, looked up or called by name."""
-    stack: list[Any] = []
-    marks: list[int] = []
-    memo: dict[int, Any] = {}
-
-    def pop_to_mark() -> list[Any]:
-        start = marks.pop()
-        items = stack[start:]
-        del stack[start:]
-        return items
-
-    start = stream.tell()
-    argument: Any
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-        if count > _MAX_OPCODES or stream.tell() - start > _MAX_PICKLE_BYTES:
-            raise _Refused("a pickle larger than any state dict of this kind")
-        match opcode.name:
-            case "PROTO" | "FRAME":
-                pass
-            case "NONE":
-                stack.append(None)
-            case "NEWTRUE":
-                stack.append(True)
-            case "NEWFALSE":
-                stack.append(False)
-            case "INT" | "BININT" | "BININT1" | "BININT2" | "LONG" | "LONG1" | "LONG4" | "BINFLOAT":
-                stack.append(argument)
-            case "BINUNICODE" | "SHORT_BINUNICODE" | "BINUNICODE8" | "BINSTRING" | "SHORT_BINSTRING":
-                stack.append(argument)
-            case "EMPTY_TUPLE":
-                stack.append(())
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                size = int(opcode.name[-1])
-                if len(stack) < size:
-                    raise _Refused("a pickle that takes more than it holds")
-                stack[-size:] = [tuple(stack[-size:])]
-            case "EMPTY_LIST":
-                stack.append([])
-            case "EMPTY_DICT":
-                stack.append({})
-            case "MARK":
-                marks.append(len(stack))
-            case "TUPLE":
-                stack.append(tuple(pop_to_mark()))
-            case "LIST":
-                stack.append(pop_to_mark())
-            case "DICT":
-                stack.append(_set_items({}, pop_to_mark()))
-            case "APPEND":
-                item = stack.pop()
-                _list(stack[-1]).append(item)
-            case "APPENDS":
-                items = pop_to_mark()
-                _list(stack[-1]).extend(items)
-            case "SETITEM":
-                value = stack.pop()
-                key = stack.pop()
-                _set_items(stack[-1], [key, value])
-            case "SETITEMS":
-                items = pop_to_mark()
-                _set_items(stack[-1], items)
-            case "BINPUT" | "LONG_BINPUT" | "PUT":
-                memo[argument] = stack[-1]
-            case "MEMOIZE":
-                memo[len(memo)] = stack[-1]
-            case "BINGET" | "LONG_BINGET" | "GET":
-                stack.append(memo[argument])
-            case "GLOBAL":
-                stack.append(_global(argument))
-            case "STACK_GLOBAL":
-                attribute = stack.pop()
-                stack.append(_global(f"{stack.pop()} {attribute}"))
-            case "BINPERSID":
-                stack.append(_persistent(stack.pop()))
-            case "REDUCE":
-                arguments = stack.pop()
-                stack.append(_rebuild(stack.pop(), arguments))
-            case "BUILD":  # the state dict's _metadata attribute
-                stack.pop()
-                if not isinstance(stack[-1], dict):
-                    raise _Refused("a pickle that sets attributes")
-            case "STOP":
-                return stack.pop()
-            case refused:
-                raise _Refused(f"the pickle operation {refused}, which no state dict needs")
-    raise _Refused("a pickle without an end")
-
-
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise _Refused("a pickle that appends to no list")
-    return value
-
-
-def _set_items(target: object, items: Sequence[Any]) -> dict[Any, Any]:
-    if not isinstance(target, dict) or len(items) % 2:
-        raise _Refused("a pickle that sets items of no dict")
-    for key, value in zip(items[::2], items[1::2], strict=True):
-        if not isinstance(key, str | int):  # hashing a deeply nested tuple would overflow the C stack
-            raise _Refused(f"a dict key of type {type(key).__name__}")
-        target[key] = value
-    return target
-
-
-def _global(name: str) -> _Global:
-    module, _, attribute = name.partition(" ")
-    if name in _FUNCTIONS or (module == "torch" and attribute in _STORAGES):
-        return _Global(name)
-    raise _Refused(f"a pickle that asks for {module[:80]}.{attribute[:80]}")
-
-
 def _persistent(value: object) -> _Storage:
     match value:
-        case ("storage", _Global(name), str(key), str(), int(count), *view) if view in ([], [None]) and count >= 0:
+        case ("storage", pickles.Global(name), str(key), str(), int(count), *view) if (
+            view in ([], [None]) and count >= 0
+        ):
             kind = name.removeprefix("torch ")
             if kind in _STORAGES and count <= _MAX_DIMENSION:
                 return _Storage(key, kind, count)
-    raise _Refused("a persistent id that is not a plain storage")
+    raise pickles.Refused("a persistent id that is not a plain storage")
 
 
 def _rebuild(function: object, arguments: Any) -> dict[Any, Any] | _Tensor:
     match function, arguments:
-        case _Global("collections OrderedDict"), ():
+        case pickles.Global("collections OrderedDict"), ():
             return {}
-        case _Global("torch._utils _rebuild_parameter"), (_Tensor() as tensor, *_):
+        case pickles.Global("torch._utils _rebuild_parameter"), (_Tensor() as tensor, *_):
             return tensor
         case (
-            _Global("torch._utils _rebuild_tensor" | "torch._utils _rebuild_tensor_v2"),
+            pickles.Global("torch._utils _rebuild_tensor" | "torch._utils _rebuild_tensor_v2"),
             (_Storage() as storage, offset, tuple(shape), tuple(strides), *_),
         ):
             numbers = (offset, *shape, *strides)
             if len(shape) != len(strides) or len(shape) > _MAX_RANK:
-                raise _Refused(f"a tensor of {len(shape)} sizes and {len(strides)} strides")
+                raise pickles.Refused(f"a tensor of {len(shape)} sizes and {len(strides)} strides")
             if not all(type(number) is int and 0 <= number <= _MAX_DIMENSION for number in numbers):
-                raise _Refused("a tensor with a negative or impossible offset, size or stride")
+                raise pickles.Refused("a tensor with a negative or impossible offset, size or stride")
             return _Tensor(storage, offset, shape, strides)
-    raise _Refused("a pickle that calls what it must not")
+    raise pickles.Refused("a pickle that calls what it must not")
+
+
+def _build(value: Any, state: object) -> Any:
+    """BUILD occurs once, for the state dict's _metadata, which is left out."""
+    if not isinstance(value, dict):
+        raise pickles.Refused("a pickle that sets attributes")
+    return value
+
+
+_DIALECT = pickles.Dialect(
+    names=frozenset(_NAMES), persistent=_persistent, call=_rebuild, build=_build, max_bytes=_MAX_PICKLE_BYTES
+)
+
+
+def _walk(stream: BinaryIO) -> Any:
+    return pickles.walk(stream, _DIALECT)

@@ -33,6 +33,7 @@ def folder(tmp_path_factory):
     (folder / "bomb.png").write_bytes(png_header(100_000, 100_000))
     (folder / "pixel.png").write_bytes(images.encode(np.ones([1, 1, 1, 3], np.float32), ".png"))
     (folder / "small.png").write_bytes(images.encode(np.ones([1, 15, 40, 3], np.float32), ".png"))
+    (folder / "wide.png").write_bytes(images.encode(np.ones([1, 20, 40, 3], np.float32), ".png"))
     (folder / "bad.npz").write_bytes(b"not weights")
     (folder / "file").write_text("a file where a folder should be")
     return folder
@@ -100,6 +101,30 @@ def test_weights_that_are_none_end_in_one_line_after_the_pictures_were_read(fold
     assert "Traceback" not in stderr
     assert "bad.npz" in stderr.strip().splitlines()[-1]
     assert not list(folder.glob("**/out.*"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"images": ""}, ["--images is missing"]),
+        ({"images": "{}/good.png,{}/missing.png"}, ["missing.png"]),
+        ({"images": "{}/small.png"}, ["small.png", "at least 16 px for conv5_1", "40 x 15"]),
+        ({"images": "{}/wide.png"}, ["wide.png", "aspect ratio", "40 x 20"]),
+        ({"objective": "monet"}, ["objective", "gatys"]),
+        ({"lpips": "squeeze"}, ["lpips", "alexnet"]),
+        ({"output": "{}/file/table.csv"}, ["file"]),
+    ],
+)
+def test_a_mistake_in_an_evaluation_ends_in_one_line_and_exit_code_2(folder, flags, words):
+    good = str(folder / "good.png")
+    arguments = {"content": good, "style": good, "images": good} | flags
+    code, stdout, stderr = command_line.run(
+        "evaluate", *(f"--{name}={value.replace('{}', str(folder))}" for name, value in arguments.items())
+    )
+    assert (code, stdout) == (2, "")
+    assert "Traceback" not in stderr
+    for word in words:
+        assert word in stderr.splitlines()[0]
 
 
 def test_a_positional_argument_is_refused():

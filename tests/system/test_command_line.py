@@ -1,5 +1,6 @@
 """The command line from the outside: help, a real run, snapshots, Ctrl-C, a terminal."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -13,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from nst_tf import configs, images
+from nst_tf import configs, images, samples
 from tests.system import command_line
 
 RUN = ("stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=64")
@@ -88,6 +89,20 @@ def test_a_picture_is_stylised_in_one_pass_and_its_record_written(tmp_path):
         "encoder": 64,
         "decoder": 64,
     }
+
+
+@pytest.mark.weights
+def test_results_are_judged_in_a_table_and_a_csv_file(tmp_path):
+    images.save(tmp_path / "content.png", samples.load("launch-pad", max_side_px=64).pixels)
+    images.save(tmp_path / "grey.png", np.full([1, 51, 64, 3], 0.5, np.float32))
+    judged = f"--images={tmp_path / 'content.png'},{tmp_path / 'grey.png'}"
+    flags = ("--lpips=alexnet", f"--output={tmp_path / 'table.csv'}", "--verbosity=-1")
+    code, stdout, stderr = command_line.run("evaluate", *RUN[1:3], judged, *flags)
+    assert (code, stderr) == (0, "")
+    assert stdout.split()[0] == "image"
+    content, grey = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
+    assert float(content["content"]) < 0.05 < float(grey["content"])
+    assert float(content["lpips"]) < 0.01 < float(grey["lpips"])
 
 
 @pytest.mark.weights

@@ -9,7 +9,7 @@ from tests.system import command_line
 # Each row may import from the rows below it only.
 LAYERS = """
 export client
-rendering
+rendering evaluation
 transfer
 adain_transfer
 tensorboard
@@ -18,7 +18,7 @@ figures
 figure_configs
 loop
 optimizers results
-networks objective
+networks objective lpips evaluation_configs
 weights
 weight_cache
 archive weight_files
@@ -29,7 +29,8 @@ samples
 images
 grids encoding decoding
 icc files
-client_configs export_configs losses noise precision pth schedule adain_configs colours
+client_configs export_configs losses noise precision pth array_pickles schedule adain_configs colours
+pickles
 configs
 errors
 """

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import errors
+from nst_tf import errors, objective
 from nst_tf.networks import adain
 from tests import tiny_adain, tiny_network, tolerances
 from tests.reference import numpy_adain
@@ -151,6 +151,31 @@ def test_low_precision_stays_inside_the_network(policy, network):
 def test_what_is_no_batch_of_pictures_is_refused_while_tracing(network, styles, images, words):
     with pytest.raises(errors.ImageError, match=words):
         tf.function(network.encode).get_concrete_function(tf.TensorSpec(images.shape, images.dtype))
+
+
+def test_a_decoder_learns_from_the_objective_of_the_optimisation():
+    network = tiny_adain.network()
+    goal = objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config())
+    content, style = tiny_network.picture(16, 16, seed=1), tiny_network.picture(12, 12, seed=2)
+    targets = goal.targets(tf.constant(content), [tf.constant(style)])
+    moments = network.style_moments(style)
+    optimizer = keras.optimizers.Adam(0.003)
+    optimizer.build(network.trainable_variables)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            stylised = network.decode(adain.adaptive_instance_normalisation(network.encode(content), moments))
+            loss = goal.terms(stylised, targets).total[0]
+        gradients = tape.gradient(loss, network.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
+        return loss, gradients
+
+    first, gradients = step()
+    assert all(np.isfinite(gradient).all() and np.any(gradient) for gradient in gradients)
+    for _ in range(40):
+        loss, _ = step()
+    assert float(loss) < 0.9 * float(first)
 
 
 def test_only_the_decoder_is_trainable(network):

@@ -93,6 +93,9 @@ def test_shares_and_masks_that_do_not_fit_the_styles_are_refused(changes, masks,
         (CONTENT[:, :8], STYLE, [], "content: the shorter side must be at least 9 px for AdaIN. Received: 18 x 8 px"),
         (CONTENT, STYLE[:, :, :5], [], "style: the shorter side must be at least 9 px"),
         (CONTENT, [], [], "at least one style picture"),
+        (CONTENT, np.zeros([0, 12, 3]), [], "style: "),
+        (CONTENT, np.zeros([12, 12, 4]), [], "Drop the alpha channel"),
+        (CONTENT, np.full([12, 12, 3], 200.0), [], "Divide 0-255 floats by 255"),
         (CONTENT, STYLE, [np.ones([18, 14])], "aspect ratio. Received: 14 x 18 px for 18 x 14 px"),
         (CONTENT, np.full([9, 9, 3], np.nan), [], "must be finite"),
         (CONTENT, STYLE, [np.full([14, 18], 2.0)], r"mask: floating values must be in \[0, 1\]"),
@@ -118,6 +121,7 @@ def test_the_settings_shared_with_the_optimisation_have_its_defaults():
 def test_an_optimisation_can_start_from_the_picture_of_one_pass(monkeypatch):
     loaded = adain.Loaded(tiny_adain.network(), "float32", {})
     monkeypatch.setattr(adain, "load", lambda **_: loaded)
+    adain_transfer._shared_transfer.cache_clear()
     config = tiny_network.config(initialisation="adain", steps=1)
     reported = []
     nst_tf.stylize(
@@ -131,3 +135,4 @@ def test_an_optimisation_can_start_from_the_picture_of_one_pass(monkeypatch):
     np.testing.assert_allclose(reported[0], expected.image.clip(0.02, 0.98), atol=1e-3)
     start = adain_transfer.start(inputs.read(CONTENT, STYLE, config), config, lambda _: None)
     assert start.name == "adain"
+    adain_transfer._shared_transfer.cache_clear()
