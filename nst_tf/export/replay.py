@@ -3,9 +3,9 @@
     python nst_tf/export/replay.py BUNDLE FOLDER [--together]
 
 For every NAME.inputs.npz in FOLDER, the arrays of one request and the `signature` it calls, it writes NAME.outputs.npz,
-or NAME.error.txt with the library's message. `--together` sends all of them at once. It prints seconds by name as JSON,
-or why the bundle does not load, and then exits with 1. It imports nothing of this project: what a bundle needs beyond
-itself is missed here.
+or NAME.error.txt with the library's message, and at the end seconds.json. `--together` sends all requests at once. A
+bundle that does not load ends it with exit code 1. It imports nothing of this project: what a bundle needs beyond itself
+is missed here.
 """
 
 import ctypes
@@ -233,18 +233,14 @@ def _fields(message: bytes, number: int) -> Iterator[bytes]:
             position += length
 
 
-def main(bundle: str, folder: str, *options: str) -> int:
-    """Replays every request of a folder and returns the exit code."""
+def replay(bundle: str, folder: str, *options: str) -> None:
+    """Replays every request of a folder."""
     started = time.perf_counter()
-    try:
-        session = Session(bundle)
-    except RuntimeError as error:
-        print(json.dumps({"load_error": str(error)}))
-        return 1
-    began_all = time.perf_counter()
-    seconds = {"load": began_all - started}
+    session = Session(bundle)
+    loaded = time.perf_counter()
+    seconds = {"load": loaded - started}
 
-    def replay(path: pathlib.Path) -> None:
+    def answer(path: pathlib.Path) -> None:
         name = path.name.removesuffix(".inputs.npz")
         with np.load(path) as archive:
             inputs = dict(archive)
@@ -260,16 +256,15 @@ def main(bundle: str, folder: str, *options: str) -> int:
 
     threads = []
     for path in sorted(pathlib.Path(folder).glob("*.inputs.npz")):
-        threads.append(threading.Thread(target=replay, args=[path]))
+        threads.append(threading.Thread(target=answer, args=[path]))
         threads[-1].start()
         if "--together" not in options:
             threads[-1].join()
     for thread in threads:
         thread.join()
-    seconds["all"] = time.perf_counter() - began_all
-    print(json.dumps({"seconds": seconds}))
-    return 0
+    seconds["all"] = time.perf_counter() - loaded
+    pathlib.Path(folder, "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    replay(*sys.argv[1:])

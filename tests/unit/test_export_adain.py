@@ -50,7 +50,8 @@ def expected(loaded, i, **settings):
 
 
 def assert_same(data, image):
-    assert np.abs(images.load(bytes(data)).pixels - image).mean() * 255 < 0.3  # the answer is rounded to 8 bits
+    apart = np.abs(images.load(bytes(data)).pixels * 255 - np.rint(image * 255))
+    assert apart.mean() < examples.TOLERANCE_LEVELS["float32"][0]
 
 
 def test_each_picture_of_a_batch_is_what_python_makes_of_it(served, loaded):
