@@ -4,8 +4,8 @@
 
 For every NAME.inputs.npz in FOLDER, the arrays of one request and the `signature` it calls, it writes NAME.outputs.npz,
 or NAME.error.txt with the library's message, and at the end seconds.json. `--together` sends all requests at once. A
-bundle that does not load ends it with exit code 1. It imports nothing of this project: what a bundle needs beyond itself
-is missed here.
+bundle that does not load ends it with exit code 1. It imports nothing of this project: what a bundle needs beyond
+itself is missed here.
 """
 
 import ctypes
