@@ -41,8 +41,9 @@ def load(config: adain_configs.AdainConfig, on_message: Callable[[str], None]) -
 
 
 def baked(loaded: adain.Loaded, styles: Sequence[images.Picture], config: adain_configs.AdainConfig) -> adain.Moments:
-    """The blended style of one or more pictures, [1, N], as a bundle holds it."""
-    return adain.blend([loaded.network.style_moments(picture.pixels) for picture in styles], config.style_blend)
+    """The blended style of one or more pictures, [1, N], as arrays: a graph makes constants of them."""
+    style = adain.blend([loaded.network.style_moments(picture.pixels) for picture in styles], config.style_blend)
+    return adain.Moments(style.mean.numpy(), style.deviation.numpy())
 
 
 def variables(network: adain.AdainNetwork) -> list[tf.Variable]:

@@ -179,7 +179,7 @@ def test_a_bundle_whose_weights_are_damaged_does_not_load(tiny_version, tmp_path
     shutil.copytree(tiny_version, damaged)
     (values,) = (damaged / "variables").glob("*.data-*")
     values.write_bytes(values.read_bytes()[:-8])
-    with pytest.raises(errors.ExportError, match=r"C library cannot load the bundle: .*variables\.data"):
+    with pytest.raises(errors.ExportError, match="cannot load the bundle: Read less bytes than requested"):
         self_check.check(damaged, [], examples.TOLERANCE_LEVELS["float32"])
 
 
