@@ -56,7 +56,7 @@ def example_requests(
 ) -> list[examples.Example]:
     """Small requests on every signature, with the answers of Python."""
     side_px = min(128, config.max_side_px)
-    contents = examples.pictures(side_px, 100)
+    contents = examples.pictures(side_px, min(100, side_px))
     pictures = examples.pictures(90, 120)[::-1]
     strengths = np.array([1.0, 0.4], np.float32)
     if styles:  # Python is to read them at the size they were baked in at
