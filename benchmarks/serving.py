@@ -1,6 +1,7 @@
 """What a bundle costs: load time, memory, size, and its requests against the same calls from Python.
 
-    nst-tf export --output_dir=/tmp/models/gatys && nst-tf export --method=adain --output_dir=/tmp/models/adain
+    nst-tf export --output_dir=/tmp/models/gatys
+    nst-tf export --method=adain --output_dir=/tmp/models/adain
     python -m benchmarks.serving --bundle=/tmp/models/gatys/1 --side_px=128 --steps=10
     python -m benchmarks.serving --bundle=/tmp/models/adain/1 --side_px=256
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from nst_tf import client, client_configs, errors, images
-from nst_tf.export import bundle
-from tests import tiny_network
+from tests import tiny_bundle, tiny_network
 from tests.system import command_line
 
 TRANSPORTS = ("grpc", "rest")
@@ -47,16 +46,9 @@ def picture(height=40, width=60, seed=0, alpha=None):
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_server_that_starts_up_is_asked_again_and_answers_as_python_does(ports, tiny_version, transport):
-    with np.load(tiny_version / bundle.EXAMPLES / "pictures.inputs.npz") as archive:
-        inputs = dict(archive)
-    with np.load(tiny_version / bundle.EXAMPLES / "pictures.expected.npz") as archive:
-        expected = archive["stylized_bytes"][0]
-    content, style = (images.load(bytes(inputs[f"{name}_bytes"][0])) for name in ("content", "style"))
-    settings = config(
-        ports, transport, steps=int(inputs["steps"][0]), content_weight=float(inputs["content_weight"][0])
+    tiny_bundle.assert_a_server_answers_as_python(
+        tiny_version, transport=transport, server=f"localhost:{ports[transport]}"
     )
-    received = client.stylize(content, style, settings).pixels
-    assert (np.abs(received - images.load(bytes(expected)).pixels) * 255).mean() < 0.05
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -5,11 +5,9 @@ import socket
 import subprocess
 import time
 
-import numpy as np
 import pytest
 
-from nst_tf import client, client_configs, images
-from nst_tf.export import bundle
+from tests import tiny_bundle
 
 _START_S = 120
 
@@ -42,17 +40,6 @@ def ports(tiny_version, tmp_path_factory):
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_the_real_server_warms_up_and_answers_as_python_does(ports, tiny_version, transport):
-    with np.load(tiny_version / bundle.EXAMPLES / "pictures.inputs.npz") as archive:
-        inputs = dict(archive)
-    with np.load(tiny_version / bundle.EXAMPLES / "pictures.expected.npz") as archive:
-        expected = archive["stylized_bytes"][0]
-    content, style = (images.load(bytes(inputs[f"{name}_bytes"][0])) for name in ("content", "style"))
-    config = client_configs.ClientConfig(
-        server=f"localhost:{ports[transport]}",
-        transport=transport,
-        model="tiny",
-        steps=int(inputs["steps"][0]),
-        content_weight=float(inputs["content_weight"][0]),
+    tiny_bundle.assert_a_server_answers_as_python(
+        tiny_version, transport=transport, server=f"localhost:{ports[transport]}"
     )
-    received = client.stylize(content, style, config).pixels
-    assert (np.abs(received - images.load(bytes(expected)).pixels) * 255).mean() < 0.05

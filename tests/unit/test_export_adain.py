@@ -100,7 +100,10 @@ def test_tensors_of_one_size_pass_as_a_batch(served, loaded):
         ({"style_strength": np.array([1], np.float32)}, "must have one length"),
         ({"max_side_px": np.array([50, -1], np.int32)}, r"content_bytes\[1\]: the shorter side must be at least 5 px"),
         ({"style_bytes": np.array([b"x", b"y"])}, r"style_bytes\[0\]: a picture must be a JPEG or a PNG"),
-        ({"content_bytes": examples.encoded([picture(40, 40), picture(200, 101)])}, r"content_bytes\[1\]: .*1 to 20000"),
+        (
+            {"content_bytes": examples.encoded([picture(40, 40), picture(200, 101)])},
+            r"content_bytes\[1\]: .*1 to 20000",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )
