@@ -46,7 +46,7 @@ def export(
     loaded: networks_adain.Loaded | None = None,
     on_message: Callable[[str], None] = lambda _: None,
 ) -> list[pathlib.Path]:
-    """Writes float32.tflite and float16.tflite, or model.onnx, and manifest.json.
+    """Writes float32.tflite and float16.tflite, or model.onnx, and FORMAT.manifest.json.
 
     Each file is run in its own runtime and compared with Python before it is put in place.
 
@@ -71,7 +71,8 @@ def export(
     if config.precision not in ("auto", "float32"):
         raise errors.ExportError(f"--format={limits.format} is made of float32. Received: {config.precision}.")
     folder = pathlib.Path(output_dir)
-    files.check_writable(folder / "manifest.json")
+    manifest = folder / f"{limits.format}.manifest.json"
+    files.check_writable(manifest)
     loaded = loaded or adain.load(config, on_message)
     style = adain.baked(loaded, styles, config)
     size = (limits.height_px, limits.width_px)
@@ -107,7 +108,7 @@ def export(
         }
     for name, data in made.items():
         files.write_atomically(folder / name, data)
-    files.write_atomically(folder / "manifest.json", f"{json.dumps(facts, indent=1)}\n".encode())
+    files.write_atomically(manifest, f"{json.dumps(facts, indent=1)}\n".encode())
     return [folder / name for name in made]
 
 

@@ -35,7 +35,7 @@ def limits(format):
 def test_a_file_gives_pythons_picture_in_its_own_runtime(loaded, tmp_path, format, sizes):
     written = one_pass_files.export(tmp_path / "new", CONFIG, limits(format), styles=[style()], loaded=loaded)
     assert {path.name for path in written} == set(sizes)
-    record = json.loads((tmp_path / "new" / "manifest.json").read_text())
+    record = json.loads((tmp_path / "new" / f"{format}.manifest.json").read_text())
     assert set(record["files"]) == set(sizes)
     for path in written:
         run = one_pass_files.runner(path.name, path.read_bytes())
