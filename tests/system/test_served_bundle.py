@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -125,11 +126,11 @@ def test_saved_model_cli_shows_and_runs_it(tiny_version, tmp_path, saved_model_c
 def test_the_real_network_is_exported_by_the_command(tmp_path):
     root = tmp_path / "gatys"
     flags = ("--size=64", "--scales=1", "--max_steps=3")
-    code, stdout, stderr = command_line.run("export", f"--output_dir={root}", *flags)
+    code, stdout, stderr = command_line.run("export", f"--output_dir={root}", *flags, timeout_s=600)
     assert code == 0, stderr
     assert stdout == ""
     assert "warning: the licence of the weights" in stderr
-    assert f"wrote {root}/1 (50 MiB)" in stderr
+    assert re.search(rf"wrote {root}/1 \((\d+) MiB\)", stderr)
     assert sorted(path.name for path in root.iterdir()) == ["1", "compose.yaml", "models.config", "monitoring.config"]
     shutil.rmtree(root)
 
