@@ -2,6 +2,7 @@
 
 import dataclasses
 import types
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from absl import flags
@@ -65,6 +66,21 @@ def help_rows(config_class: type[Any]) -> dict[str, list[tuple[str, str]]]:
 def flag_names(config_class: type[Any]) -> set[str]:
     """The flags of a configuration."""
     return {flag_name(field) for field in dataclasses.fields(config_class)}
+
+
+def check_method(method: str, names: Mapping[str, set[str]]) -> None:
+    """Refuses flags of another method.
+
+    Args:
+        method: the one that was chosen.
+        names: method -> every flag it has.
+    """
+    for other, foreign in names.items():
+        for name in sorted(foreign - names[method]):
+            if flags.FLAGS[name].present:
+                raise flags.IllegalFlagValueError(
+                    f"--{name} is a flag of --method={other}. Received: --method={method}. Leave it out."
+                )
 
 
 def flag_name(field: dataclasses.Field[Any]) -> str:

@@ -9,6 +9,8 @@ JOBS = {
     "stylize": "render a photograph in the style of a painting",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures with the numbers behind it",
     "batch": "render whole folders of photographs in the style of a painting, by Apache Beam",
+    "export": "write a bundle that TensorFlow Serving loads",
+    "client": "have a server stylise a picture",
     "evaluate": "judge results of any method: content and style losses, noise, LPIPS",
     "demo": "stylise a sample picture into outputs/demo.png",
 }

@@ -55,13 +55,7 @@ def main() -> int:
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
     method = str(_METHOD.value)
-    for other, config_class in _METHODS.items():
-        foreign = config_flags.flag_names(config_class) | _FLAGS[other]
-        for name in sorted(foreign - config_flags.flag_names(_METHODS[method]) - _FLAGS[method]):
-            if flags.FLAGS[name].present:
-                raise flags.IllegalFlagValueError(
-                    f"--{name} is a flag of --method={other}. Received: --method={method}. Leave it out."
-                )
+    config_flags.check_method(method, {m: config_flags.flag_names(c) | _FLAGS[m] for m, c in _METHODS.items()})
     images.check_writable(str(_OUTPUT.value), bit_depth=int(_BIT_DEPTH.value))
     return {"gatys": _optimise, "adain": _stylize_in_one_pass}[method](str(_OUTPUT.value), int(_BIT_DEPTH.value))
 

@@ -31,6 +31,14 @@ class MemoryBudgetError(NstError, MemoryError):
     """A picture that does not fit into the memory allowed, whole or in tiles."""
 
 
+class ExportError(NstError):
+    """A bundle that cannot be made, or that failed its check and was removed."""
+
+
+class ServingError(NstError):
+    """A server that cannot be reached, or that refused a request."""
+
+
 def one_line(message: object, *, max_characters: int = 300) -> str:
     """A message from elsewhere, on one line and not too long to stand inside one of ours."""
     return " ".join(str(message).split())[:max_characters]

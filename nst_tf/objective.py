@@ -83,12 +83,13 @@ class Objective:
         features = self.features(image)
         return {layer: losses.gram_matrix(features[layer]) for layer in self.config.style_layers}
 
-    def terms(self, image: tf.Tensor, targets: Targets) -> Terms:
+    def terms(self, image: tf.Tensor, targets: Targets, content_weight: tf.Tensor | float | None = None) -> Terms:
         """Evaluates the objective.
 
         Args:
             image: [B, H, W, 3] in [0, 1], of the content target's size.
             targets: of one content image and one style.
+            content_weight: alpha, in place of the configuration's; a scalar tensor lets one graph serve every alpha.
 
         Source: eq. 7 with eq. 1, 4 and 5. With several content layers their mean is taken.
         """
@@ -98,6 +99,7 @@ class Objective:
             {layer: losses.gram_matrix(features[layer]) for layer in targets.style},
             self.smoothness(image),
             targets,
+            content_weight,
         )
 
     def smoothness(self, image: tf.Tensor) -> tf.Tensor:
@@ -113,6 +115,7 @@ class Objective:
         grams: dict[str, tf.Tensor],
         smoothness: tf.Tensor,
         targets: Targets,
+        content_weight: tf.Tensor | float | None = None,
     ) -> Terms:
         """The objective from what an image's features add up to.
 
@@ -121,6 +124,7 @@ class Objective:
             grams: G/M by layer, [B, N, N] each.
             smoothness: the weighted total variation, [B].
             targets: as in `terms`.
+            content_weight: as in `terms`.
         """
         content_layers = {
             layer: self._content_term(loss, targets.content[layer]) for layer, loss in content_losses.items()
@@ -129,7 +133,8 @@ class Objective:
         content = style = tf.zeros_like(smoothness)
         if content_layers:
             equal = (1 / len(content_layers),) * len(content_layers)
-            content = self.config.content_weight * losses.weighted_sum(list(content_layers.values()), equal)
+            alpha = self.config.content_weight if content_weight is None else content_weight
+            content = alpha * losses.weighted_sum(list(content_layers.values()), equal)
         if style_layers:
             equal = (1 / len(style_layers),) * len(style_layers)
             layer_weights = self.config.style_layer_weights or equal
@@ -137,7 +142,11 @@ class Objective:
         return Terms(content + style + smoothness, content, style, smoothness, content_layers, style_layers)
 
     def terms_and_gradient(
-        self, image: tf.Tensor, targets: Targets, loss_scale: tf.Tensor | float = 1.0
+        self,
+        image: tf.Tensor,
+        targets: Targets,
+        loss_scale: tf.Tensor | float = 1.0,
+        content_weight: tf.Tensor | float | None = None,
     ) -> tuple[Terms, tf.Tensor]:
         """Evaluates the objective and its gradient with respect to the image.
 
@@ -146,13 +155,14 @@ class Objective:
             targets: as in `terms`.
             loss_scale: the gradient is carried back through the network multiplied by this and divided again, so that
                 float16 does not flush it to zero.
+            content_weight: as in `terms`.
 
         Returns:
             The terms and d total / d image, [B, H, W, 3].
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(image)
-            terms = self.terms(image, targets)
+            terms = self.terms(image, targets, content_weight)
             scaled_total = terms.total * loss_scale
         return terms, tape.gradient(scaled_total, image) / loss_scale
 

@@ -49,5 +49,5 @@ def padded(image: tf.Tensor, multiple: int) -> tf.Tensor:
     Returns:
         [B, H', W', C], which `[:, :H, :W]` turns back.
     """
-    height, width = image.shape[1:3]
+    height, width = (tf.shape(image)[axis] if image.shape[axis] is None else image.shape[axis] for axis in (1, 2))
     return tf.pad(image, [[0, 0], [0, -height % multiple], [0, -width % multiple], [0, 0]], "SYMMETRIC")

@@ -80,13 +80,19 @@ class TiledObjective(objective.Objective):
                 parts.append(_gram_sum(tf.cast(features[layer], image.dtype)))
         return {layer: tf.add_n(parts) / _positions(image, layer) for layer, parts in sums.items()}
 
-    def terms(self, image: tf.Tensor, targets: objective.Targets) -> objective.Terms:
+    def terms(
+        self, image: tf.Tensor, targets: objective.Targets, content_weight: tf.Tensor | float | None = None
+    ) -> objective.Terms:
         """Evaluates the objective; arguments and result are those of `Objective.terms`."""
         sums = self._summed(image, targets, self._count(tf.shape(image)))
-        return self._terms_of(sums, image, self.smoothness(image), targets)
+        return self._terms_of(sums, image, self.smoothness(image), targets, content_weight)
 
     def terms_and_gradient(
-        self, image: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor | float = 1.0
+        self,
+        image: tf.Tensor,
+        targets: objective.Targets,
+        loss_scale: tf.Tensor | float = 1.0,
+        content_weight: tf.Tensor | float | None = None,
     ) -> tuple[objective.Terms, tf.Tensor]:
         """Evaluates the objective and its gradient; arguments and result are those of `Objective.terms_and_gradient`.
 
@@ -110,7 +116,7 @@ class TiledObjective(objective.Objective):
         sums = tf.nest.map_structure(tf.add, sums, self._sums(owned, kept, targets, image.dtype))
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(sums)
-            terms = self._terms_of(sums, image, smoothness, targets)
+            terms = self._terms_of(sums, image, smoothness, targets, content_weight)
             scaled_total = terms.total * loss_scale
         slopes = outer.gradient(scaled_total, sums, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         part = tape.gradient(owned, pixels, self._output_gradients(owned, kept, targets, slopes))
@@ -188,11 +194,16 @@ class TiledObjective(objective.Objective):
         return sums
 
     def _terms_of(
-        self, sums: _Sums, image: tf.Tensor, smoothness: tf.Tensor, targets: objective.Targets
+        self,
+        sums: _Sums,
+        image: tf.Tensor,
+        smoothness: tf.Tensor,
+        targets: objective.Targets,
+        content_weight: tf.Tensor | float | None,
     ) -> objective.Terms:
         """The terms from the sums over all tiles."""
         grams = {layer: gram / _positions(image, layer) for layer, gram in sums.grams.items()}
-        return self.combined(sums.content, grams, smoothness, targets)
+        return self.combined(sums.content, grams, smoothness, targets, content_weight)
 
     def _output_gradients(
         self, owned: dict[str, tf.Tensor], tile: _Tile, targets: objective.Targets, slopes: _Sums

@@ -15,3 +15,13 @@ def reference_data():
     if not folder.is_dir():
         pytest.skip(f"no reference pictures in {folder}: set NST_TF_TEST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_version(tmp_path_factory):
+    """The folder of version 1 of the model `tiny`, a bundle of the tiny network."""
+    from nst_tf.export import bundle
+    from tests import tiny_bundle
+
+    root = tmp_path_factory.mktemp("models") / "tiny"
+    return bundle.export_gatys(root, tiny_bundle.config(), tiny_bundle.LIMITS, extractor=tiny_bundle.Network())

@@ -33,7 +33,7 @@ class TinyNetwork:
         for layer, kernel in self.kernels.items():
             if layer == "conv2_1":
                 x = tf.nn.avg_pool2d(x, 2, 2, "VALID")
-            x = tf.nn.conv2d(x, tf.constant(kernel, x.dtype), 1, "SAME") + tf.constant(self.biases[layer], x.dtype)
+            x = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "SAME") + tf.constant(self.biases[layer], x.dtype)
             x = tf.nn.relu(x)
             features[layer] = x
         return features

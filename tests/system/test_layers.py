@@ -9,6 +9,7 @@ from tests.system import command_line
 # Each row may import from the rows below it only.
 LAYERS = """
 pipelines
+export client
 rendering evaluation
 transfer
 adain_transfer
@@ -31,7 +32,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth array_pickles schedule adain_configs colours memory_plan
+client_configs export_configs losses noise precision pth array_pickles schedule adain_configs colours memory_plan
 pickles
 configs
 errors

@@ -1,0 +1,242 @@
+"""Writes a bundle: SavedModel, what a server reads beside it, and a manifest; checked, then put in place at once."""
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import pathlib
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+
+from nst_tf import adain_configs, configs, errors, export_configs, files, images, objective, results, transfer
+from nst_tf.export import adain, examples, gatys, self_check, server_files
+from nst_tf.networks import adain as networks_adain
+
+MANIFEST = pathlib.PurePath("assets.extra", "manifest.json")
+EXAMPLES = pathlib.PurePath("assets.extra", "examples")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def export_gatys(
+    output_dir: str | os.PathLike[str],
+    config: configs.StyleTransferConfig | None = None,
+    limits: export_configs.ExportConfig | None = None,
+    *,
+    extractor: Any = None,
+    on_message: Callable[[str], None] = lambda _: None,
+) -> pathlib.Path:
+    """Exports the method of Gatys et al. as a bundle for TensorFlow Serving.
+
+    Args:
+        output_dir: the model's root; its name is the model's. The bundle becomes OUTPUT_DIR/VERSION.
+        config: the settings that are baked in; see `gatys.Gatys`. The precision `auto` is float32, since the bundle may
+            run on another machine.
+        limits: the version and the limits of a request.
+        extractor: a feature extractor in place of the one that config describes.
+        on_message: is told what takes time or should be known.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ExportError: a package is missing, the version exists, or the bundle failed its check. No version is left.
+        ConfigError: a setting that a graph does not have.
+        OutputError: the folder cannot be written.
+    """
+    limits = export_configs.ExportConfig() if limits is None else limits
+    config = configs.StyleTransferConfig() if config is None else config
+    gatys.check(config)
+    precision = "float32" if config.precision == "auto" else config.precision
+    config = dataclasses.replace(config, precision=precision)
+    with _new_version(pathlib.Path(output_dir), limits.version) as place:
+        if extractor is None:
+            network = transfer.SharedNetworks(config.layers).network(config, on_message)
+        else:
+            goal = objective.Objective(extractor=extractor, config=config)
+            network = transfer.Network(goal, precision, {"licence": "not known: the extractor was given"})
+        on_message("tracing the graph")
+        module = gatys.Gatys(network.objective, config, limits)
+        requests = gatys.example_requests(network.objective, config, limits)
+        facts = {"method": "gatys", "config": dataclasses.asdict(config), "weights": network.weights}
+        return _finish(place, module, requests, limits, precision, facts, on_message)
+
+
+def export_adain(
+    output_dir: str | os.PathLike[str],
+    config: adain_configs.AdainConfig | None = None,
+    limits: export_configs.ExportConfig | None = None,
+    *,
+    styles: Sequence[images.Picture] = (),
+    loaded: networks_adain.Loaded | None = None,
+    on_message: Callable[[str], None] = lambda _: None,
+) -> pathlib.Path:
+    """Exports AdaIN as a bundle for TensorFlow Serving.
+
+    Args:
+        output_dir: as for `export_gatys`.
+        config: the settings that are baked in; see `adain.Adain`.
+        limits: as for `export_gatys`.
+        styles: pictures whose style, blended by config.style_blend, is baked in; without them each request has its own.
+        loaded: a network in place of the one that config describes.
+        on_message: as for `export_gatys`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ExportError, ConfigError, OutputError: as `export_gatys`.
+    """
+    limits = export_configs.ExportConfig(method="adain") if limits is None else limits
+    config = adain_configs.AdainConfig() if config is None else config
+    adain.check(config)
+    with _new_version(pathlib.Path(output_dir), limits.version) as place:
+        loaded = loaded or adain.load(config, on_message)
+        on_message("tracing the graph")
+        style = adain.baked(loaded, styles, config) if styles else None
+        module = adain.Adain(loaded.network, config, limits, style)
+        requests = adain.example_requests(loaded, config, styles)
+        baked = [{"name": picture.name, "sha256": picture.sha256} for picture in styles]
+        facts = {"method": "adain", "config": dataclasses.asdict(config), "styles": baked, "weights": loaded.weights}
+        return _finish(place, module, requests, limits, loaded.policy, facts, on_message)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a bundle is written, and where it goes."""
+
+    root: pathlib.Path
+    version: int | None
+    temporary: pathlib.Path  # in the root, under a name that a server skips
+
+
+@contextlib.contextmanager
+def _new_version(root: pathlib.Path, version: int | None) -> Iterator[_Place]:
+    """A temporary folder beside the versions, removed at the end whatever happens."""
+    server_files.check_installed()
+    root = pathlib.Path(os.path.abspath(root))
+    if not _NAME.fullmatch(root.name):
+        raise errors.ExportError(
+            "the output folder's name becomes the model's: letters, digits, dot, dash and underscore. "
+            f"Received: {root.name!r}. Choose another name."
+        )
+    if version is not None and (root / str(version)).exists():
+        raise _exists(root, version)
+    files.check_writable(root / "models.config")
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=root, ignore_cleanup_errors=True) as temporary:
+        yield _Place(root=root, version=version, temporary=pathlib.Path(temporary) / "bundle")
+
+
+def _finish(
+    place: _Place,
+    module: Any,
+    requests: list[examples.Example],
+    limits: export_configs.ExportConfig,
+    precision: str,
+    facts: dict[str, Any],
+    on_message: Callable[[str], None],
+) -> pathlib.Path:
+    """Saves a module with all that belongs to it, checks it, and moves it to its version."""
+    bundle = place.temporary
+    signatures = module.signatures()
+    with _quiet_absl():
+        tf.saved_model.save(module, str(bundle), signatures=signatures)
+    for request in requests:
+        examples.write(request, bundle / EXAMPLES)
+    server_files.warmup(requests, place.root.name, bundle / server_files.WARMUP)
+    if limits.max_batch_size:
+        (bundle / server_files.BATCHING).write_text(server_files.batching(limits.max_batch_size))
+    on_message("checking the bundle in TensorFlow's C library, in a process of its own")
+    report = self_check.check(bundle, requests, examples.TOLERANCE_LEVELS[precision])
+    licences = sorted(_licences(facts["weights"]))
+    for licence in licences:
+        if "not stated" in licence or "unknown" in licence or "not known" in licence:
+            on_message(f"warning: the licence of the weights in this bundle is not fully known: {licence}")
+    manifest = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
+    manifest["signatures"] = {name: _described(function) for name, function in signatures.items()}
+    manifest["self_check"] = report
+    manifest["files"] = {str(path.relative_to(bundle)): _sha256(path) for path in _files(bundle)}
+    serving = importlib.metadata.version("tensorflow-serving-api")
+    manifest["versions"] = results.versions() | {"tensorflow-serving-api": serving}
+    (bundle / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    for path in _files(bundle):
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+    version = _move(place)
+    for name, text in server_files.model_files(place.root.name, batches=bool(limits.max_batch_size)).items():
+        if not (place.root / name).exists():  # a user's own are kept
+            files.write_atomically(place.root / name, text.encode())
+    return version
+
+
+@contextlib.contextmanager
+def _quiet_absl() -> Iterator[None]:
+    """Leaves out the notes that TensorFlow writes about each file."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(min(verbosity, logging.WARNING))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _move(place: _Place) -> pathlib.Path:
+    """Renames the bundle to its version, or to the next free one."""
+    while True:
+        version = _next_version(place.root) if place.version is None else place.version
+        target = place.root / str(version)
+        try:
+            place.temporary.rename(target)
+        except OSError as error:
+            if not target.exists():
+                raise errors.OutputError(f"{target}: the bundle cannot be put there ({error}).") from error
+            if place.version is not None:
+                raise _exists(place.root, version) from error
+        else:
+            return target
+
+
+def _next_version(root: pathlib.Path) -> int:
+    return max((int(path.name) for path in root.iterdir() if path.name.isdecimal()), default=0) + 1
+
+
+def _exists(root: pathlib.Path, version: int) -> errors.ExportError:
+    return errors.ExportError(
+        f"a version is never replaced, since a server may have it loaded. Received: version {version}, which {root} "
+        "has. Leave --version out for the next free one."
+    )
+
+
+def _described(function: Any) -> dict[str, dict[str, str]]:
+    """A signature's inputs and outputs: name -> `dtype [shape]`."""
+    inputs = {spec.name: spec for spec in function.structured_input_signature[1].values()}
+    sides = {"inputs": inputs, "outputs": function.structured_outputs}
+    axes = ("B", "H", "W", "C")
+    return {
+        side: {
+            name: f"{spec.dtype.name} [{', '.join(str(n or axis) for n, axis in zip(spec.shape, axes, strict=False))}]"
+            for name, spec in specs.items()
+        }
+        for side, specs in sides.items()
+    }
+
+
+def _licences(weights: dict[str, Any]) -> set[str]:
+    """Every licence in what was recorded of one network or of several."""
+    if "licence" in weights:
+        return {weights["licence"]}
+    return {part["licence"] for part in weights.values()}
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _sha256(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

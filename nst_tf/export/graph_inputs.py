@@ -1,0 +1,64 @@
+"""The inputs of a request, checked inside the graph: each check fails the request and names the element."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from nst_tf.export import graph_pictures
+
+Tensors = dict[str, tf.Tensor]
+
+
+def specs(batched: Mapping[str, tf.DType]) -> dict[str, tf.TensorSpec]:
+    """Rank-1 signature inputs [batch] by name."""
+    return {name: tf.TensorSpec([None], dtype, name) for name, dtype in batched.items()}
+
+
+def with_index(inputs: Tensors) -> Tensors:
+    """The inputs and `index`, int32 [B], the place of each element; fails where the inputs differ in length."""
+    lengths = tf.stack([tf.shape(value)[0] for value in inputs.values()])
+    batch = graph_pictures.checked(
+        lengths[0],
+        tf.reduce_all(lengths == lengths[0]),
+        f"the inputs {', '.join(inputs)} must have one length. Received: ",
+        tf.strings.reduce_join(tf.strings.as_string(lengths), separator=", "),
+    )
+    return inputs | {"index": tf.range(batch)}
+
+
+def within(values: tf.Tensor, name: str, high: float) -> tf.Tensor:
+    """float32 [B]; fails where one is not in [0, high], NaN included."""
+    allowed = (values >= 0) & (values <= high)  # false for NaN
+    index = _first_false(allowed)
+    received = tf.concat([values, [0.0]], 0)[index]
+    return graph_pictures.checked(
+        values, tf.reduce_all(allowed), f"{name}[", index, f"] must be 0 to {high:g}. Received: ", received
+    )
+
+
+def finite(values: tf.Tensor, name: str) -> tf.Tensor:
+    """[B, ...]; fails where an element has a value that is not finite."""
+    allowed = tf.reduce_all(tf.math.is_finite(values), axis=range(1, values.shape.rank))
+    message = (f"{name}[", _first_false(allowed), "]: the values must be finite")
+    return graph_pictures.checked(values, tf.reduce_all(allowed), *message)
+
+
+def at_least(image: tf.Tensor, side_px: int, name: str, index: tf.Tensor) -> tf.Tensor:
+    """The image [1, H, W, 3]; fails where its shorter side is below side_px."""
+    size = tf.shape(image)[1:3]
+    rule = f"]: the shorter side must be at least {side_px} px. Received: "
+    is_allowed = tf.reduce_min(size) >= side_px
+    return graph_pictures.checked(image, is_allowed, f"{name}[", index, rule, size[1], " x ", size[0], " px")
+
+
+def at_most(pixels: tf.Tensor, side_px: int, name: str) -> tf.Tensor:
+    """The pictures [B, H, W, 3]; fails where they have no pixels or their longer side is above side_px."""
+    size = tf.shape(pixels)[1:3]
+    rule = f"{name}: the sides must be 1 to {side_px} px. Received: "
+    is_allowed = (tf.reduce_max(size) <= side_px) & (tf.reduce_min(size) > 0)
+    return graph_pictures.checked(pixels, is_allowed, rule, size[1], " x ", size[0], " px")
+
+
+def _first_false(allowed: tf.Tensor) -> tf.Tensor:
+    """The index of the first that is false in bool [B], or B."""
+    return tf.argmin(tf.cast(tf.concat([allowed, [False]], 0), tf.int32))

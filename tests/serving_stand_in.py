@@ -1,0 +1,147 @@
+"""A stand-in for TensorFlow Serving in tests: its PredictionService and REST form, over TensorFlow's C library.
+
+    python -m tests.serving_stand_in ROOT [--unavailable=N]
+
+It serves the newest version of the model at ROOT, prints its two ports as JSON, and runs until its input closes. The
+first N calls of each transport are answered UNAVAILABLE.
+"""
+
+import base64
+import concurrent.futures
+import http.server
+import json
+import pathlib
+import sys
+import threading
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from google.protobuf import json_format
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
+
+from nst_tf.export import replay
+
+
+class Model:
+    def __init__(self, root, unavailable):
+        self.name = root.name
+        self.version = max(int(path.name) for path in root.iterdir() if path.name.isdecimal())
+        bundle = root / str(self.version)
+        model = saved_model_pb2.SavedModel.FromString((bundle / "saved_model.pb").read_bytes())
+        self.signatures = dict(model.meta_graphs[0].signature_def)
+        self.session = replay.Session(bundle)
+        self.unavailable = unavailable
+
+    def run(self, signature, inputs):
+        specs = self.signatures[signature].inputs
+        typed = {
+            name: np.array(value, object if specs[name].dtype == 7 else tf.as_dtype(specs[name].dtype).as_numpy_dtype)
+            for name, value in inputs.items()
+        }
+        return self.session.run(signature, typed)
+
+
+class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
+    def __init__(self, model):
+        self.model = model
+        self.refusals_left = model.unavailable
+
+    def _check(self, request, context):
+        if self.refusals_left:
+            self.refusals_left -= 1
+            context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
+        name, version = request.model_spec.name, request.model_spec.version.value or self.model.version
+        if (name, version) != (self.model.name, self.model.version):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {name} {version}")
+
+    def Predict(self, request, context):
+        self._check(request, context)
+        inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
+        try:
+            outputs = self.model.run(request.model_spec.signature_name, inputs)
+        except RuntimeError as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        for name, array in outputs.items():
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
+        return response
+
+    def GetModelMetadata(self, request, context):
+        self._check(request, context)
+        response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
+        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=self.model.signatures)
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+
+def rest_handler(model):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        refusals_left = model.unavailable
+
+        def do_GET(self):
+            defs = {name: json_format.MessageToDict(signature) for name, signature in model.signatures.items()}
+            answer = {"model_spec": {"name": model.name}, "metadata": {"signature_def": {"signature_def": defs}}}
+            self._answer("/metadata", lambda: answer)
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self._answer(":predict", lambda: self._predict(body))
+
+        def _predict(self, body):
+            inputs = {
+                name: [base64.b64decode(item["b64"]) if isinstance(item, dict) else item for item in items]
+                for name, items in body["inputs"].items()
+            }
+            outputs = {
+                name: [{"b64": base64.b64encode(item).decode()} for item in array]
+                if name.endswith("_bytes")
+                else array.tolist()
+                for name, array in model.run(body["signature_name"], inputs).items()
+            }
+            return {"outputs": next(iter(outputs.values())) if len(outputs) == 1 else outputs}
+
+        def _answer(self, path, make):
+            code, url = 200, f"/v1/models/{model.name}"
+            if Handler.refusals_left:
+                Handler.refusals_left -= 1
+                code, answer = 503, {"error": "starting"}
+            elif self.path not in (f"{url}{path}", f"{url}/versions/{model.version}{path}"):
+                code, answer = 404, {"error": f"Servable not found for request: {self.path}"}
+            else:
+                try:
+                    answer = make()
+                except RuntimeError as error:
+                    code, answer = 400, {"error": str(error)}
+            text = json.dumps(answer).encode()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+def main(root, *options):
+    unavailable = next((int(option.partition("=")[2]) for option in options), 0)
+    model = Model(pathlib.Path(root), unavailable)
+    server = grpc.server(
+        concurrent.futures.ThreadPoolExecutor(4),
+        options=[(f"grpc.max_{way}_message_length", 2**31 - 1) for way in ("send", "receive")],
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(model), server)
+    grpc_port = server.add_insecure_port("localhost:0")
+    server.start()
+    rest = http.server.ThreadingHTTPServer(("localhost", 0), rest_handler(model))
+    threading.Thread(target=rest.serve_forever, daemon=True).start()
+    print(json.dumps({"grpc": grpc_port, "rest": rest.server_address[1]}), flush=True)
+    sys.stdin.read()
+    server.stop(None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

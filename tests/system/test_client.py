@@ -1,0 +1,139 @@
+"""`nst-tf client` against a stand-in for TensorFlow Serving, over gRPC and REST."""
+
+import json
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nst_tf import client, client_configs, errors, images
+from tests import tiny_bundle, tiny_network
+from tests.system import command_line
+
+TRANSPORTS = ("grpc", "rest")
+
+
+def start(version, *options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.serving_stand_in", str(version.parent), *options],
+        cwd=command_line.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def ports(tiny_version):
+    """The stand-in's port by transport; it answers the first two calls of each UNAVAILABLE."""
+    with start(tiny_version, "--unavailable=2") as process:
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+def config(ports, transport, **overrides):
+    settings = {"server": f"localhost:{ports[transport]}", "transport": transport, "model": "tiny", "steps": 2}
+    return client_configs.ClientConfig(**(settings | overrides))
+
+
+def picture(height=40, width=60, seed=0, alpha=None):
+    pixels = tiny_network.picture(height, width, seed=seed)
+    return images.Picture(pixels=pixels, alpha=alpha, sha256="", name="picture")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_server_that_starts_up_is_asked_again_and_answers_as_python_does(ports, tiny_version, transport):
+    tiny_bundle.assert_a_server_answers_as_python(
+        tiny_version, transport=transport, server=f"localhost:{ports[transport]}"
+    )
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_an_answer_above_4_mib_arrives(ports, transport):
+    noise = np.random.default_rng(0).uniform(0, 1, [1, 1400, 1400, 3]).astype(np.float32)
+    content = images.Picture(pixels=noise, alpha=None, sha256="", name="noise")
+    result = client.stylize(content, picture(), config(ports, transport, steps=1, max_side_px=1400))
+    assert result.pixels.shape == noise.shape
+    assert len(images.encode(result.pixels, ".png")) > 4 * 2**20
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"model": "other"}, "Servable not found for request"),
+        ({"model_version": 9}, "Servable not found for request"),
+        ({"content_weight": 1e6}, r"content_weight\[0\] must be 0 to 100. Received: 1000000"),
+        ({"timeout_s": 0.2, "steps": 6, "max_side_px": 600}, "no answer within 0.2 s. Raise --timeout_s"),
+    ],
+    ids=str,
+)
+def test_a_request_that_cannot_be_served_is_one_clear_error(ports, transport, overrides, words):
+    with pytest.raises(errors.ServingError, match=words) as error:
+        client.stylize(picture(600, 600), picture(), config(ports, transport, **overrides))
+    assert "{{node" not in str(error.value)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_missing_style_is_named(ports, transport):
+    with pytest.raises(errors.ServingError, match=r"tiny takes .*style_bytes\. Received"):
+        client.stylize(picture(), None, config(ports, transport))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_no_server_is_one_error_after_the_retries(transport):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(errors.ServingError, match=r"cannot be reached over .* attempts made: 2"):
+        client.stylize(picture(), picture(), config({transport: port}, transport, retries=1))
+
+
+def test_the_command_turns_the_picture_upright_and_keeps_its_transparency(ports, tmp_path):
+    alpha = np.zeros([1, 60, 40, 1], np.float32)
+    alpha[:, :30] = 1
+    content = tmp_path / "content.png"
+    images.save(content, tiny_network.picture(60, 40), alpha=alpha)
+    output = tmp_path / "new" / "out.png"
+    code, stdout, stderr = command_line.run(
+        "client",
+        f"--server=localhost:{ports['rest']}",
+        "--transport=rest",
+        "--model=tiny",
+        f"--content={content}",
+        "--style=sample:hiroshige",
+        f"--output={output}",
+        "--size=30",
+        "--steps=2",
+        env={"PYTHONPROFILEIMPORTTIME": "1"},
+    )
+    assert code == 0, stderr
+    assert stdout == ""
+    assert "tensorflow" not in stderr
+    assert f"wrote {output} (20 x 30 px)" in stderr
+    written = images.load(output)
+    assert written.pixels.shape == (1, 30, 20, 3)
+    assert written.alpha[0, :13].min() > 0.98  # scaling overshoots a little
+    assert written.alpha[0, 17:].max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--content=nowhere.jpg", "--style=sample:turner", "--output={}/out.png"), "nowhere.jpg"),
+        (("--content=sample:turner", "--style=sample:monet", "--output={}/out.png"), "monet"),
+        (("--content=sample:turner", "--style=sample:turner"), "--output is missing"),
+        (("--content=sample:turner", "--style=sample:turner", "--output={}/out.xyz"), ".xyz"),
+        (("--content=sample:turner", "--output={}/out.png", "--timeout_s=0"), "timeout_s must be above 0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_mistake_is_answered_before_any_server_is_asked(tmp_path, flags, words):
+    code, stdout, stderr = command_line.run("client", *(flag.replace("{}", str(tmp_path)) for flag in flags))
+    assert code == 2, stderr
+    assert stdout == ""
+    assert words in stderr
+    assert "loading TensorFlow" not in stderr

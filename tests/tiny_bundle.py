@@ -1,0 +1,35 @@
+"""A bundle of the tiny network, whose kernels are variables as a real network's are."""
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import client, client_configs, export_configs, images
+from nst_tf.export import bundle
+from tests import tiny_network
+
+LIMITS = export_configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
+
+
+class Network(tiny_network.TinyNetwork):
+    """The tiny network, in float32 only."""
+
+    def __init__(self, seed=0):
+        super().__init__(seed)
+        self.kernels = {layer: tf.Variable(kernel, dtype=tf.float32) for layer, kernel in self.kernels.items()}
+        self.variables = list(self.kernels.values())
+
+
+def config(**overrides):
+    return tiny_network.config(**({"scales": 2, "max_side_px": 1400, "coarse_steps": 4} | overrides))
+
+
+def assert_a_server_answers_as_python(version, **settings):
+    """Sends the first of the requests that a version brings along, and compares with the answer beside it."""
+    with np.load(version / bundle.EXAMPLES / "pictures.inputs.npz") as archive:
+        inputs = {name: values[0] for name, values in archive.items() if name != "signature"}
+    with np.load(version / bundle.EXAMPLES / "pictures.expected.npz") as archive:
+        expected = images.load(bytes(archive["stylized_bytes"][0])).pixels
+    content, style = (images.load(bytes(inputs[f"{name}_bytes"])) for name in ("content", "style"))
+    controls = {name: inputs[name].item() for name in ("steps", "content_weight", "seed", "max_side_px")}
+    config = client_configs.ClientConfig(model=version.parent.name, **controls, **settings)
+    assert (np.abs(client.stylize(content, style, config).pixels - expected) * 255).mean() < 0.05
