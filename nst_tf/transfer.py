@@ -195,6 +195,7 @@ class StyleTransfer:
         optimizer.start(start)
         if self.config.averaging:
             optimizer = optimizers.Averaged(optimizer, self.config.averaging)
+        first_step = len(steps.history)
         try:
             steps.run(
                 optimizer,
@@ -209,9 +210,10 @@ class StyleTransfer:
                 "lbfgs_memory, or optimizer=adam."
             ) from error
         best_loss = float(optimizer.best_loss)
-        if not np.isfinite(best_loss):
+        if not np.isfinite([best_loss, float(steps.history[first_step].gradient_norm[0])]).all():
             raise errors.NstError(
-                "the objective is not a finite number at the start. Try --precision=float32 or other weights."
+                "the objective or its gradient is not a finite number at the start. Try --precision=float32 or other "
+                "weights."
             )
         last_loss = float(steps.history[-1].total[0])
         diverged = not optimizer.recovers and not last_loss <= DIVERGED * best_loss  # true for NaN, too

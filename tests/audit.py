@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 LOCK = pathlib.Path(__file__).resolve().parent.parent / "requirements-dev.lock"
-TIMEOUT_S = 60
+TIMEOUT_S = 30
 _ASK = ("--requirement", str(LOCK), "--no-deps", "--disable-pip", "--format=json", "--progress-spinner=off")
 
 
@@ -31,11 +31,12 @@ def main(lock_options=_ASK, timeout_s=TIMEOUT_S) -> int:
         last = (result.stderr.strip().splitlines() or ["no message"])[-1]
         print(f"pip-audit: skipped, it cannot be run or reach its data ({last[:200]})")
         return 0
-    known = [(d, v) for d in dependencies for v in d.get("vulns", [])]
+    asked = [dependency for dependency in dependencies if "vulns" in dependency]  # the others have a skip_reason
+    known = [(dependency, vulnerability) for dependency in asked for vulnerability in dependency["vulns"]]
     for dependency, vulnerability in known:
         mended = ", ".join(vulnerability["fix_versions"]) or "none yet"
         print(f"{dependency['name']} {dependency['version']}: {vulnerability['id']}, mended in {mended}")
-    print(f"pip-audit: {len(dependencies)} packages, {len(known)} known vulnerabilities")
+    print(f"pip-audit: {len(asked)} of {len(dependencies)} packages asked for, {len(known)} known vulnerabilities")
     return int(any(vulnerability["fix_versions"] for _, vulnerability in known))
 
 

@@ -22,7 +22,18 @@ def test_the_lock_file_pins_every_package_with_hashes():
     for line in lines:
         assert line.startswith("    --hash=sha256:") or line in packages, line
     names = {line.partition("==")[0] for line in packages}
-    assert {"tensorflow", "keras", "numpy", "pillow", "absl-py", "h5py", "pytest", "hypothesis", "ruff", "mypy"} <= names
+    assert {
+        "tensorflow",
+        "keras",
+        "numpy",
+        "pillow",
+        "absl-py",
+        "h5py",
+        "pytest",
+        "hypothesis",
+        "ruff",
+        "mypy",
+    } <= names
 
 
 def test_the_lock_file_names_no_index_and_no_machine():
@@ -59,14 +70,21 @@ def test_the_weights_are_downloaded_by_hash_over_the_index_that_pip_is_configure
     [
         ("", 0, "skipped"),
         ("not json", 0, "skipped"),
-        (json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": []}]}), 0, "1 packages, 0 known"),
+        (json.dumps({"dependencies": [{"name": "a", "skip_reason": "not found"}]}), 0, "0 of 1 packages asked for"),
+        (
+            json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": []}]}),
+            0,
+            "1 of 1 packages asked for, 0 known",
+        ),
         (
             json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "X", "fix_versions": []}]}]}),
             0,
             "mended in none yet",
         ),
         (
-            json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "X", "fix_versions": ["2"]}]}]}),
+            json.dumps(
+                {"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "X", "fix_versions": ["2"]}]}]}
+            ),
             1,
             "a 1: X, mended in 2",
         ),
