@@ -53,16 +53,21 @@ def say(message: str) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def load_tensorflow() -> None:
+def load_tensorflow(*, deterministic: bool = False) -> None:
     """Imports TensorFlow and looks for devices, without the notes its C++ side writes past every log level.
 
     They are shown when TF_CPP_MIN_LOG_LEVEL asks for them (0 or 1) or when loading fails.
+
+    Args:
+        deterministic: every operation gives the same bits each time.
     """
     say("loading TensorFlow")
     with _native_stderr_held_back():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Checkpoints": "checkpoint",
     "NstError": "errors",
     "Report": "results",
     "StopStylizing": "results",
@@ -20,12 +21,14 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from nst_tf.checkpoint import Checkpoints
     from nst_tf.configs import StyleTransferConfig, preset
     from nst_tf.errors import NstError
     from nst_tf.results import Report, StopStylizing, StyleTransferResult
     from nst_tf.transfer import StyleTransfer, stylize
 
 __all__ = [
+    "Checkpoints",
     "NstError",
     "Report",
     "StopStylizing",

@@ -12,6 +12,7 @@ CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)  # VGG-19: Simonyan & Zisserman 2015, t
 LAYERS = tuple(f"conv{b}_{i}" for b, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1))
 NETWORKS = ("normalised", "original")
 STARTS = ("content", "style", "noise")
+CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # the functions stand in `losses`
 
 _LAYER_PATTERN = re.compile(r"(?:conv|relu)(\d)_(\d)|block(\d)_conv(\d)")

@@ -17,6 +17,10 @@ class OutputError(NstError, OSError):
     """A result that cannot be written where it was asked for."""
 
 
+class CheckpointError(NstError):
+    """A checkpoint that is absent, damaged, or of another run than the one that asks for it."""
+
+
 class WeightsError(NstError):
     """Network weights that cannot be obtained, fail their hash, or are not VGG-19."""
 

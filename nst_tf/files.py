@@ -2,21 +2,24 @@
 
 import contextlib
 import errno
+import glob
 import os
 import pathlib
 import threading
+from collections.abc import Iterable
+from typing import Any
 
 from nst_tf import errors
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) -> None:
     """Writes a file so that a reader, a crash or a full disk never meets half of it.
 
     A missing folder is created. A symbolic link is followed, so that the file it points to is the one replaced.
 
     Args:
         path: the file to write or replace.
-        data: its whole content.
+        data: its whole content, or its pieces in order (bytes or flat buffers), of which one at a time is in memory.
 
     Raises:
         errors.OutputError: the path is a folder, or the system refuses the write. Nothing is left behind.
@@ -26,7 +29,9 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            file.write(data)
+            pieces: Iterable[Any] = (data,) if isinstance(data, bytes) else data
+            for piece in pieces:
+                file.write(piece)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -60,6 +65,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             temporary.unlink()
 
 
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Removes the temporary files that killed writers of a path left beside it."""
+    target = _target(path)
+    for leftover in target.parent.glob(f".{glob.escape(target.name[:50])}.tmp-*"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
+
+
 def _target(path: str | os.PathLike[str]) -> pathlib.Path:
     if not os.fspath(path):
         raise errors.OutputError("an output path must name a file. Received: an empty path. Give a file name.")
@@ -85,6 +98,7 @@ def _output_error(path: str | os.PathLike[str], error: OSError | ValueError) -> 
     mend = {
         errno.ENOSPC: "Free space on the disk or choose another one.",
         errno.EDQUOT: "Free space in your quota or choose another disk.",
+        errno.EFBIG: "Lift the limit on the size of files or choose another disk.",
         errno.ENAMETOOLONG: "Choose a shorter name.",
         errno.EEXIST: "A file stands where a folder should be: choose another folder.",
         errno.ENOTDIR: "A file stands where a folder should be: choose another folder.",

@@ -1,13 +1,15 @@
 """Adam on a variable, and L-BFGS whose state is tensors. Both keep the image in [0, 1] throughout.
 
 Both have one form: `start(image)`, then `step(...)` as often as wanted, each one evaluation of the objective and one
-update, with nothing fetched to the host; `best_image` and `best_loss` at any time.
+update, with nothing fetched to the host; `best_image` and `best_loss` at any time. `state()` names every tensor that
+the steps to come depend on, and `restore(...)` puts them into an optimiser that was started at the same shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, objective
@@ -74,6 +76,19 @@ class Adam:
         self._best_loss.assign(float("inf"))
         for variable, value in zip(self._optimizer.variables, self._initial_values, strict=True):
             variable.assign(value)
+
+    def state(self) -> dict[str, tf.Tensor]:
+        """The image, the best one so far, and Adam's step and moments."""
+        return {name: variable.value() for name, variable in self._variables().items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continues from what `state` gave."""
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        ours = {"image": self._image, "best_image": self._best_image, "best_loss": self._best_loss}
+        return ours | {variable.name: variable.value for variable in self._optimizer.variables}
 
     def release(self) -> None:
         """Adam's variables are few and are used again by the next run."""
@@ -301,14 +316,15 @@ class Lbfgs:
         self._memory = config.lbfgs_memory
         self._shape = tf.constant(shape.as_list())
         self._state: Any = None  # an LbfgsState from start to release
+        self._jit_compile = jit_compile
+        self._traced: Any = None
 
-        @tf.function(jit_compile=jit_compile, reduce_retracing=True)
-        def traced(
+        def step(
             state: LbfgsState, shape: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor
         ) -> tuple[LbfgsState, objective.Terms]:
             return lbfgs_step(state, shape, lambda image: terms_and_gradient(image, targets, loss_scale))
 
-        self._traced = traced
+        self._step = step
 
     def serves(self, shape: tf.TensorShape) -> bool:
         """Whether this optimiser can start at an image of a shape."""
@@ -325,8 +341,21 @@ class Lbfgs:
 
     def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
         """One evaluation and update; returns the terms at the image that was evaluated."""
-        self._state, terms = self._traced(self._state, self._shape, targets, loss_scale)
+        arguments = (self._state, self._shape, targets, loss_scale)
+        if self._traced is None:
+            # Every side is open from the first size on, so that a run resumed at a later one has the same graph.
+            signature = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), arguments)
+            self._traced = tf.function(self._step, signature, jit_compile=self._jit_compile)
+        self._state, terms = self._traced(*arguments)
         return terms
+
+    def state(self) -> dict[str, tf.Tensor]:
+        """The fields of the `LbfgsState`: 24 m + 36 bytes a pixel."""
+        return dict(self._state._asdict())
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continues from what `state` gave."""
+        self._state = LbfgsState(**{name: tf.constant(state[name]) for name in LbfgsState._fields})
 
     @property
     def best_image(self) -> tf.Tensor:
@@ -377,6 +406,15 @@ class Averaged:
     def best_loss(self) -> tf.Tensor:
         """The objective of the optimiser's own best image; that of the average is not known without an evaluation."""
         return self._optimizer.best_loss
+
+    def state(self) -> dict[str, Any]:
+        """The optimiser's state, and the average as sum and weight."""
+        return self._optimizer.state() | {"average_sum": self._sum, "average_weight": np.float64(self._weight)}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continues from what `state` gave."""
+        self._optimizer.restore(state)
+        self._sum, self._weight = tf.constant(state["average_sum"]), float(state["average_weight"])
 
     def release(self) -> None:
         """Frees what the optimiser frees."""

@@ -1,6 +1,7 @@
 """Which number format the extractor computes in."""
 
 import pathlib
+import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -41,14 +42,25 @@ def resolve_xla(xla: str) -> bool:
     return xla == "on"
 
 
+def cpu_name() -> str:
+    """The CPU's name, family and model as Linux gives them; the architecture elsewhere."""
+    facts = [_cpu_fact(key) for key in ("model name", "cpu family", "model")]
+    return " ".join(filter(None, facts)) or platform.machine()
+
+
 def _cpu_flags() -> set[str]:
     """The CPU's features as Linux names them; empty where the system does not tell."""
+    return set(_cpu_fact("flags").split())
+
+
+def _cpu_fact(key: str) -> str:
+    """What Linux says of the first core under a key; empty where it says nothing."""
     try:
-        text = _CPU_INFO.read_text()
+        lines = _CPU_INFO.read_text().splitlines()
     except OSError:
-        return set()
-    lines = (line for line in text.splitlines() if line.startswith("flags"))
-    return set(next(lines, "").split())
+        return ""
+    facts = (line.partition(":") for line in lines)
+    return next((value.strip() for name, _, value in facts if name.strip() == key), "")
 
 
 def loss_scale(terms_and_gradient: Callable[..., Any], image: tf.Tensor, targets: Any) -> float:

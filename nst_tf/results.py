@@ -58,9 +58,11 @@ class StyleTransferResult:
         stages: height_px, width_px and steps planned of each size, coarsest first.
         stopped_early: whether a callback ended the run.
         diverged_at_step: the step at which the objective left its best value for good, or None.
-        seconds: of the whole call, reading the pictures included, building the network not.
+        seconds: of the whole call, reading the pictures included, building the network not; of a run that was resumed
+            also what it had spent before.
         seconds_to_first_step: from the call to the end of the first step.
         seconds_per_step: mean over the steps of the last size after its first.
+        resumed_after_steps: the steps after which the run was continued from a checkpoint.
         precision: Keras dtype policy of the network.
         network: network, source, sha256 and licence of the weights; empty where an extractor was given.
         inputs: name, sha256 and size of the content picture and of each style.
@@ -78,6 +80,7 @@ class StyleTransferResult:
     seconds: float
     seconds_to_first_step: float
     seconds_per_step: float
+    resumed_after_steps: tuple[int, ...]
     precision: str
     network: dict[str, str]
     inputs: tuple[dict[str, Any], ...]

@@ -10,7 +10,21 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from nst_tf import configs, errors, images, inputs, loop, optimizers, precision, results, schedule, vgg, weights
+from nst_tf import (
+    checkpoint,
+    configs,
+    errors,
+    identity,
+    images,
+    inputs,
+    loop,
+    optimizers,
+    precision,
+    results,
+    schedule,
+    vgg,
+    weights,
+)
 from nst_tf import objective as objectives
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
@@ -24,6 +38,7 @@ def stylize(
     *,
     extractor: Any = None,
     objective: objectives.Objective | None = None,
+    checkpoints: checkpoint.Checkpoints | None = None,
     on_report: loop.OnReport | None = None,
     on_message: loop.OnMessage = logging.info,
 ) -> results.StyleTransferResult:
@@ -36,6 +51,8 @@ def stylize(
         config: the settings; the preset `default` when left out.
         extractor: a feature extractor to use in place of the one that config describes, as `vgg.extractor` builds.
         objective: an objective to use in place of eq. 7 on the extractor.
+        checkpoints: where the run is kept against its being killed, and what it continues; to be removed once the
+            result is in safety.
         on_report: called with a `Report` after the first step, then about twice a second, at each snapshot and at the
             end. It may raise `StopStylizing` to end the run with the picture so far.
         on_message: called with lines worth telling the user, such as where the weights came from.
@@ -52,7 +69,7 @@ def stylize(
         engine = _shared_engine(config)
     else:
         engine = StyleTransfer(config, extractor=extractor, objective=objective)
-    return engine(content, style, on_report=on_report, on_message=on_message)
+    return engine(content, style, checkpoints=checkpoints, on_report=on_report, on_message=on_message)
 
 
 class Network(NamedTuple):
@@ -129,6 +146,7 @@ class StyleTransfer:
         content: inputs.Source,
         style: inputs.Source | Sequence[inputs.Source],
         *,
+        checkpoints: checkpoint.Checkpoints | None = None,
         on_report: loop.OnReport | None = None,
         on_message: loop.OnMessage = logging.info,
     ) -> results.StyleTransferResult:
@@ -143,13 +161,17 @@ class StyleTransfer:
                 self._network = networks.network(self.config, on_message)
             network = self._network
             stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
-            steps = loop.Loop(stages, self.config.snapshot_interval, on_report, on_message)
+            resumed = None
+            if checkpoints:
+                run = identity.of(self.config, pictures, policy=network.policy, weights=network.weights)
+                resumed = checkpoints.begin(run, [stage.steps for stage in stages], on_message)
+            steps = loop.Loop(stages, self.config.snapshot_interval, on_report, on_message, checkpoints, resumed)
             image: Any = None
-            for stage in stages:
+            for stage in stages[steps.stage :]:
                 image, best_loss, diverged = self._run_stage(network, stage, pictures, image, steps)
                 if steps.stopped or diverged:
                     break
-            losses = _fetched(steps.history)
+            losses = loop.fetched(steps.history)
             diverged_at_step = _best_step(losses["total"]) + 1 if diverged else None
             if diverged_at_step:
                 on_message(
@@ -166,9 +188,10 @@ class StyleTransfer:
                 stages=tuple(stage._asdict() for stage in stages),
                 stopped_early=steps.stopped,
                 diverged_at_step=diverged_at_step,
-                seconds=time.perf_counter() - started,
+                seconds=time.perf_counter() - started + steps.seconds_before,
                 seconds_to_first_step=(steps.first_step_done or started) - started,
                 seconds_per_step=steps.seconds_per_step,
+                resumed_after_steps=steps.resumed_after_steps,
                 precision=network.policy,
                 network=network.weights,
                 inputs=pictures.identities,
@@ -255,12 +278,6 @@ def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
     """Pixels at a fraction of their size."""
     height, width = pixels.shape[1:3]
     return images.resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-
-
-def _fetched(history: list[objectives.Terms]) -> dict[str, np.ndarray]:
-    """The loss history as host arrays: name -> float32 [steps]."""
-    steps = [loop.named(terms) for terms in history]
-    return {name: tf.concat([step[name] for step in steps], 0).numpy() for name in steps[0]}
 
 
 def _best_step(totals: np.ndarray) -> int:

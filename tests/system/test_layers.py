@@ -15,7 +15,8 @@ figure_files
 figures
 figure_configs
 loop
-optimizers results
+identity
+optimizers results checkpoint
 objective
 weights
 archive weight_files

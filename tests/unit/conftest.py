@@ -1,6 +1,8 @@
 """Fixtures of the tests of weights: small layers, no network, and a small archive in its place."""
 
+import contextlib
 import hashlib
+import resource
 import types
 
 import keras
@@ -41,3 +43,19 @@ def package(tiny, offline, monkeypatch, tmp_path):
     monkeypatch.setattr(archive, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.setattr(archive, "VGG_NORMALISED", member)
     return path
+
+
+@pytest.fixture
+def small_files():
+    """A context in which the system refuses to write files beyond a size, as a full disk would."""
+
+    @contextlib.contextmanager
+    def limited(size_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited
