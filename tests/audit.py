@@ -2,8 +2,8 @@
 
     python -m tests.audit
 
-Fails where one is known for which there is a mended version. Where pip-audit or its data cannot be reached in time, that
-is said and nothing fails: the lint works without a network.
+Fails where one is known for which there is a mended version. Where pip-audit or its data cannot be reached in time,
+that is said and nothing fails: the lint works without a network.
 """
 
 import json

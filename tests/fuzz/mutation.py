@@ -1,9 +1,12 @@
 """Small damages to a file, the same for the same seed; half of the files have their checksums mended afterwards."""
 
+import hashlib
 import random
 import struct
 import zlib
 from collections.abc import Sequence
+
+from nst_tf import checkpoint
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NUMBERS = (0, 1, 2, 7, 8, 16, 32, 64, 100, 127, 128, 255, 256, 512, 1000, 1024, 4096, 32767, 32768, 65535, 65536,
@@ -25,9 +28,11 @@ def mutated(data: bytes, seed: str, others: Sequence[bytes] = ()) -> bytes:
 
 
 def mended(data: bytes) -> bytes:
-    """The same with right checksums, so that a decoder reads on: PNG's chunks and the stored entries of a zip."""
+    """The same with right checksums, so that a reader goes on: PNG's chunks, a zip's stored entries, a checkpoint's."""
     if data.startswith(_PNG):
         return _mended_png(data)
+    if data.startswith(checkpoint.MAGIC):
+        return _mended_checkpoint(data)
     return _mended_zip(data) if data.startswith(b"PK\3\4") else data
 
 
@@ -56,6 +61,12 @@ def _mended_zip(data: bytes) -> bytes:
             mended[at + 16 : at + 20] = mended[local + 14 : local + 18] = crc
         at = data.find(b"PK\1\2", at + 46)
     return bytes(mended)
+
+
+def _mended_checkpoint(data: bytes) -> bytes:
+    header = data[48 : 48 + int.from_bytes(data[8:16], "little")]
+    body = data[:16] + hashlib.sha256(header).digest() + data[48:-32]
+    return body + hashlib.sha256(body).digest()
 
 
 def _span(data: bytes, generator: random.Random) -> tuple[int, int]:

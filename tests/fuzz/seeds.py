@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from nst_tf import configs, icc, images
 from tests import tiny_weights, torch_files
-from tests.unit import test_images
+from tests.unit import test_checkpoint, test_images
 
 
 @functools.cache
@@ -97,6 +97,13 @@ def torch_state_dicts() -> tuple[bytes, ...]:
     """PyTorch's two containers."""
     arrays = tiny_weights.CAFFE_LAYER | tiny_weights.state_dict(tiny_weights.convolutions())
     return torch_files.save(arrays, legacy=True), torch_files.save(arrays, legacy=False)
+
+
+@functools.cache
+def checkpoints() -> tuple[bytes, ...]:
+    """A run's checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        return (test_checkpoint.written(folder).read_bytes(),)
 
 
 @functools.cache

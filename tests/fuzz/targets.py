@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from nst_tf import configs, icc, images, vgg_check, weight_files, weights
+from nst_tf import checkpoint, configs, icc, images, vgg_check, weight_files, weights
 from tests import tiny_weights
 from tests.fuzz import seeds
+from tests.unit import test_checkpoint
 
 
 class Target(NamedTuple):
@@ -65,6 +66,14 @@ def _settings(data: bytes) -> None:
         configs.preset(name, **settings)
 
 
+def _checkpoint(path: pathlib.Path) -> None:
+    saved = checkpoint.read(path)
+    assert min(saved.position.stage, saved.position.stage_step, saved.position.steps) >= 0
+    state = saved.state(test_checkpoint.STATE)
+    for name, value in test_checkpoint.STATE.items():
+        assert (state[name].dtype, state[name].shape) == (value.dtype, value.shape)
+
+
 def _cached() -> tuple[bytes, ...]:
     record = json.dumps({"source": "x", "network": "normalised", "sha256": "0" * 64, "licence": "none"})
     return (weight_files.to_h5(tiny_weights.convolutions(), record=record),)
@@ -77,5 +86,6 @@ TARGETS = {
     "cache": Target(_cache, _cached, ".weights.h5"),
     "npz": Target(_weights, seeds.numpy_files, ".npz"),
     "pth": Target(_weights, seeds.torch_state_dicts, ".pth"),
+    "checkpoint": Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
     "settings": Target(_settings, seeds.settings),
 }

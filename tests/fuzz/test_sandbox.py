@@ -35,7 +35,7 @@ def test_damages_are_the_same_for_the_same_seed():
     assert len({mutation.mutated(data, str(seed)) for seed in range(50)}) > 45
 
 
-@pytest.mark.parametrize(("target", "seed"), [("picture", 4), ("npz", 0), ("pth", 1)])
+@pytest.mark.parametrize(("target", "seed"), [("picture", 4), ("npz", 0), ("pth", 1), ("checkpoint", 0)])
 def test_mending_gives_a_good_file_back_as_it_was(target, seed):
     data = targets.TARGETS[target].seeds()[seed]
     assert mutation.mended(data) == data
