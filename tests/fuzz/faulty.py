@@ -18,6 +18,11 @@ def _raise(_):
     raise ValueError("not one of ours")
 
 
+def _spin(_):
+    while True:
+        pass
+
+
 def _allocate(_):
     np.ones(sandbox.MEMORY_CAP_BYTES // 8 + 2**24)
 
@@ -37,6 +42,7 @@ FAULTS = {
     "refused": _refuse,
     "error": _raise,
     "hang": lambda _: time.sleep(1000),
+    "hang with work to do": _spin,
     "crash": lambda _: os.abort(),
     "memory": _allocate,
     "execution": lambda _: os.system("true"),

@@ -60,7 +60,7 @@ def combinations():
             yield pytest.param(preset, optimizer, policy, marks=[] if policy == quick else [pytest.mark.slow])
 
 
-@pytest.mark.parametrize(("preset", "optimizer", "policy"), combinations())
+@pytest.mark.parametrize(("preset", "optimizer", "policy"), list(combinations()))
 def test_every_picture_gives_a_result_that_is_better_than_the_start(preset, optimizer, policy):
     config = configs.preset(
         preset, **LAYERS, optimizer=optimizer, steps=12, scales=1, initialisation="content", epsilon=1e-12
