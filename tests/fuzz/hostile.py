@@ -99,7 +99,7 @@ def _external_storage(file) -> None:
     for layer, channels, filters in tiny_weights.TINY:
         for name, shape in (("kernel:0", (3, 3, channels, filters)), ("bias:0", (filters,))):
             size = int(np.prod(shape)) * 4
-            file.require_group(layer).create_dataset(name, shape, "f4", external=[("/etc/passwd", 0, size)])
+            file.require_group(layer).create_dataset(name, shape, "f4", external=[(os.__file__, 0, size)])
 
 
 def _soft_loop(file) -> None:
@@ -307,7 +307,7 @@ CASES = {
     "profile-with-tags-of-4-gigabytes": Case("profile", lambda: _icc(100, 2**32 - 1)),
     "profile-with-a-table-of-1e36-colours": Case("profile", _icc_table),
     "h5-with-links-to-other-files": Case("h5", functools.partial(_hdf5, _external_links), "convolutions"),
-    "h5-with-data-in-other-files": Case("h5", functools.partial(_hdf5, _external_storage), ""),
+    "h5-with-data-in-other-files": Case("h5", functools.partial(_hdf5, _external_storage), "another file"),
     "h5-put-together-from-other-files": Case("h5", functools.partial(_hdf5, _virtual), "another file"),
     "h5-with-links-to-themselves": Case("h5", functools.partial(_hdf5, _soft_loop), "convolutions"),
     "h5-3000-groups-deep": Case("h5", functools.partial(_hdf5, _deep_groups), "convolutions"),
