@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import configs, images, inputs, noise, objective, precision, transfer, vgg, weights
+from nst_tf import configs, grids, images, inputs, noise, objective, precision, transfer, vgg, weights
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "outputs/noise", "where the pictures go")
 _SIZE = flags.DEFINE_integer("size", 256, "long side, px")
@@ -22,6 +22,7 @@ _PAINTING = flags.DEFINE_list("painting", ["sample:launch-pad", "sample:van-gogh
 _PHOTOGRAPH = flags.DEFINE_list("photograph", ["sample:launch-pad", "sample:shuttle-landing"], "content, style")
 _ONLY = flags.DEFINE_list("only", [], "names of the rows to run; all when empty")
 
+COLUMNS = 5  # of the sheet that shows all the pictures
 WAYS = {
     "content start": {},
     "content start, Adam": {"optimizer": "adam"},
@@ -29,8 +30,8 @@ WAYS = {
     "content start, squared variation 3": {"total_variation_weight": 3.0},
     "content start, squared variation 10": {"total_variation_weight": 10.0},
     "content start, squared variation 30": {"total_variation_weight": 30.0},
-    "content start, absolute variation 2e-6": {"total_variation": "absolute-sum", "total_variation_weight": 2e-6},
-    "content start, absolute variation 6e-6": {"total_variation": "absolute-sum", "total_variation_weight": 6e-6},
+    "content start, absolute variation 2e-5": {"total_variation": "absolute-sum", "total_variation_weight": 2e-5},
+    "content start, absolute variation 6e-5": {"total_variation": "absolute-sum", "total_variation_weight": 6e-5},
     "content start, power variation 2.5e-10": {"total_variation": "power-sum", "total_variation_weight": 2.5e-10},
     "content start, averaging 0.9": {"averaging": 0.9},
     "content start, Adam, averaging 0.9": {"optimizer": "adam", "averaging": 0.9},
@@ -66,6 +67,7 @@ def main(_):
             f"\n{pair}: {content} in the style of {style}; {policy}; content {shares[0]:.3f}, style {shares[1]:.3f}\n"
         )
         print("| way | noise | content | style | s |\n|---|---|---|---|---|")
+        cells = []
         for name, changes in WAYS.items():
             if _ONLY.value and name not in _ONLY.value:
                 continue
@@ -87,6 +89,10 @@ def main(_):
             share = noise.high_frequency_share(image)
             losses = f"{float(terms.content[0]):.3f} | {float(terms.style[0]):.3f}"
             print(f"| {name} | {share:.4f} | {losses} | {seconds:.0f} |", flush=True)
+            place = {"row": 1 + len(cells) // COLUMNS, "column": 1 + len(cells) % COLUMNS}
+            cells.append(grids.GridCell(**place, pixels=image, caption=name, note=f"noise {share:.3f}"))
+        sheet = grids.draw(cells, title=f"Ways against low-level noise: {content} in the style of {style}")
+        images.save(folder / f"{pair}.jpg", sheet)
 
 
 def variant(convolutions, layers, *, blur, first_padding):

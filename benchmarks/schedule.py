@@ -59,15 +59,14 @@ def carry_over(config, goal):
 
 def carried(new, old, coarse_shape, shape):
     """The state of the first evaluation with the coarse size's pairs, scaled up as pictures."""
-    memory = old.s.shape[0]
 
-    def enlarged(ring):
-        pictures = tf.reshape(ring, [memory, *coarse_shape[1:]])
-        return tf.reshape(tf.image.resize(pictures, shape[1:3], "bicubic"), [memory, -1])
+    def enlarged(vectors):
+        pictures = [tf.reshape(vector, coarse_shape) for vector in vectors]
+        return [tf.reshape(tf.image.resize(picture, shape[1:3], "bicubic"), [-1]) for picture in pictures]
 
-    s, y = enlarged(old.s), enlarged(old.y) / 4  # a coarse pixel's gradient is shared by four
+    s, y = enlarged(old.s), [vector / 4 for vector in enlarged(old.y)]  # a coarse pixel's gradient is shared by four
     dots = [tf.cast(tf.matmul(a, b, transpose_b=True), tf.float64) for a, b in ((s, y), (y, y))]
-    state = new._replace(s=s, y=y, sy=dots[0], yy=dots[1], pairs=old.pairs)
+    state = new._replace(s=tuple(s), y=tuple(y), sy=dots[0], yy=dots[1], pairs=old.pairs)
     direction = optimizers._quasi_newton_direction(state)
     slope = tf.tensordot(state.gradient, direction, 1)
     return state._replace(direction=direction, slope=slope, step=tf.constant(1.0))

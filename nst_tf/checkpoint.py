@@ -31,18 +31,23 @@ class Position:
     """How far a run is.
 
     Attributes:
-        stage: index of the size in the schedule.
-        stage_step: steps done at this size.
-        steps: steps done at all sizes.
-        seconds: spent on them.
+        done: steps done at each size that was begun.
+        ended_by: what ended each of them so far; `steps` where nothing else did.
+        milestone: see `Loop`; infinite for none.
+        seconds: spent on the run.
         resumed_after_steps: where the run was continued before.
     """
 
-    stage: int
-    stage_step: int
-    steps: int
+    done: Sequence[int]
+    ended_by: Sequence[str]
+    milestone: float
     seconds: float
     resumed_after_steps: Sequence[int] = ()
+
+    @property
+    def steps(self) -> int:
+        """Steps done at all sizes."""
+        return sum(self.done)
 
 
 class Identity(NamedTuple):
@@ -67,6 +72,7 @@ class Saved(NamedTuple):
 
     path: pathlib.Path
     identity: Identity
+    budget_bytes: float  # of memory, that the run was planned with
     position: Position
     arrays: tuple[_Array, ...]
 
@@ -113,6 +119,9 @@ class Checkpoints:
             one after every step. One more is written when the run is stopped.
         resume: continue the run whose checkpoint the folder holds.
 
+    Attributes:
+        budget_bytes: of memory, that the run was planned with; None for a new run that has not begun.
+
     Raises:
         CheckpointError: there is none to resume, one is in the way, or it is damaged.
         OutputError: the folder cannot be written.
@@ -138,20 +147,29 @@ class Checkpoints:
             )
         files.remove_leftovers(self.path)
         self._identity = Identity({}, {})
+        self.budget_bytes = self._saved.budget_bytes if self._saved else None
         self._last_s = time.monotonic()
 
-    def begin(self, identity: Identity, stage_steps: Sequence[int], on_message: Callable[[str], None]) -> Saved | None:
+    def begin(
+        self,
+        identity: Identity,
+        stage_steps: Sequence[int],
+        budget_bytes: float,
+        on_message: Callable[[str], None],
+    ) -> Saved | None:
         """Starts the clock of a run and returns the checkpoint that it continues, None where it starts anew.
 
         Args:
             identity: of the run.
             stage_steps: the steps of each size of the run.
+            budget_bytes: of memory, that the run is planned with.
             on_message: is told what differs between the machine of the checkpoint and this one.
 
         Raises:
             CheckpointError: the checkpoint is of another run; the message names each difference.
         """
         self._identity = Identity(*json.loads(json.dumps(identity)))
+        self.budget_bytes = budget_bytes
         self._last_s = time.monotonic()
         if self._saved is None:
             return None
@@ -162,9 +180,10 @@ class Checkpoints:
                 f"{'; '.join(differences)}. Give the same ones, or start anew in another folder."
             )
         position = self._saved.position
-        *before, here = [*stage_steps, 0][: position.stage + 1]
-        done = position.stage_step
-        if not (1 <= done <= here and done <= position.steps <= sum(before) + done):
+        if not (
+            1 <= len(position.done) <= len(stage_steps)
+            and all(1 <= done <= steps for done, steps in zip(position.done, stage_steps, strict=False))
+        ):
             raise _damaged(self.path, f"a place that the run does not have ({position})")
         for difference in _different(self._saved.identity.machine, self._identity.machine):
             on_message(f"the last bits of the result may differ from those of an unbroken run: {difference}")
@@ -185,7 +204,7 @@ class Checkpoints:
             OutputError: it cannot be written.
         """
         try:
-            files.write_atomically(self.path, _pieces(self._identity, position, state))
+            files.write_atomically(self.path, _pieces(self._identity, self.budget_bytes, position, state))
         finally:
             self._last_s = time.monotonic()
 
@@ -239,17 +258,23 @@ def _parsed(path: pathlib.Path, header: Any) -> Saved:
     """The header with every type checked; a ValueError, LookupError, TypeError or AttributeError where one is wrong."""
     identity = Identity(header["run"], header["machine"])
     position = Position(**header["position"])
-    counts = [position.stage, position.stage_step, position.steps, *position.resumed_after_steps]
+    counts = [*position.done, *position.resumed_after_steps]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("a position that is none")
-    if type(position.seconds) is not float or not 0 <= position.seconds < math.inf:
-        raise ValueError("a time that is none")
+    numbers = (position.seconds, position.milestone, header["budget_bytes"])
+    if (
+        not all(type(number) is float and number == number for number in numbers)
+        or not 0 <= position.seconds < math.inf
+    ):
+        raise ValueError("a time or a budget that is none")
+    if len(position.ended_by) != len(position.done) or not all(type(end) is str for end in position.ended_by):
+        raise ValueError("an end that is none")
     arrays = tuple(_Array(str(name), dtype, tuple(shape)) for name, dtype, shape in header["arrays"])
     for array in arrays:
         if array.dtype not in _DTYPES or not all(type(side) is int and side >= 0 for side in array.shape):
             raise ValueError(f"an array that is none ({array.name})")
     identity.run.items(), identity.machine.items()
-    return Saved(path, identity, position, arrays)
+    return Saved(path, identity, header["budget_bytes"], position, arrays)
 
 
 def _different(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -258,10 +283,13 @@ def _different(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [f"{name} {now.get(name)}, started with {then.get(name)}" for name in names]
 
 
-def _pieces(identity: Identity, position: Position, state: Mapping[str, Any]) -> Iterator[Any]:
+def _pieces(
+    identity: Identity, budget_bytes: float | None, position: Position, state: Mapping[str, Any]
+) -> Iterator[Any]:
     """The file's bytes; each array is fetched when its turn comes."""
     arrays = [_Array(name, value.dtype.name, tuple(value.shape)) for name, value in state.items()]
-    header = identity._asdict() | {"position": dataclasses.asdict(position), "arrays": arrays}
+    header = identity._asdict() | {"budget_bytes": budget_bytes, "position": dataclasses.asdict(position)}
+    header |= {"arrays": arrays}
     text = json.dumps(header).encode()
     digest = hashlib.sha256()
     piece: bytes | memoryview

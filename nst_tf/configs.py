@@ -237,6 +237,30 @@ class StyleTransferConfig:
         example="60",
         help="Evaluations at each size before the last.",
     )
+    patience: int = setting(
+        0,
+        group="Optimisation",
+        low=0,
+        example="20",
+        help="Ends a size when so many evaluations have not lowered its best objective by --min_improvement; "
+        "0 never does.",
+    )
+    min_improvement: float = setting(
+        0.01,
+        group="Optimisation",
+        low=0,
+        high=1,
+        example="0.002",
+        help="Share of the objective that --patience evaluations must gain.",
+    )
+    time_budget_s: float | None = setting(
+        None,
+        group="Optimisation",
+        above=0,
+        example="120",
+        help="Seconds after which a run ends with its best picture. Each size has its share, at least one evaluation, "
+        "so the full size is reached. Default: none.",
+    )
     averaging: float = setting(
         0.0,
         group="Optimisation",
@@ -290,6 +314,14 @@ class StyleTransferConfig:
         choices=("auto", "on", "off"),
         example="on",
         help="Compile the step with XLA. auto: off, since it was measured to be slower on CPUs.",
+    )
+    memory_budget_mb: int | None = setting(
+        None,
+        group="Machine",
+        low=256,
+        example="4096",
+        help="What the process may hold, in MB of 2**20 bytes. A picture that needs more is computed in tiles, with "
+        "fewer lbfgs pairs, or refused. Default: 0.8 of the free memory; no limit on a GPU.",
     )
     snapshot_interval: int = setting(
         0,
@@ -430,6 +462,12 @@ PRESETS: dict[str, Preset] = {
     "default": Preset(
         summary="the best-looking picture for most pairs: ratio 4e-3, mean-reduced, normalised network",
         settings={},
+    ),
+    # A photograph in the colours and light of another: forty times the content of Gatys et al., and both answers to
+    # low-level noise. Measured in BUILD_NOTES.md.
+    "photo": Preset(
+        summary="a photograph after a photograph: ratio 5e-2, two sizes, total variation against low-level noise",
+        settings={"content_weight": 1.0, "style_weight": 20.0, "scales": 2, "total_variation_weight": 10.0},
     ),
     # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),
     # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.

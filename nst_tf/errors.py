@@ -25,6 +25,10 @@ class WeightsError(NstError):
     """Network weights that cannot be obtained, fail their hash, or are not VGG-19."""
 
 
+class MemoryBudgetError(NstError, MemoryError):
+    """A picture that does not fit into the memory allowed, whole or in tiles."""
+
+
 def one_line(message: object, *, max_characters: int = 300) -> str:
     """A message from elsewhere, on one line and not too long to stand inside one of ours."""
     return " ".join(str(message).split())[:max_characters]

@@ -10,8 +10,7 @@ FORMS = ("literal", "coarse-to-fine")
 LAYOUTS = ("grid", "row")
 NOISE_SEEDS = 4  # white-noise starts of `initialisation`; Gatys et al. 2016, fig. 6 C
 
-ANSWER = "photo"  # the preset that answers the low-level noise, where there is one; else coarse to fine and
-TOTAL_VARIATION_WEIGHT = 10.0
+ANSWER = "photo"  # the preset whose settings answer the low-level noise
 
 # alpha/beta of each figure. Gatys et al. 2015, fig. 3, and 2016, fig. 4 to 6; the last two are read off the texts.
 _RATIO_COLUMNS = {"grid": (1e-5, 1e-4, 1e-3, 1e-2), "row": (1e-4, 1e-3, 1e-2, 1e-1)}

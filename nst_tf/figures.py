@@ -162,10 +162,8 @@ def photorealism(config: figure_configs.FigureConfig) -> Figure:
         (f"from white noise, {ratio_label(from_noise)}", from_noise, "noise"),
     )
     literal = dataclasses.replace(config, form="literal")
-    answer: dict[str, Any] = {"scales": config.scales, "total_variation_weight": figure_configs.TOTAL_VARIATION_WEIGHT}
-    if figure_configs.ANSWER in configs.PRESETS:
-        settings = configs.PRESETS[figure_configs.ANSWER].settings
-        answer = {"preset": figure_configs.ANSWER} | {key: value for key, value in settings.items() if key not in _OWN}
+    preset = configs.PRESETS[figure_configs.ANSWER].settings
+    answer = {"preset": figure_configs.ANSWER} | {key: value for key, value in preset.items() if key not in _OWN}
     rows: tuple[tuple[str, dict[str, Any]], ...] = (("as in the paper", {}), ("with our answer to the noise", answer))
     return Figure(
         name=name,

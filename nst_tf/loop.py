@@ -38,17 +38,21 @@ class Loop:
         snapshot_interval: steps between snapshots; 0 for none.
         on_report: as for `transfer.stylize`.
         on_message: as for `transfer.stylize`.
+        work: of a step of each stage, in any unit; the number of pixels when left out.
+        patience: as config.patience.
+        min_improvement: as config.min_improvement.
+        deadline: `time.perf_counter()` at which the run is to be over.
         checkpoints: begun; None writes none.
         resumed: the checkpoint that the run continues.
 
     Attributes:
-        stage: index of the stage to run next.
+        stage: index of the stage to begin with.
         history: the terms of every step so far, still on the device.
         resumed_after_steps: where the run was continued.
-        seconds_before: spent on the run before it was resumed.
         seconds: of each stage so far, from its first step to its last.
         first_step_done: `time.perf_counter()` after the first step of all.
         stopped: whether the callback ended the run.
+        ended_by: what ended each stage so far: steps, stall, time budget, callback or not finite.
     """
 
     def __init__(
@@ -57,21 +61,31 @@ class Loop:
         snapshot_interval: int,
         on_report: OnReport | None,
         on_message: OnMessage,
+        *,
+        work: Sequence[float] | None = None,
+        patience: int = 0,
+        min_improvement: float = 0.0,
+        deadline: float | None = None,
         checkpoints: checkpoint.Checkpoints | None = None,
         resumed: checkpoint.Saved | None = None,
     ) -> None:
         self.history: list[objective.Terms] = []
-        self.stage = resumed.position.stage if resumed else 0
+        done = resumed.position.done if resumed else ()
+        self.stage = len(done[:-1])
         self.resumed_after_steps: tuple[int, ...] = ()
-        self._began = time.perf_counter()
-        self.seconds_before = 0.0
+        self._done = list(done[:-1])
+        self._began = time.perf_counter() - (resumed.position.seconds if resumed else 0.0)
         self._checkpoints = checkpoints
         self._resumed = resumed
         self.first_step_done: float | None = None
         self.stopped = False
+        self.ended_by = list(resumed.position.ended_by[:-1]) if resumed else []
         self.seconds_per_step = 0.0
-        self._pixel_steps = [stage.height_px * stage.width_px for stage in stages for _ in range(stage.steps)]
-        self._seconds_per_pixel = 0.0
+        works = work or [float(stage.height_px * stage.width_px) for stage in stages]
+        steps = [*done[:-1], *(stage.steps for stage in stages[self.stage :])]
+        self._work = [works[index] for index, count in enumerate(steps) for _ in range(count)]
+        self._seconds_per_work = 0.0
+        self._patience, self._min_improvement, self._deadline = patience, min_improvement, deadline
         self._snapshot_interval = snapshot_interval
         self._on_report = on_report
         self._on_message = on_message
@@ -84,7 +98,7 @@ class Loop:
         steps: int,
         image: Callable[[], np.ndarray],
     ) -> None:
-        """Takes the steps of one stage, or fewer when the callback stops it or Adam meets a number that is not finite.
+        """Takes the steps of one stage, or fewer: see `ended_by`.
 
         A run that continues from a checkpoint takes only those that its first stage lacks.
 
@@ -95,40 +109,64 @@ class Loop:
             steps: of this stage.
             image: the best image so far, for the reports.
         """
-        done = 0
+        milestone = float("inf")  # the best objective `patience` steps ago
+        self._done.append(0)
+        self.ended_by.append("steps")
         if self._resumed:
-            done, loss_scale = self._resume(self._resumed, optimizer, targets, loss_scale)
+            loss_scale, milestone = self._resume(self._resumed, optimizer, targets, loss_scale)
+        done = self._done[-1]
+        if done == steps or self.ended_by[-1] != "steps":
+            del self._work[len(self.history) : len(self.history) + steps - done]
+            return
+        began = time.perf_counter()
+        first_work = len(self.history)
+        share = sum(self._work[first_work : first_work + steps - done]) / sum(self._work[first_work:])
+        stage_deadline = None if self._deadline is None else began + share * (self._deadline - began)
         stage_began = reported = float("-inf")
         for stage_step in range(done + 1, steps + 1):
             self.history.append(optimizer.step(targets, loss_scale))
+            if stage_deadline is not None:
+                float(self.history[-1].total[0])  # waits for the device, which may lag behind
             now = time.perf_counter()
             self.first_step_done = self.first_step_done or now
+            step = len(self.history)
+            self._done[-1] = stage_step
             if stage_step == done + 1:
                 stage_began = now  # the first step may trace the graph, so it is not timed
             else:
                 self.seconds_per_step = (now - stage_began) / (stage_step - done - 1)
-                self._seconds_per_pixel = self.seconds_per_step / self._pixel_steps[len(self.history) - 1]
-            step = len(self.history)
+                self._seconds_per_work = self.seconds_per_step / self._work[step - 1]
+            if stage_deadline is not None and now + self._seconds_per_work * self._work[step - 1] > stage_deadline:
+                self.ended_by[-1] = "time budget"
+            if self._patience and stage_step % self._patience == 0:
+                best = float(optimizer.best_loss)
+                if milestone - best < self._min_improvement * abs(milestone):  # false for infinity
+                    self.ended_by[-1] = "stall"
+                milestone = best
+            is_over = stage_step == steps or self.ended_by[-1] != "steps"
+            if is_over:
+                del self._work[step : step + steps - stage_step]
             is_snapshot = bool(self._snapshot_interval) and step % self._snapshot_interval == 0
             goes_on = True
-            if is_snapshot or step == len(self._pixel_steps) or now - reported >= REPORT_INTERVAL_S:
+            if is_snapshot or step == len(self._work) or now - reported >= REPORT_INTERVAL_S:
                 reported = now
                 goes_on = self._report(step, is_snapshot, optimizer, image)
             if self._checkpoints and (self.stopped or self._checkpoints.is_due()):
-                self._keep(self._checkpoints, stage_step, optimizer, loss_scale)
+                self._keep(self._checkpoints, optimizer, loss_scale, milestone)
             if not goes_on:
-                break
-        self.stage += 1
+                self.ended_by[-1] = "callback" if self.stopped else "not finite"
+            if is_over or not goes_on:
+                return
 
     def _keep(
-        self, checkpoints: checkpoint.Checkpoints, stage_step: int, optimizer: Any, loss_scale: tf.Tensor
+        self, checkpoints: checkpoint.Checkpoints, optimizer: Any, loss_scale: tf.Tensor, milestone: float
     ) -> None:
         """Writes a checkpoint. Where that fails the run goes on: what it still can give is its picture."""
         position = checkpoint.Position(
-            stage=self.stage,
-            stage_step=stage_step,
-            steps=len(self.history),
-            seconds=self.seconds_before + time.perf_counter() - self._began,
+            done=self._done,
+            ended_by=self.ended_by,
+            milestone=milestone,
+            seconds=time.perf_counter() - self._began,
             resumed_after_steps=self.resumed_after_steps,
         )
         losses = {f"losses/{name}": values for name, values in fetched(self.history).items()}
@@ -139,20 +177,20 @@ class Loop:
 
     def _resume(
         self, resumed: checkpoint.Saved, optimizer: Any, targets: objective.Targets, loss_scale: tf.Tensor
-    ) -> tuple[int, tf.Tensor]:
-        """Puts the optimiser and the history where the checkpoint has them: (steps done at this size, loss scale)."""
+    ) -> tuple[tf.Tensor, float]:
+        """Puts the optimiser, the history and the place where the checkpoint has them: (loss scale, milestone)."""
         self._resumed = None
-        done = resumed.position
+        position = resumed.position
         names = [*_NUMBERS, *(f"content/{key}" for key in targets.content), *(f"style/{key}" for key in targets.style)]
-        losses = {f"losses/{name}": np.broadcast_to(np.float32(0), done.steps) for name in names}
+        losses = {f"losses/{name}": np.broadcast_to(np.float32(0), position.steps) for name in names}
         state = resumed.state(optimizer.state() | losses | {"loss_scale": loss_scale})
         optimizer.restore(state)
-        for step in range(done.steps):
+        for step in range(position.steps):
             self.history.append(_unnamed({name: state[f"losses/{name}"][step : step + 1] for name in names}))
-        self.resumed_after_steps = (*done.resumed_after_steps, done.steps)
-        self.seconds_before = done.seconds
-        self._on_message(f"resuming after step {done.steps} of {len(self._pixel_steps)}, {done.seconds:.0f} s of work")
-        return done.stage_step, tf.constant(state["loss_scale"])
+        self._done[-1], self.ended_by[-1] = position.done[-1], position.ended_by[-1]
+        self.resumed_after_steps = (*position.resumed_after_steps, position.steps)
+        self._on_message(f"resuming after step {position.steps} of {len(self._work)}, {position.seconds:.0f} s of work")
+        return tf.constant(state["loss_scale"]), position.milestone
 
     def _report(self, step: int, is_snapshot: bool, optimizer: Any, image: Callable[[], np.ndarray]) -> bool:
         """Tells how step went; False when the run is to end."""
@@ -165,10 +203,10 @@ class Loop:
             return True
         report = results.Report(
             step=step,
-            steps=len(self._pixel_steps),
+            steps=len(self._work),
             losses=losses,
             seconds_per_step=self.seconds_per_step,
-            seconds_left=self._seconds_per_pixel * sum(self._pixel_steps[step:]),
+            seconds_left=self._seconds_per_work * sum(self._work[step:]),
             is_snapshot=is_snapshot,
             image=image,
         )

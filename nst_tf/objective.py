@@ -63,17 +63,25 @@ class Objective:
             ValueError: style_blend has another length than styles.
         """
         blend = self.config.style_blend or (1.0,) * len(styles)
-        content_features = self.features(content)
-        style_features = [self.features(style) for style in styles]
+        shares = tuple(share / sum(blend) for share in blend)
+        grams = [self.gram_matrices(style) for style in styles]
         return Targets(
-            content={layer: content_features[layer] for layer in self.config.content_layers},
+            content=self.content_features(content),
             style={
-                layer: losses.weighted_sum(
-                    [losses.gram_matrix(f[layer]) for f in style_features], tuple(b / sum(blend) for b in blend)
-                )
+                layer: losses.weighted_sum([gram[layer] for gram in grams], shares)
                 for layer in self.config.style_layers
             },
         )
+
+    def content_features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """P of a content image, by layer."""
+        features = self.features(image)
+        return {layer: features[layer] for layer in self.config.content_layers}
+
+    def gram_matrices(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A/M of a style image, by layer."""
+        features = self.features(image)
+        return {layer: losses.gram_matrix(features[layer]) for layer in self.config.style_layers}
 
     def terms(self, image: tf.Tensor, targets: Targets) -> Terms:
         """Evaluates the objective.
@@ -85,12 +93,40 @@ class Objective:
         Source: eq. 7 with eq. 1, 4 and 5. With several content layers their mean is taken.
         """
         features = self.features(image)
-        content_layers = {layer: self._content_term(features[layer], p) for layer, p in targets.content.items()}
-        style_layers = {
-            layer: self._style_term(losses.gram_matrix(features[layer]), a) for layer, a in targets.style.items()
+        return self.combined(
+            {layer: losses.content_loss(features[layer], p) for layer, p in targets.content.items()},
+            {layer: losses.gram_matrix(features[layer]) for layer in targets.style},
+            self.smoothness(image),
+            targets,
+        )
+
+    def smoothness(self, image: tf.Tensor) -> tf.Tensor:
+        """The weighted total variation, [B]."""
+        if not self.config.total_variation_weight:
+            return tf.zeros_like(image[:, 0, 0, 0])
+        variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
+        return self.config.total_variation_weight * variation(image)
+
+    def combined(
+        self,
+        content_losses: dict[str, tf.Tensor],
+        grams: dict[str, tf.Tensor],
+        smoothness: tf.Tensor,
+        targets: Targets,
+    ) -> Terms:
+        """The objective from what an image's features add up to.
+
+        Args:
+            content_losses: eq. 1 by layer, [B] each.
+            grams: G/M by layer, [B, N, N] each.
+            smoothness: the weighted total variation, [B].
+            targets: as in `terms`.
+        """
+        content_layers = {
+            layer: self._content_term(loss, targets.content[layer]) for layer, loss in content_losses.items()
         }
-        zero = tf.zeros_like(image[:, 0, 0, 0])  # [B]
-        content, style, smoothness = zero, zero, zero
+        style_layers = {layer: self._style_term(g, targets.style[layer]) for layer, g in grams.items()}
+        content = style = tf.zeros_like(smoothness)
         if content_layers:
             equal = (1 / len(content_layers),) * len(content_layers)
             content = self.config.content_weight * losses.weighted_sum(list(content_layers.values()), equal)
@@ -98,9 +134,6 @@ class Objective:
             equal = (1 / len(style_layers),) * len(style_layers)
             layer_weights = self.config.style_layer_weights or equal
             style = self.config.style_weight * losses.weighted_sum(list(style_layers.values()), layer_weights)
-        if self.config.total_variation_weight:
-            variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
-            smoothness = self.config.total_variation_weight * variation(image)
         return Terms(content + style + smoothness, content, style, smoothness, content_layers, style_layers)
 
     def terms_and_gradient(
@@ -123,11 +156,10 @@ class Objective:
             scaled_total = terms.total * loss_scale
         return terms, tape.gradient(scaled_total, image) / loss_scale
 
-    def _content_term(self, f: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-        loss = losses.content_loss(f, p)
+    def _content_term(self, loss: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
         if self.config.reduction == "equations":
             return loss
-        return loss * 2 / tf.cast(tf.size(f[0]), loss.dtype)  # mean (F - P)^2
+        return loss * 2 / tf.cast(tf.size(p[0], tf.int64), loss.dtype)  # mean (F - P)^2
 
     def _style_term(self, g: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
         loss = losses.style_layer_loss(g, a)

@@ -117,11 +117,11 @@ class LbfgsState(NamedTuple):
     direction: tf.Tensor  # [n]
     slope: tf.Tensor  # scalar, gradient . direction, below 0
     step: tf.Tensor  # scalar, how far along the direction the next evaluation lies
-    s: tf.Tensor  # [m, n], steps taken, a ring
-    y: tf.Tensor  # [m, n], the change of the gradient over each
+    s: tuple[tf.Tensor, ...]  # m times [n], steps taken, oldest first; tensors of their own, so that none is copied
+    y: tuple[tf.Tensor, ...]  # m times [n], the change of the gradient over each
     sy: tf.Tensor  # [m, m] float64, s_i . y_j
     yy: tf.Tensor  # [m, m] float64, y_i . y_j
-    pairs: tf.Tensor  # int32 scalar, pairs stored since the last reset; the ring's next slot is pairs % m
+    pairs: tf.Tensor  # int32 scalar, pairs stored since the last reset; the last min(pairs, m) of s and y
     backtracks: tf.Tensor  # int32 scalar, rejected evaluations along this direction
     fallbacks: tf.Tensor  # int32 scalar, times the history was dropped since the start
 
@@ -136,7 +136,7 @@ def lbfgs_start(image: tf.Tensor, memory: int) -> LbfgsState:
     image = tf.clip_by_value(image, SATURATION, 1 - SATURATION)
     z = tf.reshape((tf.math.log(image) - tf.math.log1p(-image)) / SIGMOID_SLOPE, [-1])  # [n]
     zeros = tf.zeros_like(z)
-    history = tf.zeros([memory, tf.size(z)], z.dtype)
+    history = (zeros,) * memory
     dots = tf.zeros([memory, memory], tf.float64)
     none = tf.constant(0)
     return LbfgsState(
@@ -196,25 +196,17 @@ def lbfgs_step(
 
 def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor) -> LbfgsState:
     """Moves to z, remembers the pair, and computes the next direction."""
-    memory = tf.shape(state.s)[0]
-    slot = state.pairs % memory
     s, y = z - state.z, gradient - state.gradient
     is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > 1e-10 * _dot(y, y))
-    s_ring, y_ring, sy, yy, pairs = state.s, state.y, state.sy, state.yy, state.pairs
+    s_pairs, y_pairs, sy, yy, pairs = state.s, state.y, state.sy, state.yy, state.pairs
     if is_pair:
-        s_ring = tf.tensor_scatter_nd_update(s_ring, [[slot]], [s])
-        y_ring = tf.tensor_scatter_nd_update(y_ring, [[slot]], [y])
-        y_column = y[:, tf.newaxis]
-        s_with_y = tf.cast(tf.matmul(s_ring, y_column)[:, 0], tf.float64)  # [m]
-        y_with_y = tf.cast(tf.matmul(y_ring, y_column)[:, 0], tf.float64)
-        y_with_s = tf.cast(tf.matmul(y_ring, s[:, tf.newaxis])[:, 0], tf.float64)
-        sy = tf.tensor_scatter_nd_update(sy, [[slot]], [y_with_s])
-        sy = tf.transpose(tf.tensor_scatter_nd_update(tf.transpose(sy), [[slot]], [s_with_y]))
-        yy = tf.tensor_scatter_nd_update(yy, [[slot]], [y_with_y])
-        yy = tf.transpose(tf.tensor_scatter_nd_update(tf.transpose(yy), [[slot]], [y_with_y]))
+        s_pairs, y_pairs = (*s_pairs[1:], s), (*y_pairs[1:], y)
+        y_with_y = _dots(y_pairs, y)
+        sy = _shifted(sy, row=_dots(y_pairs, s), column=_dots(s_pairs, y))
+        yy = _shifted(yy, row=y_with_y, column=y_with_y)
         pairs = pairs + 1
     next_state = state._replace(
-        z=z, loss=loss, gradient=gradient, s=s_ring, y=y_ring, sy=sy, yy=yy, pairs=pairs, backtracks=tf.constant(0)
+        z=z, loss=loss, gradient=gradient, s=s_pairs, y=y_pairs, sy=sy, yy=yy, pairs=pairs, backtracks=tf.constant(0)
     )
     direction = _quasi_newton_direction(next_state)
     slope = _dot(gradient, direction)
@@ -238,12 +230,13 @@ def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsSta
 def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     """Drops the history: the next step follows the gradient and is `length` long (root mean square)."""
     step = tf.math.divide_no_nan(length, _root_mean_square(state.gradient))
+    none = (tf.zeros_like(state.z),) * len(state.s)
     return state._replace(
         direction=-state.gradient,
         slope=-_dot(state.gradient, state.gradient),
         step=step,
-        s=tf.zeros_like(state.s),
-        y=tf.zeros_like(state.y),
+        s=none,
+        y=none,
         sy=tf.zeros_like(state.sy),
         yy=tf.zeros_like(state.yy),
         pairs=tf.constant(0),
@@ -253,30 +246,36 @@ def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
 
 def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots not yet filled contribute nothing."""
-    memory = tf.shape(state.s)[0]
-    oldest = tf.maximum(state.pairs - memory, 0)
-    order = (oldest + tf.range(memory)) % memory  # slots, oldest pair first
-    filled = tf.range(memory) < state.pairs
-    sy = tf.gather(tf.gather(state.sy, order), order, axis=1)
-    yy = tf.gather(tf.gather(state.yy, order), order, axis=1)
-    diagonal = tf.linalg.diag_part(sy)
-    newest = tf.maximum(tf.minimum(state.pairs, memory) - 1, 0)
-    gamma = tf.math.divide_no_nan(diagonal[newest], yy[newest, newest])
-    r = tf.linalg.set_diag(tf.linalg.band_part(sy, 0, -1), tf.where(filled, diagonal, 1))  # s_i . y_j, i <= j
+    memory = len(state.s)
+    filled = tf.range(memory) >= memory - state.pairs
+    diagonal = tf.linalg.diag_part(state.sy)
+    gamma = tf.math.divide_no_nan(diagonal[-1], state.yy[-1, -1])
+    r = tf.linalg.set_diag(tf.linalg.band_part(state.sy, 0, -1), tf.where(filled, diagonal, 1))  # s_i . y_j, i <= j
 
-    g = state.gradient[:, tf.newaxis]
-    s_with_g = tf.gather(tf.cast(tf.matmul(state.s, g), tf.float64), order)  # [m, 1]
-    y_with_g = tf.gather(tf.cast(tf.matmul(state.y, g), tf.float64), order)
+    s_with_g = _dots(state.s, state.gradient)[:, tf.newaxis]  # [m, 1]
+    y_with_g = _dots(state.y, state.gradient)[:, tf.newaxis]
     r_inverse_sg = tf.linalg.triangular_solve(r, s_with_g, lower=False)
-    middle = tf.matmul(tf.linalg.diag(diagonal) + gamma * yy, r_inverse_sg) - gamma * y_with_g
+    middle = tf.matmul(tf.linalg.diag(diagonal) + gamma * state.yy, r_inverse_sg) - gamma * y_with_g
     s_weights = tf.linalg.triangular_solve(r, middle, lower=False, adjoint=True)
     y_weights = -gamma * r_inverse_sg
 
-    slots = tf.argsort(order)
-    dtype = state.z.dtype
-    s_part = tf.matmul(tf.cast(tf.gather(s_weights, slots), dtype), state.s, transpose_a=True)[0]
-    y_part = tf.matmul(tf.cast(tf.gather(y_weights, slots), dtype), state.y, transpose_a=True)[0]
-    return -(tf.cast(gamma, dtype) * state.gradient + s_part + y_part)
+    weights = tf.cast(-tf.concat([s_weights, y_weights], 0)[:, 0], state.z.dtype)  # [2 m]
+    direction = -tf.cast(gamma, state.z.dtype) * state.gradient
+    for index, vector in enumerate((*state.s, *state.y)):
+        with tf.control_dependencies([direction]):  # one product at a time: each is as large as the image
+            direction = direction + weights[index] * vector
+    return direction
+
+
+def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+    """Products [m, m] without those of the oldest pair, with those of the newest as last row and column."""
+    kept = tf.concat([matrix[1:, 1:], column[:-1, tf.newaxis]], 1)  # [m - 1, m]
+    return tf.concat([kept, row[tf.newaxis]], 0)
+
+
+def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
+    """The product of each vector with a, float64 [m]."""
+    return tf.cast(tf.stack([_dot(vector, a) for vector in vectors]), tf.float64)
 
 
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
@@ -345,17 +344,18 @@ class Lbfgs:
         if self._traced is None:
             # Every side is open from the first size on, so that a run resumed at a later one has the same graph.
             signature = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), arguments)
+            signature = (signature[0], tf.TensorSpec([4], self._shape.dtype), *signature[2:])
             self._traced = tf.function(self._step, signature, jit_compile=self._jit_compile)
         self._state, terms = self._traced(*arguments)
         return terms
 
     def state(self) -> dict[str, tf.Tensor]:
-        """The fields of the `LbfgsState`: 24 m + 36 bytes a pixel."""
-        return dict(self._state._asdict())
+        """The tensors of the `LbfgsState` in order: 24 m + 36 bytes a pixel."""
+        return {f"lbfgs/{index}": tensor for index, tensor in enumerate(tf.nest.flatten(self._state))}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Continues from what `state` gave."""
-        self._state = LbfgsState(**{name: tf.constant(state[name]) for name in LbfgsState._fields})
+        self._state = tf.nest.pack_sequence_as(self._state, [tf.constant(state[name]) for name in self.state()])
 
     @property
     def best_image(self) -> tf.Tensor:

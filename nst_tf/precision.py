@@ -1,7 +1,9 @@
 """Which number format the extractor computes in."""
 
+import functools
 import pathlib
 import platform
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,8 @@ import tensorflow as tf
 
 _CPU_INFO = pathlib.Path("/proc/cpuinfo")
 _TENSOR_CORES = (7, 0)  # CUDA compute capability from which float16 has tensor cores (Volta)
+_PROBE_SIDE = 2048  # of the matrices that are multiplied to find a machine's speed: 17 GFLOP
+_SHARE_OF_PROBE = 0.8  # what a step reaches of their rate
 _LARGEST_SCALE_EXPONENT = 12  # 16**12 = 2**48
 
 
@@ -46,6 +50,19 @@ def cpu_name() -> str:
     """The CPU's name, family and model as Linux gives them; the architecture elsewhere."""
     facts = [_cpu_fact(key) for key in ("model name", "cpu family", "model")]
     return " ".join(filter(None, facts)) or platform.machine()
+
+
+@functools.lru_cache
+def flop_per_s(policy: str) -> float:
+    """About how many floating-point operations a second a step does, from a matrix product in the policy's format."""
+    dtype = {"mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}.get(policy, tf.float32)
+    a = tf.ones([_PROBE_SIDE, _PROBE_SIDE], dtype)
+    seconds = []
+    for _ in range(2):  # the first may compile
+        began = time.perf_counter()
+        float(tf.matmul(a, a)[0, 0])
+        seconds.append(time.perf_counter() - began)
+    return _SHARE_OF_PROBE * 2 * _PROBE_SIDE**3 / min(seconds)
 
 
 def _cpu_flags() -> set[str]:

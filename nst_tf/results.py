@@ -57,6 +57,7 @@ class StyleTransferResult:
         steps: evaluations done, over all sizes.
         stages: height_px, width_px and steps planned of each size, coarsest first.
         stopped_early: whether a callback ended the run.
+        ended_by: what ended each size that was begun: steps, stall, time budget, callback or not finite.
         diverged_at_step: the step at which the objective left its best value for good, or None.
         seconds: of the whole call, reading the pictures included, building the network not; of a run that was resumed
             also what it had spent before.
@@ -76,6 +77,7 @@ class StyleTransferResult:
     steps: int
     stages: tuple[dict[str, int], ...]
     stopped_early: bool
+    ended_by: tuple[str, ...] = ()
     diverged_at_step: int | None
     seconds: float
     seconds_to_first_step: float

@@ -1,6 +1,8 @@
 """stylize(): the main path, from two pictures and a configuration to a stylised one."""
 
+import dataclasses
 import functools
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -18,10 +20,12 @@ from nst_tf import (
     images,
     inputs,
     loop,
+    memory_plan,
     optimizers,
     precision,
     results,
     schedule,
+    tiling,
     vgg,
     weights,
 )
@@ -134,11 +138,12 @@ class StyleTransfer:
         self.config = configs.StyleTransferConfig() if config is None else config
         self._network: Network | None = None
         self._networks = networks
+        self._can_tile = objective is None
         if extractor is not None and objective is None:
             objective = objectives.Objective(extractor=extractor, config=self.config)
         if objective is not None:
             self._network = Network(objective, "as given", {})
-        self._optimizer: Any = None
+        self._optimizers: dict[tuple[int, ...], Any] = {}  # by tile and lbfgs_memory, those of the last picture
         self._lock = threading.Lock()
 
     def __call__(
@@ -156,19 +161,37 @@ class StyleTransfer:
             pictures = inputs.read(content, style, self.config)
             for note in pictures.notes:
                 on_message(note)
+            stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
+            budget_bytes = self._budget_bytes(checkpoints)
+            plans = self._plans(
+                stages, budget_bytes
+            )  # before the network is loaded: what does not fit is refused at once
             if self._network is None:
                 networks = self._networks or SharedNetworks(self.config.layers)
                 self._network = networks.network(self.config, on_message)
             network = self._network
-            stages = schedule.stages(self.config, pictures.content.height_px, pictures.content.width_px)
+            on_message(self._described(stages, plans, network))
             resumed = None
             if checkpoints:
                 run = identity.of(self.config, pictures, policy=network.policy, weights=network.weights)
-                resumed = checkpoints.begin(run, [stage.steps for stage in stages], on_message)
-            steps = loop.Loop(stages, self.config.snapshot_interval, on_report, on_message, checkpoints, resumed)
+                resumed = checkpoints.begin(run, [stage.steps for stage in stages], budget_bytes, on_message)
+            spent_s = resumed.position.seconds if resumed else 0.0
+            steps = loop.Loop(
+                stages,
+                self.config.snapshot_interval,
+                on_report,
+                on_message,
+                work=[plan.step_flop for plan in plans],
+                patience=self.config.patience,
+                min_improvement=self.config.min_improvement,
+                deadline=started + self.config.time_budget_s - spent_s if self.config.time_budget_s else None,
+                checkpoints=checkpoints,
+                resumed=resumed,
+            )
+            self._optimizers = {key: self._optimizers[key] for key in map(_key, plans) if key in self._optimizers}
             image: Any = None
-            for stage in stages[steps.stage :]:
-                image, best_loss, diverged = self._run_stage(network, stage, pictures, image, steps)
+            for stage, plan in list(zip(stages, plans, strict=True))[steps.stage :]:
+                image, best_loss, diverged = self._run_stage(network, stage, plan, pictures, image, steps)
                 if steps.stopped or diverged:
                     break
             losses = loop.fetched(steps.history)
@@ -187,8 +210,9 @@ class StyleTransfer:
                 steps=len(steps.history),
                 stages=tuple(stage._asdict() for stage in stages),
                 stopped_early=steps.stopped,
+                ended_by=tuple(steps.ended_by),
                 diverged_at_step=diverged_at_step,
-                seconds=time.perf_counter() - started + steps.seconds_before,
+                seconds=time.perf_counter() - started + spent_s,
                 seconds_to_first_step=(steps.first_step_done or started) - started,
                 seconds_per_step=steps.seconds_per_step,
                 resumed_after_steps=steps.resumed_after_steps,
@@ -197,25 +221,67 @@ class StyleTransfer:
                 inputs=pictures.identities,
             )
 
+    def _budget_bytes(self, checkpoints: checkpoint.Checkpoints | None) -> float:
+        """What the process may hold. A run that is resumed keeps its budget, and so its plans."""
+        if checkpoints and checkpoints.budget_bytes is not None:
+            return checkpoints.budget_bytes
+        if self.config.memory_budget_mb:
+            return float(self.config.memory_budget_mb * memory_plan.MIB)
+        if tf.config.list_physical_devices("GPU"):
+            return math.inf
+        return memory_plan.AUTO_SHARE * memory_plan.available_bytes()
+
+    def _plans(self, stages: Sequence[schedule.Stage], budget_bytes: float) -> list[memory_plan.Plan]:
+        """How each size is fitted into memory."""
+        policy = self._network.policy if self._network else precision.resolve(self.config.precision)[0]
+        return [
+            memory_plan.plan(
+                self.config, policy, stage.height_px, stage.width_px, budget_bytes, can_tile=self._can_tile
+            )
+            for stage in stages
+        ]
+
+    def _described(self, stages: Sequence[schedule.Stage], plans: Sequence[memory_plan.Plan], network: Network) -> str:
+        """What the user is told before the start: the sizes, how they are computed, memory and time."""
+        text = "plan: " + "; ".join(plan.describe(self.config) for plan in plans)
+        if not network.weights:  # a caller's own network, whose work is not known
+            return text
+        flop = sum(stage.steps * plan.step_flop for stage, plan in zip(stages, plans, strict=True))
+        seconds = flop / precision.flop_per_s(network.policy)
+        return f"{text}; about {seconds / 60:.0f} min" if seconds > 90 else f"{text}; about {seconds:.0f} s"
+
     def _run_stage(
-        self, network: Network, stage: schedule.Stage, pictures: inputs.Inputs, image: Any, steps: loop.Loop
+        self,
+        network: Network,
+        stage: schedule.Stage,
+        plan: memory_plan.Plan,
+        pictures: inputs.Inputs,
+        image: Any,
+        steps: loop.Loop,
     ) -> tuple[tf.Tensor, float, bool]:
         """Optimises at one size, from the image of the size before: (the best image, its objective, diverged)."""
-        objective, policy, _ = network
-        stride = 2 ** (configs.block(self.config.layers[-1]) - 1)
+        objective = network.objective
+        if plan.is_tiled:
+            objective = tiling.TiledObjective(
+                extractor=objective.extractor,
+                config=self.config,
+                tile_height_px=plan.tile_height_px,
+                tile_width_px=plan.tile_width_px,
+            )
+        stride = memory_plan.stride_px(self.config.layers)
         height, width = stage.height_px, stage.width_px
-        content = tf.constant(images.resize(pictures.content.pixels, height, width))
-        scale = height / pictures.content.height_px
-        styles = [tf.constant(_scaled(picture.pixels, scale)) for picture in pictures.styles]
-        targets = objective.targets(schedule.padded(content, stride), styles)
+        targets = _targets(objective, pictures, stage, stride)
         if image is None:
             start = start_image(self.config, pictures, height, width)
         else:
             start = tf.clip_by_value(tf.image.resize(image, [height, width], "bicubic"), 0.0, 1.0)
         start = schedule.padded(start, stride)
-        loss_scale = precision.loss_scale(objective.terms_and_gradient, start, targets) if policy == _FLOAT16 else 1.0
-        optimizer = self._optimizer_for(start.shape, objective)
+        loss_scale = (
+            precision.loss_scale(objective.terms_and_gradient, start, targets) if network.policy == _FLOAT16 else 1.0
+        )
+        optimizer = self._optimizer_for(start.shape, objective, plan)
         optimizer.start(start)
+        del start  # as large as the picture
         if self.config.averaging:
             optimizer = optimizers.Averaged(optimizer, self.config.averaging)
         first_step = len(steps.history)
@@ -229,8 +295,8 @@ class StyleTransfer:
             )
         except tf.errors.ResourceExhaustedError as error:
             raise errors.NstError(
-                f"there is not enough memory for {width} x {height} px. Use a smaller max_side_px (--size), a smaller "
-                "lbfgs_memory, or optimizer=adam."
+                f"there is not enough memory for {width} x {height} px. Set memory_budget_mb below what there is, "
+                "or use a smaller max_side_px (--size) or optimizer=adam."
             ) from error
         best_loss = float(optimizer.best_loss)
         if not np.isfinite([best_loss, float(steps.history[first_step].gradient_norm[0])]).all():
@@ -246,14 +312,34 @@ class StyleTransfer:
         optimizer.release()
         return best_image[:, :height, :width], best_loss, diverged
 
-    def _optimizer_for(self, shape: tf.TensorShape, objective: objectives.Objective) -> Any:
-        """The optimiser of the configuration. Adam's variables have a shape; one L-BFGS graph serves every shape."""
-        kind = optimizers.BY_NAME[self.config.optimizer]
-        if self._optimizer is None or not self._optimizer.serves(shape):
-            self._optimizer = kind(
-                objective.terms_and_gradient, shape, self.config, jit_compile=precision.resolve_xla(self.config.xla)
+    def _optimizer_for(self, shape: tf.TensorShape, objective: objectives.Objective, plan: memory_plan.Plan) -> Any:
+        """The optimiser of a plan. Adam's variables have a shape; one L-BFGS graph serves every shape."""
+        kept = self._optimizers.get(_key(plan))
+        if kept is None or not kept.serves(shape):
+            kept = optimizers.BY_NAME[self.config.optimizer](
+                objective.terms_and_gradient,
+                shape,
+                dataclasses.replace(self.config, lbfgs_memory=plan.lbfgs_memory),
+                jit_compile=precision.resolve_xla(self.config.xla) and not plan.is_tiled,  # XLA needs fixed shapes
             )
-        return self._optimizer
+            self._optimizers[_key(plan)] = kept
+        return kept
+
+
+def _key(plan: memory_plan.Plan) -> tuple[int, ...]:
+    """Plans with the same key share an optimiser and its graph."""
+    tile = (plan.tile_height_px, plan.tile_width_px) if plan.is_tiled else ()
+    return (plan.lbfgs_memory, *tile)
+
+
+def _targets(
+    objective: objectives.Objective, pictures: inputs.Inputs, stage: schedule.Stage, stride: int
+) -> objectives.Targets:
+    """The targets of one size. The scaled pictures go with this function's end."""
+    content = tf.constant(images.resize(pictures.content.pixels, stage.height_px, stage.width_px))
+    scale = stage.height_px / pictures.content.height_px
+    styles = [tf.constant(_scaled(picture.pixels, scale)) for picture in pictures.styles]
+    return objective.targets(schedule.padded(content, stride), styles)
 
 
 @functools.lru_cache(maxsize=1)

@@ -17,6 +17,7 @@ figure_configs
 loop
 identity
 optimizers results checkpoint
+tiling
 objective
 weights
 archive weight_files
@@ -27,7 +28,7 @@ samples
 images
 grids encoding decoding
 icc files
-losses noise precision pth schedule
+losses noise precision pth schedule memory_plan
 configs
 errors
 """

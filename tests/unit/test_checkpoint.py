@@ -19,19 +19,21 @@ STATE = {
     "empty": np.zeros([0, 3], np.float32),
 }
 IDENTITY = checkpoint.Identity({"steps": 9, "style": ["a"], "seed": 0.1}, {"CPU": "x"})
-POSITION = checkpoint.Position(stage=1, stage_step=2, steps=5, seconds=1.5, resumed_after_steps=[3])
+POSITION = checkpoint.Position(
+    done=[3, 2], ended_by=["steps", "steps"], milestone=float("inf"), seconds=1.5, resumed_after_steps=[3]
+)
 STAGE_STEPS = (3, 6)
 
 
 def written(folder, state=STATE, position=POSITION, identity=IDENTITY):
     checkpoints = checkpoint.Checkpoints(folder)
-    checkpoints.begin(identity, STAGE_STEPS, print)
+    checkpoints.begin(identity, STAGE_STEPS, 1e9, print)
     checkpoints.write(position, state)
     return checkpoints.path
 
 
 def resumed(folder, identity=IDENTITY, on_message=print):
-    return checkpoint.Checkpoints(folder, resume=True).begin(identity, STAGE_STEPS, on_message)
+    return checkpoint.Checkpoints(folder, resume=True).begin(identity, STAGE_STEPS, 1e9, on_message)
 
 
 def with_header(path, change):
@@ -48,6 +50,7 @@ def test_what_is_written_is_read_bit_for_bit(tmp_path):
     written(tmp_path)
     saved = resumed(tmp_path)
     assert saved.position == POSITION
+    assert saved.budget_bytes == 1e9
     state = saved.state(STATE)
     assert set(state) == set(STATE)
     for name, value in STATE.items():
@@ -58,9 +61,9 @@ def test_what_is_written_is_read_bit_for_bit(tmp_path):
 
 def test_a_checkpoint_takes_the_place_of_the_last_one(tmp_path):
     checkpoints = checkpoint.Checkpoints(tmp_path)
-    checkpoints.begin(IDENTITY, STAGE_STEPS, print)
+    checkpoints.begin(IDENTITY, STAGE_STEPS, 1e9, print)
     for steps in (1, 2):
-        checkpoints.write(dataclasses.replace(POSITION, steps=steps), STATE)
+        checkpoints.write(dataclasses.replace(POSITION, done=[steps], ended_by=["steps"]), STATE)
     assert os.listdir(tmp_path) == [checkpoint.FILE_NAME]
     assert resumed(tmp_path).position.steps == 2
     checkpoints.remove()
@@ -71,7 +74,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path, small
     path = written(tmp_path)
     before = path.read_bytes()
     checkpoints = checkpoint.Checkpoints(tmp_path, resume=True)
-    checkpoints.begin(IDENTITY, STAGE_STEPS, print)
+    checkpoints.begin(IDENTITY, STAGE_STEPS, 1e9, print)
     large = {"image": np.zeros(2**20, np.float32)}
     with small_files(2**20), pytest.raises(errors.OutputError, match=r"File too large.*Lift the limit"):
         checkpoints.write(POSITION, large)
@@ -119,7 +122,7 @@ def test_an_interval_that_is_none_is_refused(tmp_path, interval_s):
 def test_an_interval_of_nought_is_always_due_and_a_long_one_is_not(tmp_path):
     for interval_s, due in ((0, True), (1e6, False)):
         checkpoints = checkpoint.Checkpoints(tmp_path, interval_s=interval_s)
-        checkpoints.begin(IDENTITY, STAGE_STEPS, print)
+        checkpoints.begin(IDENTITY, STAGE_STEPS, 1e9, print)
         assert checkpoints.is_due() is due
 
 
@@ -157,11 +160,9 @@ def test_arrays_of_another_run_are_refused(tmp_path, like):
         resumed(tmp_path).state(like)
 
 
-@pytest.mark.parametrize(
-    ("stage", "stage_step", "steps"), [(0, 0, 0), (0, 4, 4), (1, 1, 5), (1, 2, 1), (2, 1, 5), (99, 1, 1)]
-)
-def test_a_place_that_the_run_does_not_have_is_refused(tmp_path, stage, stage_step, steps):
-    written(tmp_path, position=dataclasses.replace(POSITION, stage=stage, stage_step=stage_step, steps=steps))
+@pytest.mark.parametrize("done", [[], [0], [4], [3, 7], [3, 0], [0, 1], [4, 1], [3, 6, 1], [1] * 99])
+def test_a_place_that_the_run_does_not_have_is_refused(tmp_path, done):
+    written(tmp_path, position=dataclasses.replace(POSITION, done=done, ended_by=["steps"] * len(done)))
     with pytest.raises(errors.CheckpointError, match="a place that the run does not have"):
         resumed(tmp_path)
 
@@ -217,10 +218,11 @@ def test_a_file_of_random_bytes_is_refused(tmp_path):
         lambda header: header | {"position": header["position"] | {"more": 1}},
         *(
             lambda header, name=name, value=value: header | {"position": header["position"] | {name: value}}
-            for name in ("stage", "stage_step", "steps", "seconds", "resumed_after_steps")
-            for value in (-1, "1", True, None, 10**400, float("nan"), float("inf"), ["x"], {}, 2**63)
-            if not (name == "resumed_after_steps" and value == {})  # as good as an empty list
+            for name in ("done", "ended_by", "milestone", "seconds", "resumed_after_steps")
+            for value in (-1, "1", True, None, 10**400, float("nan"), [-1], [1.0], [True], [[1]], [None])
         ),
+        *(lambda header, value=value: header | {"budget_bytes": value} for value in (None, 1, "1", float("nan"))),
+        lambda header: header | {"position": header["position"] | {"seconds": float("inf")}},
         lambda header: header | {"arrays": None},
         lambda header: header | {"arrays": [1]},
         *(

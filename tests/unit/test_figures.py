@@ -90,7 +90,7 @@ def test_photorealism_shows_both_starts_without_and_with_the_answer():
     assert [cell.config.total_variation_weight > 0 for cell in cells] == [False, False, True, True]
 
 
-def test_the_answer_is_the_preset_where_there_is_one(monkeypatch):
+def test_the_answer_takes_over_the_preset_but_for_what_the_figure_sets(monkeypatch):
     preset = configs.Preset(summary="x", settings={"total_variation_weight": 3.0, "scales": 4, "style_weight": 7.0})
     monkeypatch.setitem(configs.PRESETS, figure_configs.ANSWER, preset)
     cell = described("photorealism").cells[-1]

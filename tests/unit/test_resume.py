@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
+import math
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import checkpoint, errors, images, optimizers, precision, results, schedule, transfer
+from nst_tf import checkpoint, errors, images, memory_plan, optimizers, precision, results, schedule, transfer
 from tests import tiny_network
 
 CONTENT = tiny_network.picture(20, 24, seed=1)
@@ -47,6 +48,7 @@ def assert_same(result, expected):
     assert result.best_loss == expected.best_loss
     assert result.steps == expected.steps
     assert result.diverged_at_step == expected.diverged_at_step
+    assert result.ended_by == expected.ended_by
     assert set(result.losses) == set(expected.losses)
     for name, values in expected.losses.items():
         assert result.losses[name].tobytes() == values.tobytes(), name
@@ -56,12 +58,13 @@ def assert_same(result, expected):
     "settings",
     [
         {},
-        {"optimizer": "adam"},
+        {"optimizer": "adam", "scales": 2, "coarse_steps": 3, "steps": 4},
         {"averaging": 0.8},
-        {"optimizer": "adam", "averaging": 0.8},
+        {"optimizer": "adam", "averaging": 0.8, "scales": 1, "steps": 7},
         {"initialisation": "noise", "scales": 1, "steps": 7},
+        {"scales": 2, "coarse_steps": 9, "steps": 9, "patience": 2, "min_improvement": 1.0},  # ends each size at 4
     ],
-    ids=["lbfgs", "adam", "lbfgs-averaged", "adam-averaged", "noise"],
+    ids=["lbfgs", "adam", "lbfgs-averaged", "adam-averaged", "noise", "stall"],
 )
 def test_a_run_killed_after_any_step_ends_as_the_unbroken_one(tmp_path, settings):
     def keep_the_last(report):
@@ -70,9 +73,9 @@ def test_a_run_killed_after_any_step_ends_as_the_unbroken_one(tmp_path, settings
             shutil.copy(tmp_path / "run" / checkpoint.FILE_NAME, tmp_path / f"{report.step - 1}")
 
     whole = run(fresh(**settings), tmp_path / "run", on_report=keep_the_last)
-    assert whole.steps == 7
+    assert whole.steps == (8 if "patience" in settings else 7)
     resuming = fresh(**settings)
-    for step in range(1, 7):
+    for step in range(1, whole.steps):
         result = run(resuming, tmp_path / f"{step}", resume=True)
         assert_same(result, whole)
         assert result.resumed_after_steps == (step,)
@@ -134,12 +137,12 @@ def test_the_loss_scale_of_float16_is_kept(tmp_path, monkeypatch):
     scaled._network = scaled._network._replace(policy="mixed_float16")
     monkeypatch.setattr(precision, "loss_scale", lambda *start: 16.0)
     whole = run(scaled)
-    run(scaled, tmp_path, on_report=stopped_after(4))
+    run(scaled, tmp_path, on_report=stopped_after(3))
     seen = []
     monkeypatch.setattr(precision, "loss_scale", lambda *start: 256.0)
     monkeypatch.setattr(optimizers.Lbfgs, "step", spied(optimizers.Lbfgs.step, seen))
     result = run(scaled, tmp_path, resume=True)
-    assert seen == [16.0, 256.0, 256.0]
+    assert seen == [16.0, 256.0, 256.0, 256.0]
     np.testing.assert_allclose(result.image, whole.image, atol=1e-3)
 
 
@@ -211,6 +214,38 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_run(tmp_path, smal
     assert [message.partition(":")[0] for message in failures] == [f"step {step}" for step in range(3, 8)]
     assert all("File too large" in message for message in failures)
     assert (tmp_path / checkpoint.FILE_NAME).read_bytes() == before
+
+
+def test_a_resumed_run_keeps_the_memory_it_was_planned_with(tmp_path, monkeypatch):
+    settings = {"scales": 1, "steps": 7, "lbfgs_memory": 5}
+    config = fresh(**settings).config
+    most = memory_plan.plan(config, "as given", 20, 24, math.inf).peak_bytes
+    pair = most - memory_plan.plan(dataclasses.replace(config, lbfgs_memory=4), "as given", 20, 24, math.inf).peak_bytes
+    tight = (most - 2.5 * pair) / memory_plan.AUTO_SHARE
+    monkeypatch.setattr(memory_plan, "available_bytes", lambda: tight)
+    whole = run(fresh(**settings))
+    run(fresh(**settings), tmp_path, on_report=stopped_after(4))
+    monkeypatch.setattr(memory_plan, "available_bytes", lambda: math.inf)
+    messages = []
+    assert_same(run(fresh(**settings), tmp_path, resume=True, messages=messages), whole)
+    assert any("lbfgs_memory 2 in place of 5" in message for message in messages)
+    assert not np.array_equal(run(fresh(**settings)).image, whole.image)  # else it would not matter
+
+
+def test_time_spent_before_a_run_was_resumed_counts(tmp_path, monkeypatch):
+    settings = {"time_budget_s": 1000.0}
+    run(fresh(**settings), tmp_path, on_report=stopped_after(1))
+    read = checkpoint.read
+
+    def long_ago(path):
+        saved = read(path)
+        return saved._replace(position=dataclasses.replace(saved.position, seconds=999.99))
+
+    monkeypatch.setattr(checkpoint, "read", long_ago)
+    result = run(fresh(**settings), tmp_path, resume=True)
+    assert result.ended_by == ("time budget",) * 3
+    assert result.steps == 2 + 1 + 1  # one evaluation at each size that is left
+    assert result.seconds > 999.99
 
 
 def test_one_lbfgs_graph_serves_every_size_so_that_a_resumed_run_has_the_same_one():

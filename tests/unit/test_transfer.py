@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import nst_tf
-from nst_tf import errors, images, inputs, objective, precision, results, samples, transfer
-from tests import tiny_network, tolerances
+from nst_tf import configs, errors, images, inputs, objective, precision, results, samples, transfer
+from tests import tiny_network, tiny_vgg, tolerances
 
 NUMBERS = {
     "total", "content", "style", "total_variation", "gradient_norm",
@@ -350,3 +350,45 @@ def test_an_averaged_result_has_the_objective_of_the_average():
     targets = aim.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
     np.testing.assert_allclose(aim.terms(tf.constant(result.image), targets).total, [result.best_loss], rtol=1e-4)
     assert result.best_loss > min(result.losses["total"])
+
+
+def in_tiles(budget_mb, **settings):
+    messages = []
+    result = transfer.stylize(
+        tiny_network.picture(288, 400, seed=1),
+        tiny_network.picture(200, 300, seed=2),
+        configs.preset(
+            "default", scales=1, steps=3, precision="float32", max_side_px=400, memory_budget_mb=budget_mb, **settings
+        ),
+        extractor=tiny_vgg.TinyVgg("conv5_1"),
+        on_message=messages.append,
+    )
+    return result, messages
+
+
+def test_a_picture_in_tiles_comes_out_as_the_whole_one():
+    whole, whole_messages = in_tiles(4000)
+    tiled, tiled_messages = in_tiles(1100)
+    assert "400 x 288 px whole" in whole_messages[-1]
+    assert "tiles of" in tiled_messages[-1]
+    np.testing.assert_allclose(tiled.losses["total"], whole.losses["total"], rtol=1e-4)
+    np.testing.assert_allclose(tiled.image, whole.image, atol=1e-3)
+
+
+def test_what_does_not_fit_is_refused_before_the_network_is_loaded():
+    config = configs.preset("default", weights="nowhere.npz", max_side_px=400, memory_budget_mb=600)
+    with pytest.raises(errors.MemoryBudgetError, match="Received: a budget of 600 MB"):
+        transfer.stylize(tiny_network.picture(288, 400), tiny_network.picture(288, 400), config)
+
+
+def test_a_time_budget_ends_a_run_with_its_best_picture():
+    result = stylize(steps=100000, time_budget_s=3.0)
+    assert result.ended_by == ("time budget",)
+    assert result.steps < 100000
+    assert result.best_loss == min(result.losses["total"])
+
+
+def test_patience_ends_a_run_that_no_longer_gains():
+    result = stylize(steps=2000, patience=20, min_improvement=0.5)
+    assert result.ended_by == ("stall",)
+    assert result.steps < 2000

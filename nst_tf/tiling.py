@@ -1,0 +1,256 @@
+"""The objective of a picture larger than memory: the same terms and the same gradient, computed tile by tile.
+
+Gram matrices and squared errors are sums over positions. Each position of each layer is owned by
+one tile; a tile reads its pixels and a halo as wide as the network's receptive field, so that the zero padding of the
+network meets owned features at the picture's own borders only. A first pass adds up the sums of all tiles, a second one
+computes each tile's features again and carries the gradient back; the gradients of overlapping halos add up.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from nst_tf import configs, errors, losses, memory_plan, objective
+
+
+class _Tile(NamedTuple):
+    """The pixels a tile owns and those it reads; int32 scalars, each `last` one beyond."""
+
+    top: tf.Tensor
+    bottom: tf.Tensor
+    left: tf.Tensor
+    right: tf.Tensor
+    read_top: tf.Tensor
+    read_bottom: tf.Tensor
+    read_left: tf.Tensor
+    read_right: tf.Tensor
+
+
+class _Sums(NamedTuple):
+    """What adds up over the tiles."""
+
+    content: dict[str, tf.Tensor]  # eq. 1 by layer, [B]
+    grams: dict[str, tf.Tensor]  # F F^T by layer, [B, N, N]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class TiledObjective(objective.Objective):
+    """An `Objective` in tiles. One evaluation holds the features of one tile; it costs at most one more forward pass.
+
+    The extractor must have VGG-19's geometry: 3 x 3 convolutions with zero padding, 2 x 2 pooling between the blocks.
+
+    Attributes:
+        tile_height_px: pixels a tile owns, the last ones fewer; a multiple of `memory_plan.stride_px`.
+        tile_width_px: the same across.
+    """
+
+    tile_height_px: int
+    tile_width_px: int
+
+    def __post_init__(self) -> None:
+        stride = memory_plan.stride_px(self.config.layers)
+        for side_px in (self.tile_height_px, self.tile_width_px):
+            if side_px < stride or side_px % stride:
+                raise errors.ConfigError(
+                    f"the sides of a tile must be multiples of {stride} px for {self.config.layers[-1]}. "
+                    f"Received: {side_px} px."
+                )
+
+    def content_features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """P of a content image by layer, in the extractor's own dtype: nothing is lost and half the memory needed."""
+        columns = -(-image.shape[2] // self.tile_width_px)
+        rows: list[dict[str, list[tf.Tensor]]] = []
+        for index in range(self._count(tf.shape(image))):
+            if index % columns == 0:
+                rows.append({layer: [] for layer in self.config.content_layers})
+            tile = self._tile(index, tf.shape(image))
+            features = self._owned(_read(image, tile), tile)
+            for layer, parts in rows[-1].items():
+                parts.append(features[layer])
+        return {layer: tf.concat([tf.concat(row[layer], 2) for row in rows], 1) for layer in self.config.content_layers}
+
+    def gram_matrices(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """A/M of a style image, by layer."""
+        sums: dict[str, list[tf.Tensor]] = {layer: [] for layer in self.config.style_layers}
+        for index in range(self._count(tf.shape(image))):
+            tile = self._tile(index, tf.shape(image))
+            features = self._owned(_read(image, tile), tile)
+            for layer, parts in sums.items():
+                parts.append(_gram_sum(tf.cast(features[layer], image.dtype)))
+        return {layer: tf.add_n(parts) / _positions(image, layer) for layer, parts in sums.items()}
+
+    def terms(self, image: tf.Tensor, targets: objective.Targets) -> objective.Terms:
+        """Evaluates the objective; arguments and result are those of `Objective.terms`."""
+        sums = self._summed(image, targets, self._count(tf.shape(image)))
+        return self._terms_of(sums, image, self.smoothness(image), targets)
+
+    def terms_and_gradient(
+        self, image: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor | float = 1.0
+    ) -> tuple[objective.Terms, tf.Tensor]:
+        """Evaluates the objective and its gradient; arguments and result are those of `Objective.terms_and_gradient`.
+
+        The tile that the first pass ends with keeps its features for the second. The control dependencies keep total
+        variation, first and second pass in order: without them TensorFlow holds the features of tiles side by side.
+        """
+        shape = tf.shape(image)
+        others = self._count(shape) - 1
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            smoothness = self.smoothness(image)
+        gradient = loss_scale * tape.gradient(smoothness, image, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        with tf.control_dependencies([gradient]):
+            sums = self._summed(image, targets, others)
+        kept = self._tile(others, shape)
+        with tf.control_dependencies(tf.nest.flatten(sums)):
+            pixels = tf.identity(_read(image, kept))
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(pixels)
+            owned = self._owned(pixels, kept)
+        sums = tf.nest.map_structure(tf.add, sums, self._sums(owned, kept, targets, image.dtype))
+        with tf.GradientTape(watch_accessed_variables=False) as outer:
+            outer.watch(sums)
+            terms = self._terms_of(sums, image, smoothness, targets)
+            scaled_total = terms.total * loss_scale
+        slopes = outer.gradient(scaled_total, sums, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        part = tape.gradient(owned, pixels, self._output_gradients(owned, kept, targets, slopes))
+        gradient = _with_part_added(gradient, kept, part)
+        with tf.control_dependencies([gradient]):
+            slopes = tf.nest.map_structure(tf.identity, slopes)
+            for index in tf.range(others):
+                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+                tile = self._tile(index, shape)
+                pixels = _read(image, tile)
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(pixels)
+                    owned = self._owned(pixels, tile)
+                part = tape.gradient(owned, pixels, self._output_gradients(owned, tile, targets, slopes))
+                gradient = _with_part_added(gradient, tile, part)
+        return terms, gradient / loss_scale
+
+    def _count(self, shape: tf.Tensor) -> tf.Tensor:
+        """How many tiles cover an image of a shape [B, H, W, C]."""
+        return -(-shape[1] // self.tile_height_px) * -(-shape[2] // self.tile_width_px)
+
+    def _tile(self, index: tf.Tensor | int, shape: tf.Tensor) -> _Tile:
+        """A tile by its number, row by row."""
+        halo = memory_plan.halo_px(self.config.layers)
+        columns = -(-shape[2] // self.tile_width_px)
+        top, left = index // columns * self.tile_height_px, index % columns * self.tile_width_px
+        bottom = tf.minimum(top + self.tile_height_px, shape[1])
+        right = tf.minimum(left + self.tile_width_px, shape[2])
+        return _Tile(
+            top,
+            bottom,
+            left,
+            right,
+            tf.maximum(top - halo, 0),
+            tf.minimum(bottom + halo, shape[1]),
+            tf.maximum(left - halo, 0),
+            tf.minimum(right + halo, shape[2]),
+        )
+
+    def _owned(self, pixels: tf.Tensor, tile: _Tile) -> dict[str, tf.Tensor]:
+        """The features that a tile owns, from the pixels it reads, in the extractor's dtype."""
+        features = self.extractor(pixels)
+        owned = {}
+        for layer in self.config.layers:
+            factor = 2 ** (configs.block(layer) - 1)
+            y, x = tile.read_top // factor, tile.read_left // factor
+            owned[layer] = features[layer][
+                :,
+                tile.top // factor - y : tile.bottom // factor - y,
+                tile.left // factor - x : tile.right // factor - x,
+            ]
+        return owned
+
+    def _sums(self, owned: dict[str, tf.Tensor], tile: _Tile, targets: objective.Targets, dtype: tf.DType) -> _Sums:
+        """A tile's part of the sums, in the image's dtype."""
+        return _Sums(
+            {
+                layer: losses.content_loss(tf.cast(owned[layer], dtype), _part(p, layer, tile, dtype))
+                for layer, p in targets.content.items()
+            },
+            {layer: _gram_sum(tf.cast(owned[layer], dtype)) for layer in targets.style},
+        )
+
+    def _summed(self, image: tf.Tensor, targets: objective.Targets, count: tf.Tensor) -> _Sums:
+        """The sums over the first tiles."""
+        shape = tf.shape(image)
+        zero = tf.zeros_like(image[:, 0, 0, 0])  # [B]
+        grams = {layer: tf.zeros_like(a) * zero[:, tf.newaxis, tf.newaxis] for layer, a in targets.style.items()}
+        sums = _Sums(dict.fromkeys(targets.content, zero), grams)
+        for index in tf.range(count):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            tile = self._tile(index, shape)
+            part = self._sums(self._owned(_read(image, tile), tile), tile, targets, image.dtype)
+            sums = tf.nest.map_structure(tf.add, sums, part)
+        return sums
+
+    def _terms_of(
+        self, sums: _Sums, image: tf.Tensor, smoothness: tf.Tensor, targets: objective.Targets
+    ) -> objective.Terms:
+        """The terms from the sums over all tiles."""
+        grams = {layer: gram / _positions(image, layer) for layer, gram in sums.grams.items()}
+        return self.combined(sums.content, grams, smoothness, targets)
+
+    def _output_gradients(
+        self, owned: dict[str, tf.Tensor], tile: _Tile, targets: objective.Targets, slopes: _Sums
+    ) -> dict[str, tf.Tensor]:
+        """The gradient with respect to a tile's owned features.
+
+        That of a Gram matrix F^T F whose own gradient is D is F (D + D^T), that of eq. 1 is F - P; written out, they
+        need one product and no float32 copy of the features kept, where a tape would need two of each.
+        """
+        dtype = tf.nest.flatten(slopes)[0].dtype
+        gradients = {}
+        for layer, features in owned.items():
+            f = tf.cast(features, dtype)
+            gradient = tf.zeros_like(f)
+            if layer in slopes.grams:
+                d = slopes.grams[layer]
+                shape = tf.shape(f)
+                flat = tf.reshape(f, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+                gradient = tf.reshape(tf.matmul(flat, d + tf.linalg.matrix_transpose(d)), shape)
+            if layer in slopes.content:
+                residual = f - _part(targets.content[layer], layer, tile, dtype)
+                gradient += slopes.content[layer][:, tf.newaxis, tf.newaxis, tf.newaxis] * residual
+            gradients[layer] = tf.cast(gradient, features.dtype)
+        return gradients
+
+
+def _read(image: tf.Tensor, tile: _Tile) -> tf.Tensor:
+    """The pixels that a tile reads."""
+    return image[:, tile.read_top : tile.read_bottom, tile.read_left : tile.read_right]
+
+
+def _part(p: tf.Tensor, layer: str, tile: _Tile, dtype: tf.DType) -> tf.Tensor:
+    """The positions of a content target that a tile owns."""
+    factor = 2 ** (configs.block(layer) - 1)
+    owned = p[:, tile.top // factor : tile.bottom // factor, tile.left // factor : tile.right // factor]
+    return tf.cast(owned, dtype)
+
+
+def _gram_sum(features: tf.Tensor) -> tf.Tensor:
+    """F F^T, [B, N, N], from [B, H, W, N]."""
+    shape = tf.shape(features)
+    flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+    return tf.matmul(flat, flat, transpose_a=True)
+
+
+def _positions(image: tf.Tensor, layer: str) -> tf.Tensor:
+    """M of a layer, in the image's dtype."""
+    factor = 2 ** (configs.block(layer) - 1)
+    shape = tf.shape(image)
+    return tf.cast((shape[1] // factor) * (shape[2] // factor), image.dtype)
+
+
+def _with_part_added(gradient: tf.Tensor, tile: _Tile, part: tf.Tensor) -> tf.Tensor:
+    """The gradient of the image with that of the pixels that a tile reads added, in place where TensorFlow can."""
+    return tf.raw_ops.TensorStridedSliceUpdate(
+        input=gradient,
+        begin=[0, tile.read_top, tile.read_left, 0],
+        end=[tf.shape(gradient)[0], tile.read_bottom, tile.read_right, tf.shape(gradient)[3]],
+        strides=[1, 1, 1, 1],
+        value=_read(gradient, tile) + part,
+    )
