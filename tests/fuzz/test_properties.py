@@ -69,6 +69,16 @@ def test_any_settings_are_a_config_that_json_gives_back_or_a_config_error(settin
     assert all(math.isfinite(v) for v in dataclasses.asdict(config).values() if isinstance(v, float))
 
 
+@pytest.fixture(scope="module")
+def defined_flags():
+    """The flags of nst-tf stylize's settings, defined for this module only."""
+    names = [config_flags.flag_name(field) for field in FIELDS.values()]
+    config_flags.define(configs.StyleTransferConfig)
+    yield names
+    for name in names:
+        delattr(flags.FLAGS, name)
+
+
 @steady
 @hypothesis.given(
     st.lists(
@@ -79,17 +89,14 @@ def test_any_settings_are_a_config_that_json_gives_back_or_a_config_error(settin
         max_size=3,
     )
 )
-def test_any_flags_are_a_config_or_an_error_of_ours(pairs):
-    values = flags.FlagValues()
-    defined_in, flags.FLAGS = flags.FLAGS, values
+def test_any_flags_are_a_config_or_an_error_of_ours(defined_flags, pairs):
+    for name in defined_flags:
+        flags.FLAGS[name].unparse()
     try:
-        config_flags.define(configs.StyleTransferConfig)
-        values(["nst-tf stylize", *(f"--{name}={value}" for name, value in pairs)])
+        flags.FLAGS(["nst-tf stylize", *(f"--{name}={value}" for name, value in pairs)])
         config = config_flags.config_from_flags(configs.StyleTransferConfig)
     except (flags.Error, errors.ConfigError):
         return
-    finally:
-        flags.FLAGS = defined_in
     assert isinstance(config, configs.StyleTransferConfig)
 
 
