@@ -37,9 +37,11 @@ def config(**overrides):
     return configs.preset("default", **({"steps": STEPS, "scales": 1, "precision": "float32"} | overrides))
 
 
-def picture(generator):
-    height_px, width_px = (generator.randint(*SIDES_PX) for _ in range(2))
-    return np.random.default_rng(generator.randrange(2**32)).random([1, height_px, width_px, 3], np.float32)
+def pictures(generator):
+    """Content of any shape, and a square style, whose shorter side stays above the network's least."""
+    height_px, width_px, style_px = (generator.randint(*SIDES_PX) for _ in range(3))
+    pixels = np.random.default_rng(generator.randrange(2**32))
+    return tuple(pixels.random([1, *size, 3], np.float32) for size in ((height_px, width_px), (style_px, style_px)))
 
 
 def mixed_sizes(engines, runs, *, adam_every=5):
@@ -47,17 +49,17 @@ def mixed_sizes(engines, runs, *, adam_every=5):
     generator = random.Random(0)
     for run in range(runs):
         engine = engines["adam" if run % adam_every == adam_every - 1 else "lbfgs"]
-        engine(picture(generator), picture(generator), on_message=lambda _: None)
+        engine(*pictures(generator), on_message=lambda _: None)
         yield
 
 
-def many_configs(runs, **arguments):
+def many_configs(runs):
     """Yields after each call of stylize(), every one with another configuration."""
     generator = random.Random(0)
     pools = itertools.product(("lbfgs", "adam"), ("average", "max"))
     for run, (optimizer, pooling) in zip(range(runs), itertools.cycle(pools), strict=False):
         chosen = config(optimizer=optimizer, pooling=pooling, style_weight=100.0 + run)
-        transfer.stylize(picture(generator), picture(generator), chosen, on_message=lambda _: None, **arguments)
+        transfer.stylize(*pictures(generator), chosen, on_message=lambda _: None)
         yield
 
 
