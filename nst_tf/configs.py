@@ -399,7 +399,7 @@ def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
     )
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     """Whether a value is a number that a float can hold; JSON has integers that no float can."""
     if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
         return False

@@ -299,7 +299,8 @@ class StyleTransfer:
                 "or use a smaller max_side_px (--size) or optimizer=adam."
             ) from error
         best_loss = float(optimizer.best_loss)
-        if not np.isfinite([best_loss, float(steps.history[first_step].gradient_norm[0])]).all():
+        first_gradient_norm = float(loop.named(steps.history[first_step])["gradient_norm"][0])
+        if not np.isfinite([best_loss, first_gradient_norm]).all():
             raise errors.NstError(
                 "the objective or its gradient is not a finite number at the start. Try --precision=float32 or other "
                 "weights."
