@@ -388,21 +388,39 @@ def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
     if value is None and type(None) in kinds:
         return None
     kind = kinds[0]
-    is_number = not isinstance(value, (bool, str, bytes)) and hasattr(value, "__float__")
     if kind is str and isinstance(value, str):
         return value
-    if kind is int and is_number and float(value).is_integer():
+    if kind is int and _is_number(value) and float(value).is_integer():
         return int(value)
-    if kind is float and is_number:
+    if kind is float and _is_number(value):
         return float(value)
     if isinstance(kind, types.GenericAlias) and isinstance(value, (tuple, list)):
         if kind.__args__[0] is str and all(isinstance(item, str) for item in value):
             return tuple(value)
-        if kind.__args__[0] is float and all(
-            not isinstance(item, str) and hasattr(item, "__float__") for item in value
-        ):
+        if kind.__args__[0] is float and all(map(_is_number, value)):
             return tuple(float(item) for item in value)
-    raise errors.ConfigError(f"{label(field)} must be of type {getattr(kind, '__name__', kind)}. Received: {value!r}.")
+    raise errors.ConfigError(
+        f"{label(field)} must be of type {getattr(kind, '__name__', kind)}. "
+        f"Received: {errors.one_line(_described(value))}."
+    )
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold; JSON has integers that no float can."""
+    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
+        return False
+    try:
+        float(value)
+    except (OverflowError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _described(value: object) -> str:
+    try:
+        return repr(value)
+    except (RecursionError, ValueError):  # nested too deeply; more digits than Python prints
+        return f"a value of type {type(value).__name__} that cannot be shown"
 
 
 def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
@@ -563,7 +581,7 @@ def preset(name: str, **overrides: Any) -> StyleTransferConfig:
     for key in overrides:
         if key not in known:
             raise errors.ConfigError(f"there is no setting {key!r}. Choose among {', '.join(sorted(known))}.")
-    settings = dict(PRESETS[name].settings) if name in PRESETS else {}
+    settings = dict(PRESETS[name].settings) if isinstance(name, str) and name in PRESETS else {}
     if "style_layers" in overrides:
         settings.pop("style_layer_weights", None)
     return StyleTransferConfig(preset=name, **(settings | overrides))

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import dataclasses
 import io
+import re
 import threading
 import warnings
 from collections.abc import Callable
@@ -34,6 +35,13 @@ _UPRIGHT: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 _LYING = (5, 6, 7, 8)  # the orientations that swap height and width
+
+# A marker of JPEG: neither stuffing nor a restart; ITU-T T.81, table B.1. Encoders write about 10 scans.
+_MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_MAX_SCANS = 100
+
+_BAND_ROWS = 256
 
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC = 258, 262  # TIFF 6.0, section 8
 _TIFF_BLACK_IS_ZERO = 1
@@ -123,12 +131,13 @@ def _upright_size(data: bytes, name: str) -> tuple[int, int]:
 def _decode(data: bytes, name: str) -> Decoded:
     image = _open(data, name)
     notes = []
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        notes.append(f"only the first of {frames} frames is used")
+    if getattr(image, "is_animated", False):  # counting the frames of a TIFF can take for ever
+        notes.append("only the first of several frames is used")
     deep_png = image.format == "PNG" and data[24] == 16  # IHDR bit depth; PNG 3rd edition, 11.2.1
     if image.format == "TIFF":
         _check_tiff_depth(image, name)
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(data, name)
     image.load()
     profile = image.info.get("icc_profile")
     if deep_png:
@@ -172,15 +181,28 @@ def _decode_8_bit(
         image.info["transparency"] = transparency * 255 // (2**bits - 1)  # Pillow scales the pixels but not their key
     alpha = None
     if image.has_transparency_data and flat_mode != "CMYK":
-        image = image.convert(alpha_mode)
+        image = _in_mode(image, alpha_mode)
         alpha = np.asarray(image.getchannel("A"))
-    image = image.convert(flat_mode)
+    image = _in_mode(image, flat_mode)
     converted, note = icc.to_srgb(image, profile)
     if converted is None and image.mode == "CMYK":
         without = "CMYK converted to sRGB without a profile: colours may be off"
         note = f"{note}; {without}" if note else without
-    rgb = (converted or image).convert("RGB")
-    return np.asarray(rgb), alpha, note
+    return _array(_in_mode(converted or image, "RGB")), alpha, note
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The image itself where it has the mode: Pillow would copy it, and a picture may take most of a gigabyte."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """uint8 [H, W, 3] of an RGB image, band by band: in one go Pillow needs it twice more."""
+    colours = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, image.height)
+        colours[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return colours
 
 
 def _decode_deep_png(
@@ -218,6 +240,22 @@ def _check_tiff_depth(image: Image.Image, name: str) -> None:
             f"{name}: a TIFF must have 8 bits a channel, or be grey with 16 and black at zero. Received: "
             f"{'/'.join(map(str, bits))} bits. Convert it to an 8-bit TIFF or a 16-bit PNG."
         )
+
+
+def _check_scans(data: bytes, name: str) -> None:
+    """Refuses a JPEG whose scans go over its pixels again and again: one takes few bytes, and as long as a picture."""
+    scans, at = 0, 2
+    while marker := _MARKER.search(data, at):
+        kind, at = marker.group()[-1], marker.end()
+        if kind == _END_OF_IMAGE:
+            return
+        scans += kind == _START_OF_SCAN
+        at += int.from_bytes(data[at : at + 2], "big")
+        if scans > _MAX_SCANS:
+            raise errors.ImageError(
+                f"{name}: a JPEG may have at most {_MAX_SCANS} scans. Received: more. "
+                "Save it anew from an image editor."
+            )
 
 
 def _too_large(name: str, received: str) -> errors.ImageError:

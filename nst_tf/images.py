@@ -302,7 +302,10 @@ def _to_unit_range(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def _on_white(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    return pixels * alpha + (1 - alpha)
+    """In place, since a picture may take gigabytes."""
+    pixels *= alpha
+    pixels += 1 - alpha
+    return pixels
 
 
 def _encode(pixels: Any, suffix: str, *, alpha: Any, bit_depth: int, name: str) -> bytes:

@@ -285,6 +285,7 @@ class StyleTransfer:
         del start  # as large as the picture
         if self.config.averaging:
             optimizer = optimizers.Averaged(optimizer, self.config.averaging)
+        first_step = len(steps.history)
         try:
             steps.run(
                 optimizer,
@@ -299,9 +300,11 @@ class StyleTransfer:
                 "or use a smaller max_side_px (--size) or optimizer=adam."
             ) from error
         best_loss = float(optimizer.best_loss)
-        if not np.isfinite(best_loss):
+        first_gradient_norm = float(loop.named(steps.history[first_step])["gradient_norm"][0])
+        if not np.isfinite([best_loss, first_gradient_norm]).all():
             raise errors.NstError(
-                "the objective is not a finite number at the start. Try --precision=float32 or other weights."
+                "the objective or its gradient is not a finite number at the start. Try --precision=float32 or other "
+                "weights."
             )
         last_loss = float(steps.history[-1].total[0])
         diverged = not optimizer.recovers and not last_loss <= DIVERGED * best_loss  # true for NaN, too

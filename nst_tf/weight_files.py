@@ -19,6 +19,7 @@ from nst_tf import errors, pth, vgg, vgg_check
 Convolutions = vgg_check.Convolutions
 
 _MAX_FILE_BYTES = 2**31  # VGG-19 with its dense layers takes 575 MB
+_MAX_OBJECTS, _MAX_DEPTH = 1000, 16  # of an HDF5 file; Keras' with everything in it has 150, 5 deep
 _RGB_TO_CAFFE = np.fliplr(np.eye(3, dtype=np.float32)) * 255  # RGB in [0, 1] to BGR in 0-255, before the mean
 _RECORD = "nst_tf"  # the attribute of an HDF5 file that says where its weights come from
 
@@ -43,8 +44,8 @@ def read(path: pathlib.Path) -> Convolutions:
                 "Give another file, or use --weights=auto."
             )
         return READERS[path.suffix.lower()](path)
-    except OSError as error:
-        reason = error.strerror or "not a file of this kind"
+    except (OSError, ValueError) as error:  # a ValueError where the path is none, such as one with a null
+        reason = getattr(error, "strerror", None) or "not a file of this kind"
         raise errors.WeightsError(
             f"{path}: the weights cannot be read. Received: {errors.one_line(reason)}. "
             "Give another file, or use --weights=auto."
@@ -65,8 +66,13 @@ def read_h5(path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]] | None = N
     if shapes is None:
         shapes = {layer: (3, 3, channels, filters) for layer, channels, filters in vgg_check.CONVOLUTIONS}
     found: dict[str, dict[int, h5py.Dataset]] = {}  # layer -> rank -> dataset
+    visited = 0
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal visited
+        visited += 1
+        if visited > _MAX_OBJECTS or name.count("/") > _MAX_DEPTH:
+            raise ValueError("more groups and datasets than VGG-19 needs")
         match = re.search(r"(?:^|/)(block\d_conv\d|conv2d(?:_\d+)?)/", name)
         if match and isinstance(item, h5py.Dataset) and item.ndim in (1, 4):
             found.setdefault(match.group(1), {})[item.ndim] = item
@@ -82,6 +88,8 @@ def read_h5(path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]] | None = N
             convolutions = {}
             for (layer, shape), name in zip(shapes.items(), names, strict=True):
                 kernel, bias = found[name][4], found[name][1]
+                if any(dataset.external or dataset.is_virtual for dataset in (kernel, bias)):
+                    raise ValueError(f"{layer} lies in another file")
                 if kernel.shape != shape or bias.shape != shape[3:]:
                     raise ValueError(f"{layer} is {list(kernel.shape)} instead of {list(shape)}")
                 if kernel.dtype.kind != "f" or bias.dtype.kind != "f":

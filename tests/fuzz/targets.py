@@ -1,0 +1,91 @@
+"""What is fuzzed: each reader of the package with good files to begin from. A new reader is one more row of TARGETS."""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from nst_tf import checkpoint, configs, icc, images, vgg_check, weight_files, weights
+from tests import tiny_weights
+from tests.fuzz import seeds
+from tests.unit import test_checkpoint
+
+
+class Target(NamedTuple):
+    """A reader, which returns or raises an NstError whatever it is given; anything else is a fault."""
+
+    read: Callable[..., None]  # takes a file's bytes, or its path where suffix is set
+    seeds: Callable[[], tuple[bytes, ...]]
+    suffix: str = ""
+
+
+def _picture(data: bytes) -> None:
+    picture = images.load(data, max_side_px=64)
+    for values in (picture.pixels, *([] if picture.alpha is None else [picture.alpha])):
+        assert values.dtype == np.float32
+        assert values.ndim == 4
+        assert 0 <= values.min() <= values.max() <= 1  # false for NaN
+
+
+def _profile(data: bytes) -> None:
+    for mode in ("L", "RGB", "CMYK"):
+        converted, _ = icc.to_srgb(Image.new(mode, (16, 16), 100), data)
+        assert converted is None or converted.mode == "RGB"
+
+
+def _weights(path: pathlib.Path) -> None:
+    layers = _with_tiny_layers(weight_files.read, path)
+    assert [(name, *kernel.shape[2:]) for name, (kernel, _) in layers.items()] == list(tiny_weights.TINY)
+
+
+def _cache(path: pathlib.Path) -> None:
+    """The cache's reader calls a damaged file damaged and goes on without it."""
+    entry = weights._CacheEntry(name=path.name.removesuffix(".weights.h5"), sha256=None)
+    loaded = _with_tiny_layers(weights._read_cache, entry, path.parent, lambda _: None)
+    assert loaded is None or len(loaded.sha256) == 64
+
+
+def _with_tiny_layers(read, *arguments):
+    real, vgg_check.CONVOLUTIONS = vgg_check.CONVOLUTIONS, tiny_weights.TINY
+    try:
+        return read(*arguments)
+    finally:
+        vgg_check.CONVOLUTIONS = real
+
+
+def _settings(data: bytes) -> None:
+    try:
+        settings = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if isinstance(settings, dict):
+        name = settings.pop("preset", "default")
+        configs.preset(name, **settings)
+
+
+def _checkpoint(path: pathlib.Path) -> None:
+    saved = checkpoint.read(path)
+    assert min(saved.position.stage, saved.position.stage_step, saved.position.steps) >= 0
+    state = saved.state(test_checkpoint.STATE)
+    for name, value in test_checkpoint.STATE.items():
+        assert (state[name].dtype, state[name].shape) == (value.dtype, value.shape)
+
+
+def _cached() -> tuple[bytes, ...]:
+    record = json.dumps({"source": "x", "network": "normalised", "sha256": "0" * 64, "licence": "none"})
+    return (weight_files.to_h5(tiny_weights.convolutions(), record=record),)
+
+
+TARGETS = {
+    "picture": Target(_picture, seeds.pictures),
+    "profile": Target(_profile, seeds.profiles),
+    "h5": Target(_weights, seeds.keras_files, ".h5"),
+    "cache": Target(_cache, _cached, ".weights.h5"),
+    "npz": Target(_weights, seeds.numpy_files, ".npz"),
+    "pth": Target(_weights, seeds.torch_state_dicts, ".pth"),
+    "checkpoint": Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
+    "settings": Target(_settings, seeds.settings),
+}
