@@ -54,7 +54,7 @@ def example_requests(
 
     side_px = min(144, config.max_side_px)  # two sizes of the schedule
     contents = examples.pictures(side_px, min(96, config.max_side_px))
-    styles = examples.pictures(96, 120)[::-1]
+    styles = examples.pictures(min(96, side_px), min(120, side_px))[::-1]
     weight = min(config.content_weight or 1.0, limits.max_content_weight / 3)
     controls = {
         "steps": np.array([4, 3], np.int32),
