@@ -74,6 +74,8 @@ def run(job: jobs.Job, beam_arguments: Sequence[str] = ()) -> Summary:
     started = time.perf_counter()
     _remove(os.path.join(job.output_dir, jobs.FAILURES))
     options = pipeline_options.PipelineOptions(list(beam_arguments))
+    workers = options.view_as(pipeline_options.WorkerOptions)
+    workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "WARNING"
     runner = _runner(options)
     pipeline = beam.Pipeline(runner=runner, options=options)
     _build(pipeline, job, launcher_pid=os.getpid() if runner else None)
@@ -115,7 +117,7 @@ class AdainModelHandler(base.ModelHandler):
         style = adain.blend([network.style_moments(picture.pixels) for picture in pictures], config.style_blend)
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
-        def apply(pixels: tf.Tensor) -> tf.Tensor:
+        def apply(pixels: Any) -> Any:  # AutoGraph cannot resolve `tf.Tensor` here
             return network.apply(pixels, style, config.style_strength)
 
         return apply
