@@ -84,7 +84,8 @@ def loss_scale(terms_and_gradient: Callable[..., Any], image: tf.Tensor, targets
     """The largest power of 16 by which the objective can be multiplied without its gradient overflowing.
 
     float16 flushes what is below 6e-8 to zero, which most of the gradient of a mean-reduced objective is. The objective
-    falls during a run, so the scale found at the start does not overflow later.
+    falls during a run, so the scale found at the start does not overflow later. It is below 1 where the gradient is too
+    large for float16, as under the preset `equations`.
 
     Args:
         terms_and_gradient: as `Objective.terms_and_gradient`.
@@ -92,9 +93,9 @@ def loss_scale(terms_and_gradient: Callable[..., Any], image: tf.Tensor, targets
         targets: its targets.
     """
     exponent = _LARGEST_SCALE_EXPONENT
-    while exponent > 0:
+    while exponent > -_LARGEST_SCALE_EXPONENT:
         _, gradient = terms_and_gradient(image, targets, 16.0**exponent)
         if tf.reduce_all(tf.math.is_finite(gradient)):
             break
         exponent -= 1
-    return 16.0 ** max(exponent - 1, 0)  # one step of headroom: the first steps may climb
+    return 16.0 ** (exponent - 1)  # one step of headroom: the first steps may climb

@@ -67,7 +67,7 @@ def combinations():
 @pytest.mark.parametrize(("preset", "optimizer", "policy"), list(combinations()))
 def test_every_picture_gives_a_result_that_is_better_than_the_start(preset, optimizer, policy):
     config = configs.preset(
-        preset, **LAYERS, optimizer=optimizer, steps=12, scales=1, initialisation="content", epsilon=1e-12
+        preset, **LAYERS, optimizer=optimizer, steps=8, scales=1, initialisation="content", epsilon=1e-12
     )
     ready = engine(config, policy)
     for content, style in PAIRS:
@@ -150,3 +150,10 @@ def test_float16_finds_a_scale_for_a_start_without_a_gradient():
     result = ready(picture, picture)
     assert np.isfinite(result.image).all()
     assert precision.loss_scale(lambda *_: (None, tf.zeros([1])), picture, None) >= 1
+
+
+def test_float16_finds_a_scale_below_1_for_a_gradient_beyond_its_range():
+    def overflows(image, targets, scale):
+        return None, tf.cast(tf.fill([3], 1e7 * scale), tf.float16)
+
+    assert 0 < 1e7 * precision.loss_scale(overflows, PICTURES["smooth"], None) < 65504
