@@ -9,7 +9,7 @@ demo: .venv/.run
 	$(BIN)/nst-tf demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
 
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m "slow"

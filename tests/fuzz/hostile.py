@@ -281,7 +281,6 @@ CASES = {
     "tiff-whose-exif-is-its-directory": _picture(lambda: tiff(t34665=(4, 1, 24))),
     "tiff-whose-sub-directory-is-itself": _picture(lambda: tiff(t330=(4, 1, 24))),
     "tiff-with-2e9-strips": _picture(lambda: tiff(t273=(4, 2**31 - 1, 8)), "TIFF"),
-    "tiff-with-4e9-depths": _picture(lambda: tiff(t258=(3, 2**32 - 1, 8))),
     "tiff-with-65535-channels": _picture(lambda: tiff(t277=(3, 1, 65_535)), "TIFF"),
     "tiff-with-strips-of-no-rows": _picture(lambda: tiff(t278=(4, 1, 0)), "damaged"),
     "tiff-beyond-the-limit": _picture(lambda: tiff(t256=(4, 1, 2**32 - 1)), _TOO_LARGE),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from nst_tf import checkpoint, configs, icc, images, vgg_check, weight_files, weights
+from nst_tf import checkpoint, configs, icc, images, vgg_check, weight_cache, weight_files
 from tests import tiny_weights
 from tests.fuzz import seeds
 from tests.unit import test_checkpoint
@@ -43,9 +43,9 @@ def _weights(path: pathlib.Path) -> None:
 
 def _cache(path: pathlib.Path) -> None:
     """The cache's reader calls a damaged file damaged and goes on without it."""
-    entry = weights._CacheEntry(name=path.name.removesuffix(".weights.h5"), sha256=None)
-    loaded = _with_tiny_layers(weights._read_cache, entry, path.parent, lambda _: None)
-    assert loaded is None or len(loaded.sha256) == 64
+    entry = weight_cache.Entry(name=path.name.removesuffix(".weights.h5"), sha256=None)
+    loaded = _with_tiny_layers(weight_cache.read, entry, path.parent, lambda _: None)
+    assert loaded is None or set(loaded[1]) == {"source", "network", "licence"}
 
 
 def _with_tiny_layers(read, *arguments):
@@ -68,7 +68,7 @@ def _settings(data: bytes) -> None:
 
 def _checkpoint(path: pathlib.Path) -> None:
     saved = checkpoint.read(path)
-    assert min(saved.position.stage, saved.position.stage_step, saved.position.steps) >= 0
+    assert min(saved.position.done, default=0) >= 0
     state = saved.state(test_checkpoint.STATE)
     for name, value in test_checkpoint.STATE.items():
         assert (state[name].dtype, state[name].shape) == (value.dtype, value.shape)

@@ -15,7 +15,7 @@ from tests.system import command_line
 
 pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 
-SIDE_PX = 48
+SIDE_PX = 160  # so that a batch takes some time on an idle machine, too
 WORKERS = ("--", "--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
 
@@ -24,7 +24,7 @@ def crops(folder, count):
     photograph = samples.load("launch-pad", max_side_px=256).pixels
     for number in range(count):
         height, width = (SIDE_PX, SIDE_PX - 8) if number % 2 else (SIDE_PX - 8, SIDE_PX)
-        top, left = 3 * number, 2 * number
+        top, left = number // 3, number
         images.save(folder / f"{number:02}.png", photograph[:, top : top + height, left : left + width])
     return folder
 
@@ -34,7 +34,7 @@ def arguments(folder, output_dir):
 
 
 def settings(**flags):
-    return [f"--{name}={value}" for name, value in ({"size": 64, "threads": 1, "batch_size": 2} | flags).items()]
+    return [f"--{name}={value}" for name, value in ({"size": 160, "threads": 1, "batch_size": 2} | flags).items()]
 
 
 def results(folder):
@@ -85,7 +85,7 @@ def interrupted(command, out, env, signal_number):
 @pytest.mark.weights
 @pytest.mark.skipif(not pathlib.Path("/proc").is_dir(), reason="looks for worker processes in /proc")
 def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
-    count = 24
+    count = 90  # enough that an idle machine is not done before the second interruption
     photos = crops(tmp_path, count)
     (photos / "99.png").write_bytes(b"no picture")
     out = tmp_path / "out"
@@ -113,7 +113,7 @@ def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
     assert failure["input"] == str(photos / "99.png")
     record = json.loads((out / jobs.RECORD).read_text())
     assert record["pictures"]["failed"] == 1
-    assert record["config"]["max_side_px"] == 64
+    assert record["config"]["max_side_px"] == 160
     assert len(record["network"]) == 2
 
 

@@ -38,6 +38,7 @@ def test_a_change_of_size_keeps_no_graph_of_the_size_before(optimizer):
     assert long_run.graphs_alive() <= before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["lbfgs", adam])
 def test_a_discarded_configuration_keeps_no_graph(optimizer):
     network = tiny_network.TinyNetwork()

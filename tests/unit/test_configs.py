@@ -102,7 +102,7 @@ def test_a_setting_that_cannot_be_is_refused(settings, message):
 
 
 def test_an_unknown_preset_is_refused_with_the_choices():
-    with pytest.raises(errors.ConfigError, match="preset must be one of default, gatys"):
+    with pytest.raises(errors.ConfigError, match="preset must be one of default, photo, gatys"):
         configs.preset("monet")
 
 
