@@ -11,6 +11,7 @@ def run(argv: list[str]) -> int:
     """Runs `nst-tf stylize` on the samples; further flags win over the demo's."""
     if any(argument in program.HELP_FLAGS for argument in argv[1:]):
         return stylize.run([argv[0], "--help"])
+    program.load_tensorflow()
     from nst_tf import precision
 
     policy, reason = precision.resolve("auto")

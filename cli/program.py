@@ -13,6 +13,7 @@ from absl import flags, logging
 from nst_tf import errors
 
 HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 MISTAKE = 2  # exit code of every mistake of the user's
 INTERRUPTED = 130  # 128 + SIGINT
 
@@ -28,7 +29,6 @@ def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) 
     Returns:
         main's own code, or 2 with one line on stderr for a user's mistake, or 130 when interrupted.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # read when TensorFlow loads; the user's value wins
     if any(argument in HELP_FLAGS for argument in argv[1:]):
         print(help_text())
         return 0
@@ -61,6 +61,7 @@ def load_tensorflow(*, deterministic: bool = False) -> None:
     Args:
         deterministic: every operation gives the same bits each time.
     """
+    os.environ.setdefault(_LOG_LEVEL, "2")  # read when TensorFlow loads; the user's value wins
     say("loading TensorFlow")
     with _native_stderr_held_back():
         import tensorflow as tf
@@ -73,7 +74,7 @@ def load_tensorflow(*, deterministic: bool = False) -> None:
 @contextlib.contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
     """Keeps what is written to file descriptor 2 from the user unless the block fails."""
-    if os.environ["TF_CPP_MIN_LOG_LEVEL"] in ("0", "1"):
+    if os.environ[_LOG_LEVEL] in ("0", "1"):
         yield
         return
     sys.stderr.flush()
