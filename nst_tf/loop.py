@@ -49,7 +49,6 @@ class Loop:
         stage: index of the stage to begin with.
         history: the terms of every step so far, still on the device.
         resumed_after_steps: where the run was continued.
-        seconds: of each stage so far, from its first step to its last.
         first_step_done: `time.perf_counter()` after the first step of all.
         stopped: whether the callback ended the run.
         ended_by: what ended each stage so far: steps, stall, time budget, callback or not finite.
