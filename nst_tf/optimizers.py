@@ -59,7 +59,9 @@ class Adam:
                 self._best_image.assign(self._image)
                 self._best_loss.assign(terms.total[0])
             if tf.reduce_all(tf.math.is_finite(gradient)):
-                self._optimizer.apply([gradient], [self._image])
+                # `apply` would do this through a custom gradient, whose registration holds the graph for good.
+                self._optimizer.update_step(gradient, self._image, self._optimizer.learning_rate)
+                self._optimizer.iterations.assign_add(1)
                 self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
             return terms._replace(gradient_norm=_norm(gradient))
 
