@@ -26,6 +26,7 @@ _INTRO = f"""nst-tf batch: render whole folders of photographs in the style of a
 
   nst-tf batch --input='photos/**/*.jpg' --style=painting.jpg --output_dir=out
   nst-tf batch --input='photos/*' --style=a.jpg,b.jpg --style_blend=0.7,0.3 --output_dir=out --suffix=.jpg
+  nst-tf batch --input='photos/*' --bundle=saved_models/painting/1 --output_dir=out
   nst-tf batch --input='photos/*' --style=painting.jpg --output_dir=out --threads=1 \\
       -- --direct_running_mode=multi_processing --direct_num_workers=8
 
@@ -46,10 +47,10 @@ def main(beam_arguments: list[str]) -> int:
     """Stylises as the flags say."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
-    for flag in (_INPUT, _STYLE, _OUTPUT_DIR):
+    config = config_flags.config_from_flags(pipeline_configs.BatchConfig)
+    for flag in (_INPUT, _OUTPUT_DIR, *(() if config.bundle else (_STYLE,))):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
-    config = config_flags.config_from_flags(pipeline_configs.BatchConfig)
     jobs.check_beam()
     job = jobs.describe(_INPUT.value or (), _STYLE.value or (), str(_OUTPUT_DIR.value), config)
     program.say(f"{len(job.paths)} pictures match")
@@ -59,8 +60,12 @@ def main(beam_arguments: list[str]) -> int:
     from nst_tf import weights  # seconds of work that --help and usage errors need not wait for
     from nst_tf.networks import decoder_weights
 
-    loaded = (weights.load(config.weights, on_message=program.say), decoder_weights.load(config.decoder))
-    job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
+    if config.bundle:
+        network = [{"source": job.config.bundle, "sha256": job.network_sha256[0]}]
+    else:
+        loaded = (weights.load(config.weights, on_message=program.say), decoder_weights.load(config.decoder))
+        job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
+        network = [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded]
     standard_logging.disable(standard_logging.WARNING)  # Beam names packages that it would like to have
     from nst_tf.pipelines import batch
 
@@ -70,7 +75,7 @@ def main(beam_arguments: list[str]) -> int:
     record = {
         "config": dataclasses.asdict(config),
         "styles": [{"path": path, "sha256": sha256} for path, sha256 in zip(job.styles, job.style_sha256, strict=True)],
-        "network": [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded],
+        "network": network,
         "pictures": summary._asdict(),
         "versions": results.versions(),
     }

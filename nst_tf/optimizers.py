@@ -21,6 +21,7 @@ SUFFICIENT_DECREASE = 1e-4  # c_1 of the Armijo condition; Nocedal & Wright 2006
 SIGMOID_SLOPE = 4.0  # x = sigmoid(4 z) has dx/dz = 1 at mid-grey, so z moves on the scale of pixels
 SATURATION = 0.02  # the start is moved this far off black and white, where the sigmoid is all but flat
 FIRST_STEP = 0.01  # root mean square change of z in the first step, before any curvature is known
+CURVATURE = 1e-7  # least cosine of s and y in a pair that is kept: rounding in float32, at any scale of the objective
 MAX_BACKTRACKS = 8  # halvings or more of one step before the curvature history is dropped
 
 
@@ -199,7 +200,7 @@ def lbfgs_step(
 def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor) -> LbfgsState:
     """Moves to z, remembers the pair, and computes the next direction."""
     s, y = z - state.z, gradient - state.gradient
-    is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > 1e-10 * _dot(y, y))
+    is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
     s_pairs, y_pairs, sy, yy, pairs = state.s, state.y, state.sy, state.yy, state.pairs
     if is_pair:
         s_pairs, y_pairs = (*s_pairs[1:], s), (*y_pairs[1:], y)

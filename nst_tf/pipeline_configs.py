@@ -53,6 +53,9 @@ class StyleAugmentConfig:
             )
 
 
+BAKED_IN = ("style_max_side_px", "style_blend", "decoder", "weights", "precision")  # into a bundle
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BatchConfig:
     """Many pictures in one style, in one pass each. Every field is also a flag of `nst-tf batch`."""
@@ -71,6 +74,13 @@ class BatchConfig:
     decoder: str = _of_adain("decoder", group="Network")
     weights: str = _of_adain("weights")
     precision: str = _of_adain("precision")
+    bundle: str = configs.setting(
+        "",
+        group="Network",
+        example="saved_models/adain/1",
+        help="A bundle with its style baked in, as nst-tf export --method=adain --style=... makes it, to run in place "
+        "of a network built here; then without --style and the other settings of network and style.",
+    )
     batch_size: int = configs.setting(
         4,
         group="Machine",
@@ -91,5 +101,11 @@ class BatchConfig:
     def __post_init__(self) -> None:
         configs.check_settings(self)
         object.__setattr__(self, "suffix", f".{self.suffix.removeprefix('.')}")
+        fields = self.__dataclass_fields__
+        given = [name for name in BAKED_IN if getattr(self, name) != fields[name].default]
+        if self.bundle and given:
+            raise errors.ConfigError(
+                f"a bundle has its network and style baked in. Received: {given[0]} beside bundle. Leave one out."
+            )
         if self.style_blend and sum(self.style_blend) == 0:
             raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")

@@ -277,12 +277,12 @@ class StyleTransfer:
         else:
             start = tf.clip_by_value(tf.image.resize(image, [height, width], "bicubic"), 0.0, 1.0)
         start = schedule.padded(start, stride)
-        loss_scale = (
-            precision.loss_scale(objective.terms_and_gradient, start, targets) if network.policy == _FLOAT16 else 1.0
-        )
         optimizer = self._optimizer_for(start.shape, objective, plan)
         optimizer.start(start)
         del start  # as large as the picture
+        loss_scale = 1.0
+        if network.policy == _FLOAT16:  # at the start as the optimiser took it, which may not be at black and white
+            loss_scale = precision.loss_scale(objective.terms_and_gradient, optimizer.best_image, targets)
         if self.config.averaging:
             optimizer = optimizers.Averaged(optimizer, self.config.averaging)
         first_step = len(steps.history)

@@ -16,10 +16,9 @@ import tensorflow as tf
 from absl import logging
 
 from nst_tf import adain_configs, configs, errors, export_configs, files, images, objective, results, transfer
-from nst_tf.export import adain, examples, gatys, self_check, server_files
+from nst_tf.export import adain, examples, gatys, manifest, self_check, server_files
 from nst_tf.networks import adain as networks_adain
 
-MANIFEST = pathlib.PurePath("assets.extra", "manifest.json")
 EXAMPLES = pathlib.PurePath("assets.extra", "examples")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -158,13 +157,13 @@ def _finish(
     for licence in licences:
         if "not stated" in licence or "unknown" in licence or "not known" in licence:
             on_message(f"warning: the licence of the weights in this bundle is not fully known: {licence}")
-    manifest = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
-    manifest["signatures"] = {name: _described(function) for name, function in signatures.items()}
-    manifest["self_check"] = report
-    manifest["files"] = {str(path.relative_to(bundle)): _sha256(path) for path in _files(bundle)}
+    record = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
+    record["signatures"] = {name: _described(function) for name, function in signatures.items()}
+    record["self_check"] = report
+    record["files"] = {str(path.relative_to(bundle)): _sha256(path) for path in _files(bundle)}
     serving = importlib.metadata.version("tensorflow-serving-api")
-    manifest["versions"] = results.versions() | {"tensorflow-serving-api": serving}
-    (bundle / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    record["versions"] = results.versions() | {"tensorflow-serving-api": serving}
+    (bundle / manifest.PATH).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for path in _files(bundle):
         with open(path, "rb") as file:
             os.fsync(file.fileno())

@@ -25,6 +25,7 @@ from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 from nst_tf import errors, files, images, inputs
+from nst_tf.export import manifest
 from nst_tf.pipelines import jobs
 
 _NAMESPACE = "nst_tf.batch"  # of the counters
@@ -100,15 +101,39 @@ class AdainModelHandler(base.ModelHandler):
         self._job = job
 
     def load_model(self) -> Any:
-        """Builds the network and encodes the style, once in each worker process."""
+        """Loads the bundle, or builds the network and encodes the style, once in each worker process."""
         import tensorflow as tf
-
-        from nst_tf.networks import adain
 
         config = self._job.config
         if config.threads:
             tf.config.threading.set_intra_op_parallelism_threads(config.threads)
             tf.config.threading.set_inter_op_parallelism_threads(config.threads)
+        return self._from_bundle() if config.bundle else self._built()
+
+    def _from_bundle(self) -> Any:
+        """Pixels [B, H, W, 3] -> the same stylised, by an exported bundle."""
+        import tensorflow as tf
+
+        if manifest.read(self._job.config.bundle).sha256 != self._job.network_sha256[0]:
+            raise errors.ExportError(
+                f"{self._job.config.bundle}: a bundle must stay as it is while the job runs. Run again."
+            )
+        bundle = tf.saved_model.load(self._job.config.bundle)
+        strength = self._job.config.style_strength
+
+        def apply(pixels: Any) -> Any:
+            strengths = tf.fill([len(pixels)], strength)
+            return bundle.signatures["stylize_tensor"](content=pixels, style_strength=strengths)["stylized"]
+
+        return apply
+
+    def _built(self) -> Any:
+        """Pixels [B, H, W, 3] -> the same stylised, by the network of the settings."""
+        import tensorflow as tf
+
+        from nst_tf.networks import adain
+
+        config = self._job.config
         network = adain.load(dtype_policy=config.precision, encoder=config.weights, decoder=config.decoder).network
         pictures = [inputs.read_picture(path, path, self._job.style_side_px) for path in self._job.styles]
         for picture, sha256 in zip(pictures, self._job.style_sha256, strict=True):
@@ -131,7 +156,7 @@ class AdainModelHandler(base.ModelHandler):
         for example in batch:
             height_px, width_px = example.pixels.shape[1:3]
             try:
-                inference: Any = model(example.pixels).numpy()
+                inference: Any = model(tf.constant(example.pixels)).numpy()
             except tf.errors.ResourceExhaustedError:
                 inference = (
                     f"there must be memory for {len(example.planned)} pictures of {width_px} x {height_px} px. "

@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Sequence
 
 from nst_tf import errors, images, inputs, pipeline_configs, samples
+from nst_tf.export import manifest
 
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
 RECORD = "batch.json"  # in the output folder: the settings and counts of the last run
@@ -27,7 +28,7 @@ class Job:
         style_sha256: of their bytes.
         output_dir: absolute.
         config: the settings.
-        network_sha256: of the weights of encoder and decoder.
+        network_sha256: of the weights of encoder and decoder, or of the bundle's manifest.
     """
 
     paths: tuple[str, ...]
@@ -62,13 +63,14 @@ def describe(
 
     Args:
         patterns: paths or globs, where `**` stands for any folders. What lies in output_dir is left out.
-        styles: paths or `sample:NAME`.
+        styles: paths or `sample:NAME`; none where config.bundle has its style baked in.
         output_dir: the folder of the results; created.
         config: the settings.
 
     Raises:
         ImageError: no picture matches, or a style cannot be read or is too small.
-        ConfigError: style_blend has another length than the styles.
+        ConfigError: style_blend has another length than the styles, or the bundle makes no results of this size.
+        ExportError: the bundle is damaged, or has no style baked in.
         OutputError: the folder cannot be written, or the suffix names no format.
     """
     folder = os.path.realpath(output_dir)
@@ -85,10 +87,36 @@ def describe(
             f"Received: {len(config.style_blend)}."
         )
     images.check_writable(os.path.join(folder, f"result{config.suffix}"))
+    if config.bundle:
+        config = dataclasses.replace(config, bundle=os.path.realpath(config.bundle))
+        network = (_baked(config, styles).sha256,)
+        job = Job(paths=tuple(paths), styles=(), style_sha256=(), output_dir=folder, config=config)
+        return dataclasses.replace(job, network_sha256=network)
     style_paths = tuple(os.path.realpath(samples.resolve(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
     sha256 = tuple(inputs.read_picture_for_one_pass(path, path, side_px).sha256 for path in style_paths)
     return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config)
+
+
+def _baked(config: pipeline_configs.BatchConfig, styles: Sequence[str]) -> manifest.Manifest:
+    """The manifest of a job's bundle, which serves the job."""
+    baked = manifest.read(config.bundle)
+    if styles:
+        raise errors.ConfigError(
+            f"--style must be left out beside --bundle, whose style is baked in. Received: {', '.join(styles)}."
+        )
+    if baked.method != "adain" or not baked.styles:
+        kind = "of adain without a style" if baked.method == "adain" else f"of {baked.method}"
+        raise errors.ExportError(
+            f"--bundle must be one of adain with its style baked in. Received: {config.bundle}, {kind}. Make one: "
+            "nst-tf export --method=adain --style=painting.jpg --output_dir=saved_models/painting"
+        )
+    if config.max_side_px > baked.max_side_px:
+        raise errors.ConfigError(
+            f"--size must be at most {baked.max_side_px}, the largest result of the bundle. Received: "
+            f"{config.max_side_px}. Export one with a larger --size."
+        )
+    return baked
 
 
 def _is_folder_or_in(path: str, folder: str) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from nst_tf import configs, icc, images
 from tests import tiny_weights, torch_files
-from tests.unit import test_checkpoint, test_images
+from tests.unit import test_checkpoint, test_images, test_manifest
 
 
 @functools.cache
@@ -97,6 +97,12 @@ def checkpoints() -> tuple[bytes, ...]:
     """A run's checkpoint."""
     with tempfile.TemporaryDirectory() as folder:
         return (test_checkpoint.written(folder).read_bytes(),)
+
+
+@functools.cache
+def manifests() -> tuple[bytes, ...]:
+    """A bundle's manifest."""
+    return (json.dumps(test_manifest.GOOD).encode(),)
 
 
 @functools.cache

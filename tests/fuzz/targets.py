@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from nst_tf import checkpoint, configs, icc, images, vgg_check, weight_cache, weight_files
+from nst_tf.export import manifest
 from tests import tiny_weights
 from tests.fuzz import seeds
 from tests.unit import test_checkpoint
@@ -74,6 +75,12 @@ def _checkpoint(path: pathlib.Path) -> None:
         assert (state[name].dtype, state[name].shape) == (value.dtype, value.shape)
 
 
+def _manifest(data: bytes) -> None:
+    read = manifest.parse(data, "manifest.json")
+    assert "saved_model.pb" in read.files
+    assert not any(".." in pathlib.PurePosixPath(name).parts for name in read.files)
+
+
 def _cached() -> tuple[bytes, ...]:
     record = json.dumps({"source": "x", "network": "normalised", "sha256": "0" * 64, "licence": "none"})
     return (weight_files.to_h5(tiny_weights.convolutions(), record=record),)
@@ -87,5 +94,6 @@ TARGETS = {
     "npz": Target(_weights, seeds.numpy_files, ".npz"),
     "pth": Target(_weights, seeds.torch_state_dicts, ".pth"),
     "checkpoint": Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
+    "manifest": Target(_manifest, seeds.manifests),
     "settings": Target(_settings, seeds.settings),
 }

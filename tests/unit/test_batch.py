@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 
 from PIL import Image
 
-from nst_tf import images, pipeline_configs
+from nst_tf import adain_configs, errors, export_configs, images, pipeline_configs
+from nst_tf.export import manifest
 from nst_tf.networks import adain
 from nst_tf.pipelines import batch, jobs
 from tests import tiny_adain, tiny_network
@@ -171,3 +173,77 @@ def test_a_style_that_changes_meanwhile_ends_the_job(network, folder):
     with pytest.raises(Exception, match="the style must stay as it is"):
         batch.run(job)
     assert not results(folder)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """An exported bundle of the tiny network with the style of `folder` baked in."""
+    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    return exported(tmp_path_factory.mktemp("bundles") / "style", [tiny_network.picture(16, 16, seed=9)])
+
+
+def exported(root, styles):
+    from nst_tf.export import bundle
+
+    pictures = [images.Picture(pixels=style, alpha=None, sha256="", name="style.png") for style in styles]
+    config = adain_configs.AdainConfig(max_side_px=48)
+    limits = export_configs.ExportConfig(method="adain")
+    loaded = adain.Loaded(tiny_adain.network(), "float32", {"licence": "none"})
+    return bundle.export_adain(root, config, limits, styles=pictures, loaded=loaded)
+
+
+def describe_with(bundle, folder, styles=(), **settings):
+    config = pipeline_configs.BatchConfig(**{"max_side_px": 32, "batch_size": 2, "bundle": str(bundle)} | settings)
+    return jobs.describe([str(folder / "photos" / "**")], styles, str(folder / "out"), config)
+
+
+def test_a_bundle_gives_the_results_of_its_network(bundle, folder):
+    assert batch.run(describe_with(bundle, folder, style_strength=0.7))[:4] == (5, 0, 0, 0)
+    network = tiny_adain.network()
+    style = network.style_moments(tiny_network.picture(16, 16, seed=9))
+    for number in range(5):
+        picture = images.load(folder / "photos" / f"{number}.png", max_side_px=32)
+        (path,) = results(folder, str(number))
+        expected = network.apply(picture.pixels, style, 0.7)
+        np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
+
+
+def test_a_bundle_that_changes_meanwhile_ends_the_job(bundle, folder, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    job = describe_with(copy, folder)
+    path = copy / manifest.PATH
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(Exception, match="a bundle must stay as it is"):
+        batch.run(job)
+    assert not results(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"styles": ["style.png"]}, errors.ConfigError, "--style must be left out"),
+        ({"max_side_px": 49}, errors.ConfigError, "--size must be at most 48"),
+        ({"precision": "float32"}, errors.ConfigError, "Received: precision beside bundle"),
+        ({"bundle": "nowhere"}, errors.ExportError, "must have the file"),
+    ],
+)
+def test_what_a_bundle_does_not_serve_is_refused_before_work(bundle, folder, changes, error, message):
+    with pytest.raises(error, match=message):
+        describe_with(**{"bundle": bundle, "folder": folder} | changes)
+
+
+def test_a_bundle_without_a_style_is_refused(folder, tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    with pytest.raises(errors.ExportError, match="of adain without a style"):
+        describe_with(exported(tmp_path / "any", []), folder)
+
+
+def test_a_changed_file_of_a_bundle_is_named(bundle, folder, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    with open(copy / "saved_model.pb", "ab") as file:
+        file.write(b"\0")
+    with pytest.raises(errors.ExportError, match=r"saved_model\.pb: the file must be the one that was exported"):
+        describe_with(copy, folder)
+    (copy / "saved_model.pb").unlink()
+    with pytest.raises(errors.ExportError, match=r"saved_model\.pb: No such file"):
+        describe_with(copy, folder)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from nst_tf import adain_configs, adain_transfer, errors, export_configs, images
-from nst_tf.export import adain, bundle, examples, server_files
+from nst_tf.export import adain, bundle, examples, manifest, server_files
 from nst_tf.networks import adain as networks_adain
 from tests import tiny_adain, tiny_network
 
@@ -138,7 +138,7 @@ def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(load
 def test_the_bundle_answers_as_python_on_every_signature_in_the_c_library(loaded, tmp_path):
     messages = []
     folder = bundle.export_adain(tmp_path / "adain", CONFIG, LIMITS, loaded=loaded, on_message=messages.append)
-    record = json.loads((folder / bundle.MANIFEST).read_text())
+    record = json.loads((folder / manifest.PATH).read_text())
     assert {check["signature"] for check in record["self_check"]["requests"].values()} == {
         "serving_default", "stylize_tensor", "encode_style", "apply_style",
     }  # fmt: skip

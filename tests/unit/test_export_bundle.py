@@ -12,12 +12,12 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from nst_tf import errors, export_configs
-from nst_tf.export import bundle, examples, self_check, server_files
+from nst_tf.export import bundle, examples, manifest, self_check, server_files
 from tests import tiny_bundle
 
 
-def manifest(folder):
-    return json.loads((folder / bundle.MANIFEST).read_text())
+def record_of(folder):
+    return json.loads((folder / manifest.PATH).read_text())
 
 
 def export(root, network=None, on_message=lambda _: None, **limits):
@@ -31,7 +31,7 @@ def export(root, network=None, on_message=lambda _: None, **limits):
 
 
 def test_the_manifest_says_what_the_bundle_is(tiny_version):
-    record = manifest(tiny_version)
+    record = record_of(tiny_version)
     assert record["model"] == "tiny"
     assert record["method"] == "gatys"
     assert record["config"]["precision"] == "float32"
@@ -46,7 +46,7 @@ def test_the_manifest_says_what_the_bundle_is(tiny_version):
     for name, digest in record["files"].items():
         assert hashlib.sha256((tiny_version / name).read_bytes()).hexdigest() == digest
     written = {str(path.relative_to(tiny_version)) for path in tiny_version.rglob("*") if path.is_file()}
-    assert written == {*record["files"], str(bundle.MANIFEST)}
+    assert written == {*record["files"], str(manifest.PATH)}
 
 
 def test_the_weights_are_inside(tiny_version):

@@ -1,0 +1,122 @@
+"""The manifest of an exported bundle, read back and held against the files beside it. Imports no TensorFlow."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nst_tf import errors
+
+PATH = pathlib.PurePath("assets.extra", "manifest.json")
+_LARGEST_BYTES = 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MEND = "Export the bundle again: nst-tf export --method=adain --style=... --output_dir=..."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a bundle says of itself.
+
+    Attributes:
+        sha256: of the manifest's bytes, which hold the hash of every other file.
+        method: `gatys` or `adain`.
+        precision: the Keras dtype policy of the network.
+        max_side_px: the largest result, on its long side.
+        styles: the names of the style pictures that are baked in.
+        files: path inside the bundle -> SHA-256.
+    """
+
+    sha256: str
+    method: str
+    precision: str
+    max_side_px: int
+    styles: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+def read(bundle: str | os.PathLike[str]) -> Manifest:
+    """Reads the manifest of a bundle and checks that every file it lists is the one that was exported.
+
+    Args:
+        bundle: the version's folder, such as saved_models/adain/1.
+
+    Raises:
+        ExportError: there is no manifest, it is damaged, or a file is missing or another one.
+    """
+    folder = pathlib.Path(bundle)
+    try:
+        with open(folder / PATH, "rb") as file:
+            data = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise errors.ExportError(
+            f"{folder}: a bundle must have the file {PATH}. Received: {error.strerror}. Give the folder of a version, "
+            "such as saved_models/adain/1."
+        ) from error
+    manifest = parse(data, str(folder / PATH))
+    for name, sha256 in manifest.files.items():
+        try:
+            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        except OSError as error:
+            raise errors.ExportError(f"{folder / name}: {error.strerror}. {_MEND}") from error
+        if found != sha256:
+            raise errors.ExportError(
+                f"{folder / name}: the file must be the one that was exported. Received: another one, by its SHA-256. "
+                f"{_MEND}"
+            )
+    return manifest
+
+
+def parse(data: bytes, name: str) -> Manifest:
+    """Reads the bytes of a manifest.
+
+    Args:
+        data: JSON, at most 1 MiB.
+        name: of the file, for the messages.
+
+    Raises:
+        ExportError: it is damaged, or lists a file outside the bundle.
+    """
+    if len(data) > _LARGEST_BYTES:
+        raise _damaged(name, "more than 1 MiB")
+    try:
+        record = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(name, errors.one_line(error)) from error
+    config, styles, files = (
+        _of(record, key, kind, name) for key, kind in (("config", dict), ("styles", list), ("files", dict))
+    )
+    max_side_px = _of(config, "max_side_px", int, name)
+    if isinstance(max_side_px, bool) or max_side_px < 1:
+        raise _damaged(name, f"max_side_px {max_side_px}")
+    for path, sha256 in files.items():
+        pure = pathlib.PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path:
+            raise _damaged(name, f"the file {path!r}")
+        if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+            raise _damaged(name, f"no SHA-256 of {path!r}")
+    if "saved_model.pb" not in files:
+        raise _damaged(name, "no hash of saved_model.pb")
+    return Manifest(
+        sha256=hashlib.sha256(data).hexdigest(),
+        method=_of(record, "method", str, name),
+        precision=_of(record, "precision", str, name),
+        max_side_px=max_side_px,
+        styles=tuple(_of(style, "name", str, name) for style in styles),
+        files=files,
+    )
+
+
+def _of(record: Any, key: str, kind: type[Any], name: str) -> Any:
+    """A field of a record, of a type; Gatys' bundles have no styles."""
+    value = record.get(key, [] if key == "styles" else None) if isinstance(record, dict) else None
+    if not isinstance(value, kind):
+        raise _damaged(name, f"no {key}")
+    return value
+
+
+def _damaged(name: str, received: str) -> errors.ExportError:
+    return errors.ExportError(f"{name}: a manifest must be as it was exported. Received: {received}. {_MEND}")
