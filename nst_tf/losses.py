@@ -106,11 +106,12 @@ def weighted_sum(terms: list[tf.Tensor], weights: tuple[float, ...]) -> tf.Tenso
     return tf.add_n([weight * term for weight, term in zip(weights, terms, strict=True)])
 
 
-def total_variation(image: tf.Tensor) -> tf.Tensor:
+def total_variation(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
     """Mean squared difference between neighbouring pixels.
 
     Args:
         image: [B, H, W, 3] in [0, 1].
+        size: int32 [H, W] of the picture that the image is a part of, over whose neighbours the mean is to be taken.
 
     Returns:
         [B], the mean over vertical neighbours plus the mean over horizontal ones. A picture of one row or column has no
@@ -119,20 +120,26 @@ def total_variation(image: tf.Tensor) -> tf.Tensor:
     Source: not in the paper; the squared form of Mahendran & Vedaldi 2015 (beta = 2), as a mean so that a weight means
     the same at every size.
     """
+    height, width = tf.unstack(
+        tf.cast(tf.shape(image)[1:3] if size is None else size, tf.int64)
+    )  # H * W may pass 2**31
+    channels = tf.shape(image, tf.int64)[3]
+    directions = (
+        (image[:, 1:] - image[:, :-1], (height - 1) * width * channels),
+        (image[:, :, 1:] - image[:, :, :-1], height * (width - 1) * channels),
+    )
     return sum(
-        tf.math.divide_no_nan(
-            tf.reduce_sum(tf.square(difference), axis=[1, 2, 3]),
-            tf.cast(tf.size(difference[0]), image.dtype),
-        )
-        for difference in (image[:, 1:] - image[:, :-1], image[:, :, 1:] - image[:, :, :-1])
+        tf.math.divide_no_nan(tf.reduce_sum(tf.square(difference), axis=[1, 2, 3]), tf.cast(count, image.dtype))
+        for difference, count in directions
     )
 
 
-def total_variation_absolute_sum(image: tf.Tensor) -> tf.Tensor:
+def total_variation_absolute_sum(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
     """Sum of the absolute differences between neighbouring pixels.
 
     Args:
         image: [B, H, W, 3] in [0, 1].
+        size: not used; as for `total_variation`.
 
     Returns:
         [B].
@@ -142,11 +149,12 @@ def total_variation_absolute_sum(image: tf.Tensor) -> tf.Tensor:
     return tf.image.total_variation(image)
 
 
-def total_variation_squared_sum(image: tf.Tensor) -> tf.Tensor:
+def total_variation_squared_sum(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
     """Half the sum of the squared differences between neighbouring pixels of the 0-255 scale.
 
     Args:
         image: [B, H, W, 3] in [0, 1].
+        size: not used; as for `total_variation`.
 
     Returns:
         [B].
@@ -156,11 +164,12 @@ def total_variation_squared_sum(image: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(_squared_differences(image), axis=[1, 2, 3]) / 2
 
 
-def total_variation_power_sum(image: tf.Tensor) -> tf.Tensor:
+def total_variation_power_sum(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
     """Sum over the pixels of the squared differences to both next neighbours to the power 1.25, on the 0-255 scale.
 
     Args:
         image: [B, H, W, 3] in [0, 1].
+        size: not used; as for `total_variation`.
 
     Returns:
         [B].

@@ -22,7 +22,7 @@ _ADAM_BYTES = 88  # a pixel: image, best image, two moments, gradient and two te
 _LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image and its gradient; measured 81
 _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
-_VARIATION_BYTES = 60  # a pixel: the total variation's temporaries beyond those of the optimiser, gone before the tiles
+_VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries, gone before the tiles
 _FLOAT32_BYTES = 4
 
 _MEMINFO = pathlib.Path("/proc/meminfo")
@@ -143,7 +143,7 @@ def _candidates(
             is_whole = (tile_height, tile_width) == (height, width)
             read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
             features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
-            variation = height * width * _VARIATION_BYTES if config.total_variation_weight else 0
+            variation = tile_height * width * _VARIATION_BYTES if config.total_variation_weight else 0
             fixed = BASE_BYTES + max(features, variation)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
             memory, pair = config.lbfgs_memory, 0

@@ -84,8 +84,9 @@ class TiledObjective(objective.Objective):
         self, image: tf.Tensor, targets: objective.Targets, content_weight: tf.Tensor | float | None = None
     ) -> objective.Terms:
         """Evaluates the objective; arguments and result are those of `Objective.terms`."""
+        smoothness, _ = self._smoothness_and_gradient(image)
         sums = self._summed(image, targets, self._count(tf.shape(image)))
-        return self._terms_of(sums, image, self.smoothness(image), targets, content_weight)
+        return self._terms_of(sums, image, smoothness, targets, content_weight)
 
     def terms_and_gradient(
         self,
@@ -101,10 +102,8 @@ class TiledObjective(objective.Objective):
         """
         shape = tf.shape(image)
         others = self._count(shape) - 1
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(image)
-            smoothness = self.smoothness(image)
-        gradient = loss_scale * tape.gradient(smoothness, image, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        smoothness, gradient = self._smoothness_and_gradient(image)
+        gradient = loss_scale * gradient
         with tf.control_dependencies([gradient]):
             sums = self._summed(image, targets, others)
         kept = self._tile(others, shape)
@@ -133,6 +132,30 @@ class TiledObjective(objective.Objective):
                 part = tape.gradient(owned, pixels, self._output_gradients(owned, tile, targets, slopes))
                 gradient = _with_part_added(gradient, tile, part)
         return terms, gradient / loss_scale
+
+    def _smoothness_and_gradient(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weighted total variation [B] and its gradient, strip by strip: its temporaries are ten images large.
+
+        A strip reads one row of the next, whose own neighbours to the right are then taken off again.
+        """
+        smoothness, gradient = tf.zeros_like(image[:, 0, 0, 0]), tf.zeros_like(image)
+        if not self.config.total_variation_weight:
+            return smoothness, gradient
+        variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
+        shape, left = tf.shape(image), tf.constant(0)
+        for top in tf.range(0, shape[1], self.tile_height_px):
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            bottom = tf.minimum(top + self.tile_height_px + 1, shape[1])
+            is_shared = tf.cast(top + self.tile_height_px < shape[1], image.dtype)
+            strip = _Tile(top, bottom, left, shape[2], top, bottom, left, shape[2])
+            pixels = _read(image, strip)
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(pixels)
+                part = variation(pixels, shape[1:3]) - is_shared * variation(pixels[:, -1:], shape[1:3])
+                part = self.config.total_variation_weight * part
+            smoothness += part
+            gradient = _with_part_added(gradient, strip, tape.gradient(part, pixels))
+        return smoothness, gradient
 
     def _count(self, shape: tf.Tensor) -> tf.Tensor:
         """How many tiles cover an image of a shape [B, H, W, C]."""

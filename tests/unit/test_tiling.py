@@ -90,7 +90,13 @@ def test_every_border_has_its_gradient():
 
 
 @pytest.mark.parametrize(
-    "setting", [{"reduction": "equations"}, {"total_variation_weight": 0.0}, {"total_variation": "absolute-sum"}]
+    "setting",
+    [
+        {"reduction": "equations"},
+        {"total_variation_weight": 0.0},
+        *({"total_variation": name} for name in configs.TOTAL_VARIATIONS),
+    ],
+    ids=str,
 )
 def test_settings_hold_in_tiles(setting):
     assert_agree(objectives(**setting), 112, 144)
