@@ -93,7 +93,7 @@ def torch_run(content, style, method, steps, layout):
     goal = contestants.TorchObjective(content, style, {}, "float32", layout)
     began = time.perf_counter()
     marks = {steps} | {mark for mark in (10, 25, 50, 100, 250, 500) if mark < steps}
-    image = goal.content.clone().requires_grad_(True)
+    image = goal.content.clone(memory_format=goal.torch.contiguous_format).requires_grad_(True)  # LBFGS wants it so
     looks = []
 
     def look(done):

@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import client, client_configs, export_configs, images
+from nst_tf import adain_configs, client, client_configs, export_configs, images
 from nst_tf.export import bundle
-from tests import tiny_network
+from nst_tf.networks import adain
+from tests import tiny_adain, tiny_network
 
 LIMITS = export_configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
 
@@ -21,6 +22,18 @@ class Network(tiny_network.TinyNetwork):
 
 def config(**overrides):
     return tiny_network.config(**({"scales": 2, "max_side_px": 1400, "coarse_steps": 4} | overrides))
+
+
+def export_adain(root, *styles):
+    """A bundle of the tiny AdaIN network for results of at most 48 px, its style baked in where pixels are given."""
+    pictures = [images.Picture(pixels=style, alpha=None, sha256="", name="style.png") for style in styles]
+    return bundle.export_adain(
+        root,
+        adain_configs.AdainConfig(max_side_px=48),
+        export_configs.ExportConfig(method="adain"),
+        styles=pictures,
+        loaded=adain.Loaded(tiny_adain.network(), "float32", {"licence": "none"}),
+    )
 
 
 def assert_a_server_answers_as_python(version, **settings):

@@ -61,6 +61,12 @@ def pictures() -> tuple[bytes, ...]:
 
 
 @functools.cache
+def served() -> tuple[bytes, ...]:
+    """The pictures that a server takes."""
+    return tuple(data for data in pictures() if data.startswith((b"\x89PNG", b"\xff\xd8")))
+
+
+@functools.cache
 def profiles() -> tuple[bytes, ...]:
     """Colour profiles of grey, RGB, CMYK and Lab."""
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()

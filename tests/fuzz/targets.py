@@ -1,18 +1,22 @@
 """What is fuzzed: each reader of the package with good files to begin from. A new reader is one more row of TARGETS."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
-from nst_tf import checkpoint, configs, icc, images, vgg_check, weight_cache, weight_files
-from nst_tf.export import manifest
+from nst_tf import checkpoint, configs, errors, icc, images, vgg_check, weight_cache, weight_files
+from nst_tf.export import graph_pictures, manifest
 from tests import tiny_weights
 from tests.fuzz import seeds
 from tests.unit import test_checkpoint
+
+SERVED_PIXELS = 2**20  # the most that the served decoder lets in
 
 
 class Target(NamedTuple):
@@ -81,6 +85,26 @@ def _manifest(data: bytes) -> None:
     assert not any(".." in pathlib.PurePosixPath(name).parts for name in read.files)
 
 
+@functools.cache
+def _decoder():
+    """The decoder inside every exported graph, traced in the process that reads."""
+
+    def decode(data):
+        return graph_pictures.decode(data, "content_bytes", tf.constant(0), SERVED_PIXELS)
+
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def _served(data: bytes) -> None:
+    try:
+        pixels = _decoder()(data).numpy()
+    except tf.errors.InvalidArgumentError as error:  # what a server answers such a request with
+        raise errors.ServingError(errors.one_line(error)) from error
+    assert pixels.shape[0] == 1
+    assert 0 < pixels.size <= 3 * SERVED_PIXELS
+    assert 0 <= pixels.min() <= pixels.max() <= 1  # false for NaN
+
+
 def _cached() -> tuple[bytes, ...]:
     record = json.dumps({"source": "x", "network": "normalised", "sha256": "0" * 64, "licence": "none"})
     return (weight_files.to_h5(tiny_weights.convolutions(), record=record),)
@@ -95,5 +119,6 @@ TARGETS = {
     "pth": Target(_weights, seeds.torch_state_dicts, ".pth"),
     "checkpoint": Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
     "manifest": Target(_manifest, seeds.manifests),
+    "served": Target(_served, seeds.served),
     "settings": Target(_settings, seeds.settings),
 }

@@ -11,7 +11,7 @@ pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 
 from PIL import Image
 
-from nst_tf import adain_configs, errors, export_configs, images, pipeline_configs
+from nst_tf import errors, images, pipeline_configs
 from nst_tf.export import manifest
 from nst_tf.networks import adain
 from nst_tf.pipelines import batch, jobs
@@ -179,17 +179,9 @@ def test_a_style_that_changes_meanwhile_ends_the_job(network, folder):
 def bundle(tmp_path_factory):
     """An exported bundle of the tiny network with the style of `folder` baked in."""
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-    return exported(tmp_path_factory.mktemp("bundles") / "style", [tiny_network.picture(16, 16, seed=9)])
+    from tests import tiny_bundle
 
-
-def exported(root, styles):
-    from nst_tf.export import bundle
-
-    pictures = [images.Picture(pixels=style, alpha=None, sha256="", name="style.png") for style in styles]
-    config = adain_configs.AdainConfig(max_side_px=48)
-    limits = export_configs.ExportConfig(method="adain")
-    loaded = adain.Loaded(tiny_adain.network(), "float32", {"licence": "none"})
-    return bundle.export_adain(root, config, limits, styles=pictures, loaded=loaded)
+    return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", tiny_network.picture(16, 16, seed=9))
 
 
 def describe_with(bundle, folder, styles=(), **settings):
@@ -234,8 +226,10 @@ def test_what_a_bundle_does_not_serve_is_refused_before_work(bundle, folder, cha
 
 def test_a_bundle_without_a_style_is_refused(folder, tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    from tests import tiny_bundle
+
     with pytest.raises(errors.ExportError, match="of adain without a style"):
-        describe_with(exported(tmp_path / "any", []), folder)
+        describe_with(tiny_bundle.export_adain(tmp_path / "any"), folder)
 
 
 def test_a_changed_file_of_a_bundle_is_named(bundle, folder, tmp_path):
