@@ -3,7 +3,7 @@ PYTHON ?= python3
 FUZZ_SECONDS ?= 60
 BIN = .venv/bin
 
-.PHONY: demo test test-slow lint fuzz clean
+.PHONY: demo test test-slow lint fuzz bench clean
 
 demo: .venv/.run
 	$(BIN)/nst-tf demo
@@ -24,8 +24,21 @@ fuzz: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"
 	$(BIN)/python -m tests.fuzz.coverage_guided -max_total_time=$(FUZZ_SECONDS)
 
+# The tables of BUILD_NOTES.md in their short form, about 40 minutes on two cores; each program has more under --help.
+# PyTorch has an environment of its own: its import raises warnings that the tests forbid.
+bench: .venv-bench/.done
+	.venv-bench/bin/python -m benchmarks.startup
+	.venv-bench/bin/python -m benchmarks.step --sizes=256,512
+	.venv-bench/bin/python -m benchmarks.time_to_quality --size=256 --peer_steps=250
+	.venv-bench/bin/python -m benchmarks.memory --sizes=512,1024,1024 --budgets=100000,100000,2500
+
 clean:
-	rm -rf .venv build dist outputs
+	rm -rf .venv .venv-bench build dist outputs
+
+.venv-bench/.done: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	touch $@
 
 .venv/.run: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv

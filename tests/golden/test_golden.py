@@ -35,8 +35,9 @@ def test_a_seeded_run_of_the_real_network_repeats_its_numbers():
 
 @pytest.mark.weights
 def test_bfloat16_ends_within_two_percent_of_float32():
-    # At 160 px: in smaller pictures the two roundings lead L-BFGS into different local minima, either one the lower.
-    loaded, settings = weights.load(), {"max_side_px": 160, "scales": 1, "steps": 60}
+    # With Adam: L-BFGS takes another way at the least rounding, and two float32 runs with one and with two threads end
+    # further apart (8 % at 160 px) than float32 and bfloat16 do.
+    loaded, settings = weights.load(), {"max_side_px": 160, "scales": 1, "steps": 60, "optimizer": "adam"}
     config = configs.preset("default", **settings)
     exact = objective.Objective(
         extractor=vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling), config=config

@@ -1,0 +1,80 @@
+"""Time to the first step: from starting Python to a picture's first evaluation, part by part.
+
+    python -m benchmarks.startup --size=512
+
+Each part in a fresh process, medians: Python with nothing, importing TensorFlow and nst_tf, reading the weights and
+building the network, tracing and taking the first step, and a later step for comparison. The weights are in the cache.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+
+from absl import app, flags
+
+_SIZE = flags.DEFINE_integer("size", 512, "side of the square pictures, px")
+_ROUNDS = flags.DEFINE_integer("rounds", 3, "processes")
+_WORKER = flags.DEFINE_boolean("worker", False, "measure in this process and print JSON")
+
+
+def main(_):
+    if _WORKER.value:
+        print(json.dumps(measure()))
+        return
+    command = [sys.executable, "-m", "benchmarks.startup", "--worker", f"--size={_SIZE.value}"]
+    bare, parts = [], []
+    for _ in range(_ROUNDS.value):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", ""], check=True)
+        bare.append(time.perf_counter() - began)
+        told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        parts.append(json.loads(told.splitlines()[-1]))
+    print(f"{_SIZE.value} x {_SIZE.value} px, medians of {_ROUNDS.value} processes\n\n| part | s |\n|---|---|")
+    print(f"| Python alone | {statistics.median(bare):.2f} |")
+    for part in parts[0]:
+        print(f"| {part} | {statistics.median(taken[part] for taken in parts):.2f} |")
+
+
+def measure():
+    marks = {}
+    began = time.perf_counter()
+
+    def mark(part):
+        nonlocal began
+        now = time.perf_counter()
+        marks[part] = now - began
+        began = now
+
+    import tensorflow as tf
+
+    mark("import tensorflow")
+    from nst_tf import configs, images, objective, optimizers, precision, samples, vgg, weights
+
+    config = configs.preset("default")
+    mark("import nst_tf")
+    convolutions = weights.load().convolutions
+    policy, _ = precision.resolve("auto")
+    extractor = vgg.extractor(convolutions, config.layers, pooling=config.pooling, policy=policy)
+    mark("weights and network")
+    content, style = (
+        tf.constant(images.resize(samples.load(name).pixels, _SIZE.value, _SIZE.value))
+        for name in ("launch-pad", "van-gogh")
+    )
+    mark("pictures")
+    goal = objective.Objective(extractor=extractor, config=config)
+    targets = goal.targets(content, [style])
+    mark("targets")
+    optimizer = optimizers.Lbfgs(goal.terms_and_gradient, content.shape, config)
+    optimizer.start(content)
+    one = tf.constant(1.0)
+    float(optimizer.step(targets, one).total[0])
+    mark("first step, traced")
+    float(optimizer.step(targets, one).total[0])
+    mark("second step")
+    return marks
+
+
+if __name__ == "__main__":
+    app.run(main)
