@@ -52,11 +52,17 @@ def gram_matrix(features: tf.Tensor) -> tf.Tensor:
         [B, N, N] in the features' dtype: F F^T / M.
 
     Source: eq. 3.  Deviation: divided by M, so that images of different sizes compare.
+
+    The gradient is the exact one, F (D + D^T) / M for an upstream gradient D, in one product of matrices where
+    differentiating both factors takes two: the product is differentiated in one factor, that counts twice, and the mean
+    of G and its transpose makes D symmetric, for which both factors' parts are equal. First derivatives only.
     """
     shape = tf.shape(features)
     flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
     positions = tf.cast(shape[1] * shape[2], features.dtype)
-    return tf.matmul(flat, flat, transpose_a=True) / positions
+    product = tf.matmul(flat, tf.stop_gradient(flat), transpose_a=True)  # [B, N, N]
+    g = (2 * product - tf.stop_gradient(product)) / positions  # the product, with twice its gradient
+    return (g + tf.linalg.matrix_transpose(g)) / 2
 
 
 def style_layer_loss(g: tf.Tensor, a: tf.Tensor) -> tf.Tensor:

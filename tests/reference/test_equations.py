@@ -45,6 +45,18 @@ def test_equation_3_divided_by_the_positions_is_the_gram_matrix():
     np.testing.assert_allclose(losses.gram_matrix(tf.constant(f))[0], expected, **CLOSE)
 
 
+def test_the_gradient_of_the_gram_matrix_holds_for_any_function_of_it():
+    f, weights = activations(0), np.random.default_rng(5).normal(size=[1, 3, 3])
+    f = np.repeat(f, 2, axis=0)[..., :3] * [[[[1]]], [[[2]]]]  # [2, H, W, 3]
+    with tf.GradientTape() as tape:
+        features = tf.constant(f)
+        tape.watch(features)
+        value = tf.reduce_sum(weights * losses.gram_matrix(features))  # of no symmetry
+    flat = f.reshape([2, -1, 3])
+    expected = flat @ (weights + weights.transpose(0, 2, 1)) / flat.shape[1]
+    np.testing.assert_allclose(tape.gradient(value, features), expected.reshape(f.shape), **CLOSE)
+
+
 @pytest.mark.parametrize("style_size", [(5, 7), (9, 4)], ids=["equal sizes", "another size"])
 def test_equation_4_compares_gram_matrices_of_any_two_sizes(style_size):
     f, style = relu(activations(0)), relu(activations(1, *style_size))
