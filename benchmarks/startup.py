@@ -2,8 +2,9 @@
 
     python -m benchmarks.startup --size=512
 
-Each part in a fresh process, medians: Python with nothing, importing TensorFlow and nst_tf, reading the weights and
-building the network, tracing and taking the first step, and a later step for comparison. The weights are in the cache.
+The parts of a fresh process in their order, medians over several processes: Python with nothing, importing TensorFlow
+and nst_tf, reading the weights from the cache and building the network, tracing and taking the first step; the sum; and
+a later step for comparison.
 """
 
 import json
@@ -32,9 +33,11 @@ def main(_):
         told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         parts.append(json.loads(told.splitlines()[-1]))
     print(f"{_SIZE.value} x {_SIZE.value} px, medians of {_ROUNDS.value} processes\n\n| part | s |\n|---|---|")
-    print(f"| Python alone | {statistics.median(bare):.2f} |")
-    for part in parts[0]:
-        print(f"| {part} | {statistics.median(taken[part] for taken in parts):.2f} |")
+    medians = {"Python alone": statistics.median(bare)}
+    medians |= {part: statistics.median(taken[part] for taken in parts) for part in parts[0]}
+    later = medians.pop("second step")
+    for part, median in (medians | {"to the first step": sum(medians.values()), "second step": later}).items():
+        print(f"| {part} | {median:.2f} |")
 
 
 def measure():

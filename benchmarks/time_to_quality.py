@@ -5,8 +5,9 @@
 
 The peers are PyTorch's Adam, clipped after each step, and its L-BFGS on pixels, clipped at the end, as the published
 packages do it; both in float32, channels last, from the content picture. Ours is the preset `default` at the same final
-size; its coarser first sizes, tracing and targets count, where PyTorch's targets do not. Every loss is the same float32
-objective of the picture in [0, 1] that a user gets. Imports and reading the weights are left out on both sides.
+size, in the number format that it picks by itself (bfloat16 where the CPU has it; --precision asks for another). Its
+coarser first sizes, tracing and targets count, where PyTorch's targets do not. Every loss is the same float32 objective
+of the picture in [0, 1] that a user gets. Imports and reading the weights are left out on both sides.
 One run each, one after the other, each in a process of its own. Needs the extra `bench`.
 """
 
@@ -22,7 +23,9 @@ from benchmarks import contestants
 
 _SIZE = flags.DEFINE_integer("size", 256, "side of the square pictures, px")
 _PEER_STEPS = flags.DEFINE_integer("peer_steps", 250, "steps of Adam, iterations of L-BFGS")
-_PEERS = flags.DEFINE_list("peers", ["adam", "lbfgs"], "adam, lbfgs")
+_PEERS = flags.DEFINE_multi_enum(
+    "peers", ["adam", "lbfgs"], ["adam", "lbfgs"], "which of PyTorch's; give it once for each"
+)
 _LAYOUT = flags.DEFINE_enum("layout", "channels-last", ["channels-last", "contiguous"], "memory layout of the peers")
 _SCALES = flags.DEFINE_list("scales", ["1", "2", "3"], "ours: sizes passed through, a row for each")
 _COARSE_STEPS = flags.DEFINE_integer("coarse_steps", 60, "ours: evaluations at each coarser size")
@@ -30,6 +33,7 @@ _STEPS = flags.DEFINE_integer("steps", 300, "ours: most evaluations at the final
 _EVERY = flags.DEFINE_integer("every", 5, "ours: evaluations between two looks at the picture")
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture, resized to a square")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture, resized to a square")
+_PRECISION = flags.DEFINE_string("precision", "auto", "ours: as the setting")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "folder that the last pictures are written to")
 
 
@@ -38,7 +42,8 @@ def main(_):
     runs = {f"PyTorch {peer}": (torch_run, peer, _PEER_STEPS.value, _LAYOUT.value) for peer in _PEERS.value}
     for scales in map(int, _SCALES.value):
         settings = {"scales": scales, "steps": _STEPS.value, "coarse_steps": _COARSE_STEPS.value}
-        runs[f"nst_tf, {scales} sizes"] = (our_run, settings | {"snapshot_interval": _EVERY.value})
+        settings |= {"precision": _PRECISION.value, "snapshot_interval": _EVERY.value}
+        runs[f"nst_tf, {scales} size{'s' * (scales > 1)}"] = (our_run, settings)
     print(f"{_SIZE.value} x {_SIZE.value} px, {_CONTENT.value} in the style of {_STYLE.value}\n", flush=True)
     print("| run | evaluations, s: loss |\n|---|---|")
     traces = {}
@@ -56,13 +61,11 @@ def main(_):
 
 
 def pictures():
-    from nst_tf import images, samples
+    from nst_tf import images, inputs
 
     side = _SIZE.value
-    return [
-        images.resize(samples.load(source.removeprefix("sample:")).pixels, side, side)
-        for source in (_CONTENT.value, _STYLE.value)
-    ]
+    sources = (_CONTENT.value, _STYLE.value)
+    return [images.resize(inputs.read_picture(source, source, None).pixels, side, side) for source in sources]
 
 
 def in_a_process(run, *arguments):

@@ -48,21 +48,25 @@ def main(beam_arguments: list[str]) -> int:
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.INFO)
     config = config_flags.config_from_flags(pipeline_configs.BatchConfig)
-    for flag in (_INPUT, _OUTPUT_DIR, *(() if config.bundle else (_STYLE,))):
+    for flag in (_INPUT, _OUTPUT_DIR):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
+    if not _STYLE.value and not config.bundle:
+        raise flags.IllegalFlagValueError("--style is missing, or --bundle with a style baked in")
     jobs.check_beam()
     job = jobs.describe(_INPUT.value or (), _STYLE.value or (), str(_OUTPUT_DIR.value), config)
     program.say(f"{len(job.paths)} pictures match")
     _end_at_once_on_interrupt(job)
 
     program.load_tensorflow()
-    from nst_tf import weights  # seconds of work that --help and usage errors need not wait for
-    from nst_tf.networks import decoder_weights
-
-    if config.bundle:
-        network = [{"source": job.config.bundle, "sha256": job.network_sha256[0]}]
+    if job.bundle:
+        program.say(f"bundle: {job.config.bundle}, in {job.bundle.precision}")
+        licences = "; ".join(job.bundle.licences)
+        network = [{"source": job.config.bundle, "sha256": job.bundle.sha256, "licence": licences}]
     else:
+        from nst_tf import weights  # seconds of work that --help and usage errors need not wait for
+        from nst_tf.networks import decoder_weights
+
         loaded = (weights.load(config.weights, on_message=program.say), decoder_weights.load(config.decoder))
         job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
         network = [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded]
@@ -112,7 +116,7 @@ def help_text() -> str:
         ("--input='photos/**/*.jpg'", "The pictures: paths or globs, several with commas; ** stands for any folders."),
         (
             "--style=painting.jpg",
-            "The picture whose style they take: a path or sample:NAME; several with commas between them are blended.",
+            "The picture whose style they take: a path or sample:NAME; several are blended. Not with --bundle.",
         ),
         ("--output_dir=out", "The folder of the results; created."),
     ]

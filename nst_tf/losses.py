@@ -126,9 +126,8 @@ def total_variation(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tenso
     Source: not in the paper; the squared form of Mahendran & Vedaldi 2015 (beta = 2), as a mean so that a weight means
     the same at every size.
     """
-    height, width = tf.unstack(
-        tf.cast(tf.shape(image)[1:3] if size is None else size, tf.int64)
-    )  # H * W may pass 2**31
+    size = tf.shape(image)[1:3] if size is None else size
+    height, width = tf.unstack(tf.cast(size, tf.int64))  # counts of pixels may pass 2**31
     channels = tf.shape(image, tf.int64)[3]
     directions = (
         (image[:, 1:] - image[:, :-1], (height - 1) * width * channels),

@@ -102,12 +102,12 @@ class Objective:
             content_weight,
         )
 
-    def smoothness(self, image: tf.Tensor) -> tf.Tensor:
-        """The weighted total variation, [B]."""
+    def smoothness(self, image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
+        """The weighted total variation, [B]; size as for `losses.total_variation`."""
         if not self.config.total_variation_weight:
             return tf.zeros_like(image[:, 0, 0, 0])
         variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
-        return self.config.total_variation_weight * variation(image)
+        return self.config.total_variation_weight * variation(image, size)
 
     def combined(
         self,

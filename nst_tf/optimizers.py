@@ -182,7 +182,7 @@ def lbfgs_step(
     Source: Nocedal & Wright 2006, algorithm 7.5, with the inverse Hessian in the compact form of Byrd, Nocedal &
     Schnabel 1994, eq. 3.1: two passes over the history in place of a chain of dot products.  Deviations: the
     variable is z with x = sigmoid(4 z), which keeps pixels in range without bounds; backtracking holds the Armijo
-    condition only, and a pair whose curvature is not positive is left out.
+    condition only, and a pair (s, y) whose cosine is at most CURVATURE is left out.
     """
     z = state.z + state.step * state.direction
     image = lbfgs_image(z, shape)

@@ -79,7 +79,8 @@ class BatchConfig:
         group="Network",
         example="saved_models/adain/1",
         help="A bundle with its style baked in, as nst-tf export --method=adain --style=... makes it, to run in place "
-        "of a network built here; then without --style and the other settings of network and style.",
+        "of a network built here; then without --style and the other settings of network and style. It computes in "
+        "the precision it was exported in, float32 unless another was asked for there.",
     )
     batch_size: int = configs.setting(
         4,
@@ -101,11 +102,12 @@ class BatchConfig:
     def __post_init__(self) -> None:
         configs.check_settings(self)
         object.__setattr__(self, "suffix", f".{self.suffix.removeprefix('.')}")
-        fields = self.__dataclass_fields__
-        given = [name for name in BAKED_IN if getattr(self, name) != fields[name].default]
+        fields = [field for field in dataclasses.fields(self) if field.name in BAKED_IN]
+        given = [configs.label(field) for field in fields if getattr(self, field.name) != field.default]
         if self.bundle and given:
             raise errors.ConfigError(
-                f"a bundle has its network and style baked in. Received: {given[0]} beside bundle. Leave one out."
+                f"a bundle has its network and style baked in. Received: {', '.join(given)} beside bundle. Leave them "
+                "out, or leave out bundle."
             )
         if self.style_blend and sum(self.style_blend) == 0:
             raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")

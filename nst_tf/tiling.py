@@ -134,14 +134,13 @@ class TiledObjective(objective.Objective):
         return terms, gradient / loss_scale
 
     def _smoothness_and_gradient(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The weighted total variation [B] and its gradient, strip by strip: its temporaries are ten images large.
+        """The weighted total variation [B] and its gradient, strip by strip: its temporaries are 14 images large.
 
         A strip reads one row of the next, whose own neighbours to the right are then taken off again.
         """
         smoothness, gradient = tf.zeros_like(image[:, 0, 0, 0]), tf.zeros_like(image)
         if not self.config.total_variation_weight:
             return smoothness, gradient
-        variation = losses.TOTAL_VARIATIONS[self.config.total_variation]
         shape, left = tf.shape(image), tf.constant(0)
         for top in tf.range(0, shape[1], self.tile_height_px):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
@@ -151,8 +150,7 @@ class TiledObjective(objective.Objective):
             pixels = _read(image, strip)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(pixels)
-                part = variation(pixels, shape[1:3]) - is_shared * variation(pixels[:, -1:], shape[1:3])
-                part = self.config.total_variation_weight * part
+                part = self.smoothness(pixels, shape[1:3]) - is_shared * self.smoothness(pixels[:, -1:], shape[1:3])
             smoothness += part
             gradient = _with_part_added(gradient, strip, tape.gradient(part, pixels))
         return smoothness, gradient

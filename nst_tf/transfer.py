@@ -281,7 +281,7 @@ class StyleTransfer:
         optimizer.start(start)
         del start  # as large as the picture
         loss_scale = 1.0
-        if network.policy == _FLOAT16:  # at the start as the optimiser took it, which may not be at black and white
+        if network.policy == _FLOAT16:  # where the optimiser starts: L-BFGS moves it off black and white
             loss_scale = precision.loss_scale(objective.terms_and_gradient, optimizer.best_image, targets)
         if self.config.averaging:
             optimizer = optimizers.Averaged(optimizer, self.config.averaging)

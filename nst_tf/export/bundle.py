@@ -153,8 +153,7 @@ def _finish(
         (bundle / server_files.BATCHING).write_text(server_files.batching(limits.max_batch_size))
     on_message("checking the bundle in TensorFlow's C library, in a process of its own")
     report = self_check.check(bundle, requests, examples.TOLERANCE_LEVELS[precision])
-    licences = sorted(_licences(facts["weights"]))
-    for licence in licences:
+    for licence in manifest.licences(facts["weights"]):
         if "not stated" in licence or "unknown" in licence or "not known" in licence:
             on_message(f"warning: the licence of the weights in this bundle is not fully known: {licence}")
     record = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
@@ -224,13 +223,6 @@ def _described(function: Any) -> dict[str, dict[str, str]]:
         }
         for side, specs in sides.items()
     }
-
-
-def _licences(weights: dict[str, Any]) -> set[str]:
-    """Every licence in what was recorded of one network or of several."""
-    if "licence" in weights:
-        return {weights["licence"]}
-    return {part["licence"] for part in weights.values()}
 
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:

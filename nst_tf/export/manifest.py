@@ -11,9 +11,13 @@ from typing import Any
 
 from nst_tf import errors
 
-PATH = pathlib.PurePath("assets.extra", "manifest.json")
+PATH = pathlib.PurePosixPath("assets.extra", "manifest.json")
 _LARGEST_BYTES = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OF_SERVERS = (
+    "assets.extra/",
+    "batching_params.pbtxt",
+)  # what TensorFlow does not load and a server's owner may change
 _MEND = "Export the bundle again: nst-tf export --method=adain --style=... --output_dir=..."
 
 
@@ -27,6 +31,7 @@ class Manifest:
         precision: the Keras dtype policy of the network.
         max_side_px: the largest result, on its long side.
         styles: the names of the style pictures that are baked in.
+        licences: of the weights.
         files: path inside the bundle -> SHA-256.
     """
 
@@ -35,17 +40,21 @@ class Manifest:
     precision: str
     max_side_px: int
     styles: tuple[str, ...]
+    licences: tuple[str, ...]
     files: Mapping[str, str]
 
 
 def read(bundle: str | os.PathLike[str]) -> Manifest:
-    """Reads the manifest of a bundle and checks that every file it lists is the one that was exported.
+    """Reads the manifest of a bundle and checks that what TensorFlow loads of it is what was exported.
 
     Args:
         bundle: the version's folder, such as saved_models/adain/1.
 
+    Returns:
+        The manifest, whose hashes hold. The files for servers may have been changed.
+
     Raises:
-        ExportError: there is no manifest, it is damaged, or a file is missing or another one.
+        ExportError: there is no manifest, it is damaged, or a file is missing, another one, or not listed.
     """
     folder = pathlib.Path(bundle)
     try:
@@ -57,12 +66,17 @@ def read(bundle: str | os.PathLike[str]) -> Manifest:
             "such as saved_models/adain/1."
         ) from error
     manifest = parse(data, str(folder / PATH))
-    for name, sha256 in manifest.files.items():
-        try:
-            found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        except OSError as error:
-            raise errors.ExportError(f"{folder / name}: {error.strerror}. {_MEND}") from error
-        if found != sha256:
+    listed = {name for name in manifest.files if not name.startswith(_OF_SERVERS)}
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    unlike = sorted(listed ^ {name for name in present if not name.startswith(_OF_SERVERS)})
+    if unlike:
+        state = "it is missing" if unlike[0] in listed else "the export did not write it"
+        raise errors.ExportError(
+            f"{folder / unlike[0]}: a bundle must hold the files that were exported and no others. Received: {state}. "
+            f"{_MEND}"
+        )
+    for name in sorted(listed):
+        if _sha256(folder / name) != manifest.files[name]:
             raise errors.ExportError(
                 f"{folder / name}: the file must be the one that was exported. Received: another one, by its SHA-256. "
                 f"{_MEND}"
@@ -77,8 +91,11 @@ def parse(data: bytes, name: str) -> Manifest:
         data: JSON, at most 1 MiB.
         name: of the file, for the messages.
 
+    Returns:
+        The manifest; no file that it names lies outside the bundle.
+
     Raises:
-        ExportError: it is damaged, or lists a file outside the bundle.
+        ExportError: it is damaged.
     """
     if len(data) > _LARGEST_BYTES:
         raise _damaged(name, "more than 1 MiB")
@@ -86,15 +103,13 @@ def parse(data: bytes, name: str) -> Manifest:
         record = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise _damaged(name, errors.one_line(error)) from error
-    config, styles, files = (
-        _of(record, key, kind, name) for key, kind in (("config", dict), ("styles", list), ("files", dict))
-    )
-    max_side_px = _of(config, "max_side_px", int, name)
+    max_side_px = _of(_of(record, "config", dict, name), "max_side_px", int, name)
     if isinstance(max_side_px, bool) or max_side_px < 1:
         raise _damaged(name, f"max_side_px {max_side_px}")
+    files = _of(record, "files", dict, name)
     for path, sha256 in files.items():
         pure = pathlib.PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts or "\0" in path or "\\" in path:
+        if str(pure) != path or pure.is_absolute() or ".." in pure.parts or "\\" in path or not path.isprintable():
             raise _damaged(name, f"the file {path!r}")
         if not (isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
             raise _damaged(name, f"no SHA-256 of {path!r}")
@@ -105,9 +120,24 @@ def parse(data: bytes, name: str) -> Manifest:
         method=_of(record, "method", str, name),
         precision=_of(record, "precision", str, name),
         max_side_px=max_side_px,
-        styles=tuple(_of(style, "name", str, name) for style in styles),
+        styles=tuple(_of(style, "name", str, name) for style in _of(record, "styles", list, name)),
+        licences=licences(_of(record, "weights", dict, name)),
         files=files,
     )
+
+
+def licences(weights: Mapping[str, Any]) -> tuple[str, ...]:
+    """Every licence in what a bundle records of its network, or of each of its networks."""
+    parts = [part for part in (weights, *weights.values()) if isinstance(part, Mapping)]
+    return tuple(sorted({part["licence"] for part in parts if isinstance(part.get("licence"), str)}))
+
+
+def _sha256(path: pathlib.Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise errors.ExportError(f"{path}: the file must be readable. Received: {error.strerror}. {_MEND}") from error
 
 
 def _of(record: Any, key: str, kind: type[Any], name: str) -> Any:

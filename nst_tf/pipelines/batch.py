@@ -93,7 +93,7 @@ class AdainModelHandler(base.ModelHandler):
     """Runs AdaIN for `RunInference`, whose examples are whole batches.
 
     Args:
-        job: the style, and the settings of the network.
+        job: the style and the settings of the network, or the bundle.
     """
 
     def __init__(self, job: jobs.Job) -> None:
@@ -114,9 +114,10 @@ class AdainModelHandler(base.ModelHandler):
         """Pixels [B, H, W, 3] -> the same stylised, by an exported bundle."""
         import tensorflow as tf
 
-        if manifest.read(self._job.config.bundle).sha256 != self._job.network_sha256[0]:
+        if manifest.read(self._job.config.bundle) != self._job.bundle:
             raise errors.ExportError(
-                f"{self._job.config.bundle}: a bundle must stay as it is while the job runs. Run again."
+                f"{self._job.config.bundle}: a bundle must stay as it is while the job runs. Received: another "
+                "manifest than at its start. Run again."
             )
         bundle = tf.saved_model.load(self._job.config.bundle)
         strength = self._job.config.style_strength

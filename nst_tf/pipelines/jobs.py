@@ -29,6 +29,7 @@ class Job:
         output_dir: absolute.
         config: the settings.
         network_sha256: of the weights of encoder and decoder, or of the bundle's manifest.
+        bundle: what config.bundle says of itself.
     """
 
     paths: tuple[str, ...]
@@ -37,6 +38,7 @@ class Job:
     output_dir: str
     config: pipeline_configs.BatchConfig
     network_sha256: tuple[str, ...] = ()
+    bundle: manifest.Manifest | None = None
 
     @property
     def style_side_px(self) -> int:
@@ -69,7 +71,8 @@ def describe(
 
     Raises:
         ImageError: no picture matches, or a style cannot be read or is too small.
-        ConfigError: style_blend has another length than the styles, or the bundle makes no results of this size.
+        ConfigError: style_blend has another length than the styles, there are styles beside a bundle, or the bundle
+            makes no results of this size.
         ExportError: the bundle is damaged, or has no style baked in.
         OutputError: the folder cannot be written, or the suffix names no format.
     """
@@ -86,12 +89,18 @@ def describe(
             f"style_blend needs one share for each of the {len(styles)} style pictures. "
             f"Received: {len(config.style_blend)}."
         )
+    baked = _baked(config, styles) if config.bundle else None
     images.check_writable(os.path.join(folder, f"result{config.suffix}"))
-    if config.bundle:
-        config = dataclasses.replace(config, bundle=os.path.realpath(config.bundle))
-        network = (_baked(config, styles).sha256,)
-        job = Job(paths=tuple(paths), styles=(), style_sha256=(), output_dir=folder, config=config)
-        return dataclasses.replace(job, network_sha256=network)
+    if baked:
+        return Job(
+            paths=tuple(paths),
+            styles=(),
+            style_sha256=(),
+            output_dir=folder,
+            config=dataclasses.replace(config, bundle=os.path.realpath(config.bundle)),
+            network_sha256=(baked.sha256,),
+            bundle=baked,
+        )
     style_paths = tuple(os.path.realpath(samples.resolve(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
     sha256 = tuple(inputs.read_picture_for_one_pass(path, path, side_px).sha256 for path in style_paths)
@@ -100,11 +109,11 @@ def describe(
 
 def _baked(config: pipeline_configs.BatchConfig, styles: Sequence[str]) -> manifest.Manifest:
     """The manifest of a job's bundle, which serves the job."""
-    baked = manifest.read(config.bundle)
     if styles:
         raise errors.ConfigError(
             f"--style must be left out beside --bundle, whose style is baked in. Received: {', '.join(styles)}."
         )
+    baked = manifest.read(config.bundle)
     if baked.method != "adain" or not baked.styles:
         kind = "of adain without a style" if baked.method == "adain" else f"of {baked.method}"
         raise errors.ExportError(
@@ -113,8 +122,8 @@ def _baked(config: pipeline_configs.BatchConfig, styles: Sequence[str]) -> manif
         )
     if config.max_side_px > baked.max_side_px:
         raise errors.ConfigError(
-            f"--size must be at most {baked.max_side_px}, the largest result of the bundle. Received: "
-            f"{config.max_side_px}. Export one with a larger --size."
+            f"--size must be at most {baked.max_side_px} px, the largest result of the bundle. Received: "
+            f"{config.max_side_px} px. Use --size={baked.max_side_px}, or export one with a larger --size."
         )
     return baked
 

@@ -79,10 +79,11 @@ def _checkpoint(path: pathlib.Path) -> None:
         assert (state[name].dtype, state[name].shape) == (value.dtype, value.shape)
 
 
-def _manifest(data: bytes) -> None:
-    read = manifest.parse(data, "manifest.json")
-    assert "saved_model.pb" in read.files
-    assert not any(".." in pathlib.PurePosixPath(name).parts for name in read.files)
+def _manifest(path: pathlib.Path) -> None:
+    read = manifest.parse(path.read_bytes(), path.name)
+    for name in read.files:
+        assert (path.parent / name).resolve().is_relative_to(path.parent.resolve())
+        (path.parent / name).exists()  # a name that the system takes
 
 
 @functools.cache
@@ -118,7 +119,7 @@ TARGETS = {
     "npz": Target(_weights, seeds.numpy_files, ".npz"),
     "pth": Target(_weights, seeds.torch_state_dicts, ".pth"),
     "checkpoint": Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
-    "manifest": Target(_manifest, seeds.manifests),
+    "manifest": Target(_manifest, seeds.manifests, ".manifest"),
     "served": Target(_served, seeds.served),
     "settings": Target(_settings, seeds.settings),
 }

@@ -153,3 +153,16 @@ def test_total_variation_is_the_mean_squared_difference_of_neighbours():
 
 def test_total_variation_of_a_single_pixel_is_zero():
     np.testing.assert_array_equal(losses.total_variation(tf.ones([1, 1, 1, 3])), [0])
+
+
+@pytest.mark.parametrize("name", losses.TOTAL_VARIATIONS)
+def test_total_variation_of_parts_with_the_size_of_the_whole_adds_up(name):
+    variation, image = losses.TOTAL_VARIATIONS[name], tf.constant(np.random.default_rng(3).random([2, 9, 5, 3]))
+    top, bottom = image[:, :5], image[:, 4:]  # the row that both have counts once
+    parts = variation(top, (9, 5)) + variation(bottom, (9, 5)) - variation(image[:, 4:5], (9, 5))
+    np.testing.assert_allclose(parts, variation(image), **CLOSE)
+
+
+def test_total_variation_counts_beyond_32_bits():
+    image = tf.constant([[[[0.0]], [[1.0]]]], tf.float64)
+    np.testing.assert_allclose(losses.total_variation(image, (2**16, 2**17)), 1 / ((2**16 - 1) * 2**17), **CLOSE)

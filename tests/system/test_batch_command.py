@@ -123,7 +123,10 @@ def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
         ({"input": "{}/none/*.jpg"}, ["--input must match", "none/*.jpg"]),
         ({"style": "{}/missing.png"}, ["missing.png"]),
         ({"style": "{}/empty.png"}, ["empty.png"]),
-        ({"style": None}, ["--style is missing"]),
+        ({"style": None}, ["--style is missing, or --bundle"]),
+        ({"bundle": "{}"}, ["--style must be left out beside --bundle"]),
+        ({"bundle": "{}", "style": None}, ["a bundle must have the file assets.extra/manifest.json"]),
+        ({"bundle": "{}", "precision": "float32"}, ["Received: precision beside bundle"]),
         ({"suffix": ".xyz"}, [".xyz", ".png"]),
         ({"size": "4"}, ["--size", "at least 16"]),
         ({"output_dir": "{}/empty.png/out"}, ["empty.png"]),
@@ -147,6 +150,23 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(tmp_path, change, words):
     for word in words:
         assert word in lines[0]
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_bundle_takes_the_place_of_network_and_style(tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    from tests import tiny_bundle
+
+    bundle = tiny_bundle.export_adain(tmp_path / "painting", samples.load("van-gogh", max_side_px=40).pixels)
+    photos, out = crops(tmp_path / "photos", 3), tmp_path / "out"
+    code, _, stderr = command_line.run(
+        "batch", f"--input={photos}/*.png", f"--bundle={bundle}", f"--output_dir={out}", "--size=48", *WORKERS
+    )
+    assert code == 0, stderr
+    assert f"bundle: {bundle}, in float32" in stderr
+    assert {images.load(path).pixels.shape[1:3] for path in results(out)} == {(46, 48), (48, 46)}
+    (network,) = json.loads((out / jobs.RECORD).read_text())["network"]
+    assert network["source"] == str(bundle)
+    assert network["licence"] == "none"
 
 
 def test_help_explains_the_flags_without_tensorflow():

@@ -13,7 +13,7 @@ from tests import tiny_bundle, tiny_network
 
 CALLERS = 8
 PROGRAM = pathlib.Path(__file__).resolve().parent.parent / "load_callers.py"
-GROWTH_BYTES = 24 * 2**20
+GROWTH_BYTES = 24 * 2**20  # measured: -2 to 6 MiB over 400 rounds; one picture kept by each call would be 100 MiB
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 

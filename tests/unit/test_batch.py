@@ -214,8 +214,12 @@ def test_a_bundle_that_changes_meanwhile_ends_the_job(bundle, folder, tmp_path):
     ("changes", "error", "message"),
     [
         ({"styles": ["style.png"]}, errors.ConfigError, "--style must be left out"),
-        ({"max_side_px": 49}, errors.ConfigError, "--size must be at most 48"),
-        ({"precision": "float32"}, errors.ConfigError, "Received: precision beside bundle"),
+        ({"max_side_px": 49}, errors.ConfigError, "--size must be at most 48 px.*Use --size=48"),
+        (
+            {"precision": "float32", "style_max_side_px": 99},
+            errors.ConfigError,
+            r"Received: style_max_side_px \(--style_size\), precision beside bundle",
+        ),
         ({"bundle": "nowhere"}, errors.ExportError, "must have the file"),
     ],
 )
@@ -232,6 +236,11 @@ def test_a_bundle_without_a_style_is_refused(folder, tmp_path):
         describe_with(tiny_bundle.export_adain(tmp_path / "any"), folder)
 
 
+def test_a_bundle_of_gatys_is_refused(tiny_version, folder):
+    with pytest.raises(errors.ExportError, match="of gatys"):
+        describe_with(tiny_version, folder)
+
+
 def test_a_changed_file_of_a_bundle_is_named(bundle, folder, tmp_path):
     copy = shutil.copytree(bundle, tmp_path / "copy")
     with open(copy / "saved_model.pb", "ab") as file:
@@ -239,5 +248,15 @@ def test_a_changed_file_of_a_bundle_is_named(bundle, folder, tmp_path):
     with pytest.raises(errors.ExportError, match=r"saved_model\.pb: the file must be the one that was exported"):
         describe_with(copy, folder)
     (copy / "saved_model.pb").unlink()
-    with pytest.raises(errors.ExportError, match=r"saved_model\.pb: No such file"):
+    with pytest.raises(errors.ExportError, match=r"saved_model\.pb: .* it is missing"):
+        describe_with(copy, folder)
+
+
+def test_a_file_beside_those_of_a_bundle_is_named_but_servers_have_their_own(bundle, folder, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    (copy / "batching_params.pbtxt").write_text("max_batch_size { value: 2 }")
+    (copy / "assets.extra" / "notes.txt").write_text("mine")
+    assert describe_with(copy, folder).bundle == manifest.read(bundle)
+    (copy / "variables" / "variables.data-00001-of-00002").write_bytes(b"other")
+    with pytest.raises(errors.ExportError, match="the export did not write it"):
         describe_with(copy, folder)

@@ -12,6 +12,7 @@ GOOD = {
     "precision": "float32",
     "config": {"max_side_px": 512},
     "styles": [{"name": "a.png", "sha256": "0" * 64}],
+    "weights": {"encoder": {"licence": "MIT"}, "decoder": {"licence": "none"}},
     "files": {"saved_model.pb": "1" * 64, "variables/variables.index": "2" * 64},
 }
 
@@ -24,6 +25,7 @@ def test_a_manifest_is_read():
     read = parse()
     assert (read.method, read.precision, read.max_side_px, read.styles) == ("adain", "float32", 512, ("a.png",))
     assert read.files == GOOD["files"]
+    assert read.licences == ("MIT", "none")
     assert read.sha256 != parse(method="gatys").sha256
 
 
@@ -48,6 +50,9 @@ def test_gatys_has_no_styles():
         {"files": GOOD["files"] | {"/etc/passwd": "1" * 64}},
         {"files": GOOD["files"] | {"a\\..\\b": "1" * 64}},
         {"files": GOOD["files"] | {"a\0b": "1" * 64}},
+        {"files": GOOD["files"] | {"./saved_model.pb": "1" * 64}},
+        {"files": GOOD["files"] | {"\ud800": "1" * 64}},
+        {"weights": None},
         {"precision": None},
     ],
     ids=str,

@@ -80,6 +80,24 @@ def test_the_work_of_tiles_is_counted_tile_by_tile():
     assert tiled / whole == pytest.approx((3 * 4 - 1) * read_px / (2 * 1024**2))
 
 
+def test_the_total_variation_of_a_strip_counts_where_a_strip_is_longer_than_its_tile_is_large():
+    with_it, without = (
+        min(
+            memory_plan._candidates(
+                configs.preset("default", optimizer="adam", total_variation_weight=weight),
+                "mixed_bfloat16",
+                256,
+                2**16,
+                math.inf,
+                True,
+            ),
+            key=lambda candidate: candidate.peak_bytes,
+        ).peak_bytes
+        for weight in (10.0, 0.0)
+    )
+    assert with_it - without > 100 * 256 * 2**16
+
+
 def test_what_does_not_fit_is_refused_with_a_size_and_a_budget_that_do():
     with pytest.raises(errors.MemoryBudgetError, match="4096 x 4096 px need at least") as refused:
         plan(4096, 2)

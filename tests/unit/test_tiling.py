@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs, errors, memory_plan, objective, tiling, vgg, weights
+from nst_tf import configs, errors, losses, memory_plan, objective, tiling, vgg, weights
 from tests import tiny_network, tiny_vgg, tolerances
 
 LAYER_SETS = {
@@ -100,6 +100,22 @@ def test_every_border_has_its_gradient():
 )
 def test_settings_hold_in_tiles(setting):
     assert_agree(objectives(**setting), 112, 144)
+
+
+def test_the_total_variation_never_sees_more_than_a_strip(monkeypatch):
+    rows = []
+
+    def watched(image, size=None):
+        rows.append(image.shape[1])
+        return losses.total_variation(image, size)
+
+    _, aim = objectives()
+    content, style, image = pictures()
+    targets = aim.targets(content, [style])
+    monkeypatch.setitem(losses.TOTAL_VARIATIONS, "mean-squared", watched)
+    aim.terms_and_gradient(image, targets)
+    aim.terms(image, targets)
+    assert 0 < max(rows) <= aim.tile_height_px + 1 < image.shape[1]
 
 
 def test_a_smaller_halo_would_not_do(monkeypatch):
