@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from nst_tf import configs
+from nst_tf import config_fields, configs
 
-Config = TypeVar("Config")  # a dataclass whose fields are made by `configs.setting`
+Config = TypeVar("Config")  # a dataclass whose fields are made by `config_fields.setting`
 
 
 def define(*config_classes: type[Any]) -> None:
@@ -52,7 +52,7 @@ def help_rows(config_class: type[Any]) -> dict[str, list[tuple[str, str]]]:
         if field.metadata["choices"]:
             facts.append("one of " + ", ".join(field.metadata["choices"]))
         elif _kind(field) in (int, float):
-            facts.append(configs.describe_range(field))
+            facts.append(config_fields.describe_range(field))
         if field.default not in ((), None):
             default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else f"{field.default}"
             facts.append(f"default {default}")

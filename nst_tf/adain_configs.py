@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 
-from nst_tf import configs, errors
+from nst_tf import config_fields, configs, errors
 
 GROUP = "One pass (--method=adain)"
 
-_same = functools.partial(configs.like, configs.StyleTransferConfig)
+_same = functools.partial(config_fields.like, configs.StyleTransferConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class AdainConfig:
     max_side_px: int = _same("max_side_px")
     style_max_side_px: int | None = _same("style_max_side_px")
     style_blend: tuple[float, ...] = _same("style_blend")
-    style_strength: float = configs.setting(
+    style_strength: float = config_fields.setting(
         1.0,
         group=GROUP,
         low=0,
@@ -28,7 +28,7 @@ class AdainConfig:
         example="0.6",
         help="alpha of Huang & Belongie 2017, eq. 14: 1 the full style, 0 the content as the network draws it.",
     )
-    colours: str = configs.setting(
+    colours: str = config_fields.setting(
         "style",
         group=GROUP,
         choices=("style", "content"),
@@ -36,7 +36,7 @@ class AdainConfig:
         help="Whose colours the result has. content: the style picture is given the mean and covariance of the "
         "content's colours first, as in Gatys et al. 2016, 'Preserving Color in Neural Artistic Style Transfer'.",
     )
-    decoder: str = configs.setting(
+    decoder: str = config_fields.setting(
         "auto",
         group=GROUP,
         example="decoder.weights.h5",
@@ -47,6 +47,6 @@ class AdainConfig:
     precision: str = _same("precision")
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)
         if self.style_blend and sum(self.style_blend) == 0:
             raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")

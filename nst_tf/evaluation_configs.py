@@ -3,16 +3,16 @@
 import dataclasses
 import functools
 
-from nst_tf import archive, configs
+from nst_tf import archive, config_fields, configs
 
-_same = functools.partial(configs.like, configs.StyleTransferConfig, group="Evaluation")
+_same = functools.partial(config_fields.like, configs.StyleTransferConfig, group="Evaluation")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """How pictures are judged. Every field is also a flag of `nst-tf evaluate`."""
 
-    objective: str = configs.setting(
+    objective: str = config_fields.setting(
         "default",
         group="Evaluation",
         choices=tuple(configs.PRESETS),
@@ -25,7 +25,7 @@ class EvaluationConfig:
     )
     style_blend: tuple[float, ...] = _same("style_blend")
     weights: str = _same("weights")
-    lpips: str = configs.setting(
+    lpips: str = config_fields.setting(
         "none",
         group="Evaluation",
         choices=("none", *archive.LPIPS),
@@ -35,7 +35,7 @@ class EvaluationConfig:
     )
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)
 
     @property
     def judge(self) -> configs.StyleTransferConfig:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nst_tf import configs, errors
+from nst_tf import config_fields, errors
 
 METHODS = ("gatys", "adain")
 FORMATS = ("saved_model", "litert", "onnx")
@@ -13,7 +13,7 @@ _BATCHED = {"gatys": 0, "adain": 8}
 class ExportConfig:
     """One exported bundle. Every field is also a flag of `nst-tf export`."""
 
-    method: str = configs.setting(
+    method: str = config_fields.setting(
         "gatys",
         group="Export",
         choices=METHODS,
@@ -21,7 +21,7 @@ class ExportConfig:
         help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or baked in "
         "by --style.",
     )
-    format: str = configs.setting(
+    format: str = config_fields.setting(
         "saved_model",
         group="Export",
         choices=FORMATS,
@@ -29,7 +29,7 @@ class ExportConfig:
         help="saved_model: a bundle for TensorFlow Serving. litert, onnx: a file for other runtimes, for adain with "
         "--style.",
     )
-    version: int | None = configs.setting(
+    version: int | None = config_fields.setting(
         None,
         group="Export",
         low=1,
@@ -37,7 +37,7 @@ class ExportConfig:
         example="3",
         help="Number of the version folder; a server loads the highest. Default: the next free one.",
     )
-    max_pixels: int = configs.setting(
+    max_pixels: int = config_fields.setting(
         2**24,
         group="Limits",
         low=16 * 16,
@@ -45,7 +45,7 @@ class ExportConfig:
         example="4000000",
         help="Pixels above which a picture is refused by its header, before it is decoded.",
     )
-    max_steps: int = configs.setting(
+    max_steps: int = config_fields.setting(
         500,
         group="Limits",
         low=1,
@@ -53,7 +53,7 @@ class ExportConfig:
         example="200",
         help="Evaluations at one size above which a request's steps are cut.",
     )
-    max_content_weight: float = configs.setting(
+    max_content_weight: float = config_fields.setting(
         1e6,
         group="Limits",
         above=0,
@@ -61,7 +61,7 @@ class ExportConfig:
         help="Content weight above which a request is refused.",
     )
 
-    max_batch_size: int | None = configs.setting(
+    max_batch_size: int | None = config_fields.setting(
         None,
         group="Limits",
         low=0,
@@ -70,15 +70,15 @@ class ExportConfig:
         help="Pictures that a server with batching merges from several requests; 0 merges none. Default: 0 for gatys, "
         "where a request would wait for the others, 8 for adain.",
     )
-    height_px: int = configs.setting(
+    height_px: int = config_fields.setting(
         384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file takes."
     )
-    width_px: int = configs.setting(
+    width_px: int = config_fields.setting(
         512, group="LiteRT", low=16, example="256", help="Width of the pictures that a litert file takes."
     )
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)
         if self.max_batch_size is None:
             object.__setattr__(self, "max_batch_size", _BATCHED[self.method])
         if self.format != "saved_model" and self.method == "gatys":

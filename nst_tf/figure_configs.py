@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from nst_tf import configs, errors
+from nst_tf import config_fields, configs, errors
 
 NAMES = ("ratio", "content-layer", "initialisation", "photorealism", "reconstruction")
 FORMS = ("literal", "coarse-to-fine")
@@ -25,7 +25,7 @@ CONTENT_LAYERS: dict[str, tuple[str, ...]] = {
     "reconstruction": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),  # Gatys et al. 2015, fig. 1
 }
 
-_same = functools.partial(configs.like, configs.StyleTransferConfig)
+_same = functools.partial(config_fields.like, configs.StyleTransferConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class FigureConfig:
     weight 1/ratio. Every field is also a flag of `nst-tf figure`, whose `--help` shows the same texts.
     """
 
-    name: str = configs.setting(
+    name: str = config_fields.setting(
         "ratio", group="Figure", choices=NAMES, example="content-layer", help="Which figure; see the list below."
     )
-    form: str = configs.setting(
+    form: str = config_fields.setting(
         "literal",
         group="Figure",
         choices=FORMS,
@@ -47,7 +47,7 @@ class FigureConfig:
         help="literal: every cell at the full size only, as in the papers. coarse-to-fine: through --scales sizes, "
         "which cures most of the noise that a white-noise start leaves. photorealism shows both.",
     )
-    layout: str = configs.setting(
+    layout: str = config_fields.setting(
         "grid",
         group="Figure",
         choices=LAYOUTS,
@@ -55,7 +55,7 @@ class FigureConfig:
         help="Of the figure ratio. grid: growing sets of style layers down the rows, as in Gatys et al. 2015, fig. 3. "
         "row: all style layers at once, as in 2016, fig. 4.",
     )
-    ratios: tuple[float, ...] | None = configs.setting(
+    ratios: tuple[float, ...] | None = config_fields.setting(
         None,
         group="Figure",
         above=0,
@@ -63,7 +63,7 @@ class FigureConfig:
         help="alpha/beta, with both losses mean-reduced on the normalised network: the columns of ratio, one for "
         "content-layer and initialisation, two for photorealism (content start, white noise). Default: the papers'.",
     )
-    content_layers: tuple[str, ...] | None = configs.setting(
+    content_layers: tuple[str, ...] | None = config_fields.setting(
         None,
         group="Figure",
         example="conv3_2,conv4_2",
@@ -110,7 +110,7 @@ class FigureConfig:
     precision: str = _same("precision")
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)
         for name in ("ratios", "content_layers", "style_layers"):
             values = getattr(self, name)
             if values == ():

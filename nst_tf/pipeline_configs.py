@@ -3,20 +3,20 @@
 import dataclasses
 import functools
 
-from nst_tf import adain_configs, configs, errors
+from nst_tf import adain_configs, config_fields, configs, errors
 
-_same = functools.partial(configs.like, configs.StyleTransferConfig)
-_of_adain = functools.partial(configs.like, adain_configs.AdainConfig)
+_same = functools.partial(config_fields.like, configs.StyleTransferConfig)
+_of_adain = functools.partial(config_fields.like, adain_configs.AdainConfig)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleAugmentConfig:
     """How a pipeline's pictures are stylised; see `pipelines.StyleAugment`."""
 
-    probability: float = configs.setting(
+    probability: float = config_fields.setting(
         0.5, group="Augmentation", low=0, high=1, example="1", help="Share of the pictures that are stylised."
     )
-    strength: tuple[float, ...] = configs.setting(
+    strength: tuple[float, ...] = config_fields.setting(
         (1.0, 1.0),
         group="Augmentation",
         low=0,
@@ -24,7 +24,7 @@ class StyleAugmentConfig:
         example="0.3,1",
         help="Lowest and highest strength; each picture draws its own between them. Geirhos et al. 2019 take 1.",
     )
-    style_max_side_px: int = configs.setting(
+    style_max_side_px: int = config_fields.setting(
         512,
         flag="style_size",
         group="Augmentation",
@@ -32,7 +32,7 @@ class StyleAugmentConfig:
         example="256",
         help="Long side in pixels at which the styles are read: smaller gives finer strokes.",
     )
-    seed: int = configs.setting(
+    seed: int = config_fields.setting(
         0,
         group="Augmentation",
         low=0,
@@ -45,7 +45,7 @@ class StyleAugmentConfig:
     decoder: str = _of_adain("decoder", group="Network")
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)
         if len(self.strength) != 2 or self.strength[0] > self.strength[1]:
             raise errors.ConfigError(
                 "strength must be the lowest and the highest one. "
@@ -68,13 +68,13 @@ class BatchConfig:
     )
     style_blend: tuple[float, ...] = _of_adain("style_blend")
     style_strength: float = _of_adain("style_strength", group="Picture")
-    suffix: str = configs.setting(
+    suffix: str = config_fields.setting(
         ".png", group="Picture", example=".jpg", help="Format of the results, as a file's suffix names it."
     )
     decoder: str = _of_adain("decoder", group="Network")
     weights: str = _of_adain("weights")
     precision: str = _of_adain("precision")
-    bundle: str = configs.setting(
+    bundle: str = config_fields.setting(
         "",
         group="Network",
         example="saved_models/adain/1",
@@ -82,7 +82,7 @@ class BatchConfig:
         "of a network built here; then without --style and the other settings of network and style. It computes in "
         "the precision it was exported in, float32 unless another was asked for there.",
     )
-    batch_size: int = configs.setting(
+    batch_size: int = config_fields.setting(
         4,
         group="Machine",
         low=1,
@@ -90,7 +90,7 @@ class BatchConfig:
         help="Most pictures that pass the network together. Only pictures of one size do, and the result is that of "
         "each alone. More fill a GPU better and need more memory.",
     )
-    threads: int = configs.setting(
+    threads: int = config_fields.setting(
         0,
         group="Machine",
         low=0,
@@ -100,10 +100,10 @@ class BatchConfig:
     )
 
     def __post_init__(self) -> None:
-        configs.check_settings(self)
+        config_fields.check(self)
         object.__setattr__(self, "suffix", f".{self.suffix.removeprefix('.')}")
         fields = [field for field in dataclasses.fields(self) if field.name in BAKED_IN]
-        given = [configs.label(field) for field in fields if getattr(self, field.name) != field.default]
+        given = [config_fields.label(field) for field in fields if getattr(self, field.name) != field.default]
         if self.bundle and given:
             raise errors.ConfigError(
                 f"a bundle has its network and style baked in. Received: {', '.join(given)} beside bundle. Leave them "

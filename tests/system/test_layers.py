@@ -35,6 +35,7 @@ icc files
 client_configs export_configs losses noise precision pth array_pickles schedule adain_configs colours memory_plan
 pickles
 configs
+config_fields
 errors
 """
 RANKS = {name: -row for row, names in enumerate(LAYERS.split("\n")) for name in names.split()}
