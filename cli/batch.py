@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from absl import flags, logging
+from absl import flags
 
 from nst_tf import files, pipeline_configs, results
 from nst_tf.pipelines import jobs
@@ -45,8 +45,6 @@ def run(argv: list[str]) -> int:
 
 def main(beam_arguments: list[str]) -> int:
     """Stylises as the flags say."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
     config = config_flags.config_from_flags(pipeline_configs.BatchConfig)
     for flag in (_INPUT, _OUTPUT_DIR):
         if not flag.value:

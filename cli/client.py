@@ -2,7 +2,7 @@
 
 import sys
 
-from absl import flags, logging
+from absl import flags
 
 from nst_tf import client, client_configs, images
 
@@ -29,8 +29,6 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Sends the request that the flags say."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
     for flag in (_CONTENT, _OUTPUT):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from absl import flags, logging
+from absl import flags
 
 from nst_tf import evaluation_configs, files, inputs
 
@@ -31,8 +31,6 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Judges the pictures that the flags name."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
     for flag in (_CONTENT, _STYLE, _IMAGES):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")

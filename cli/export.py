@@ -3,7 +3,7 @@
 import pathlib
 import sys
 
-from absl import flags, logging
+from absl import flags
 
 from nst_tf import adain_configs, configs, export_configs, images, samples
 
@@ -36,8 +36,6 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Exports as the flags say."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
     if not _OUTPUT_DIR.value:
         raise flags.IllegalFlagValueError("--output_dir is missing")
     limits = config_flags.config_from_flags(export_configs.ExportConfig)

@@ -37,8 +37,6 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Renders the figure that the flags name."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
     config = config_flags.config_from_flags(figure_configs.FigureConfig)
     content = _CONTENT.value
     style = _STYLE.value if _STYLE.present else _DEFAULT_STYLES.get(config.name, _DEFAULT_STYLE)

@@ -36,6 +36,8 @@ def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) 
         rest = flags.FLAGS(argv)[1:]
         if rest:
             raise flags.Error(f"unexpected argument {rest[0]!r}; flags are written --name=value")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.INFO)
         return main()
     except (flags.Error, errors.NstError) as error:
         print(f"{argv[0]}: {errors.one_line(error, max_characters=2000)}", file=sys.stderr)

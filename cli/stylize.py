@@ -49,8 +49,6 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Stylises as the flags say."""
-    if not flags.FLAGS["verbosity"].present:
-        logging.set_verbosity(logging.INFO)
     for flag in (_CONTENT, _STYLE, _OUTPUT):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
