@@ -44,14 +44,13 @@ class Sandbox:
     """A process that reads files one after another; a new one takes the place of one that hangs or dies.
 
     Args:
-        targets: a dotted module with TARGETS: name -> target. It is imported once, in the process that the workers
-            are forked from.
+        targets: a dotted module with TARGETS: name -> target. Each worker imports it anew: TensorFlow, which one of
+            the targets runs, hangs in a process that was forked from one where it ran.
     """
 
     def __init__(self, targets: str = "tests.fuzz.targets") -> None:
         self._targets = targets
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([targets, __name__])
+        self._context = multiprocessing.get_context("spawn")
         self._process = None
 
     def __enter__(self) -> "Sandbox":
@@ -116,14 +115,14 @@ def _serve(connection, targets: str) -> None:
     os.dup2(silence, 1)
     os.dup2(silence, 2)  # libtiff and TensorFlow write there
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    limit = _memory("VmSize") + _ADDRESS_SPACE_BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     watch = _Watch()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for target in table.values():  # what is imported on first use is imported now
             for data in target.seeds():
                 _read(target, data, watch, pathlib.Path(folder))
+        limit = _memory("VmSize") + _ADDRESS_SPACE_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         connection.send("ready")
         while True:
             name, data = connection.recv()
