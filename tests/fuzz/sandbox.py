@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from nst_tf import errors
 
-# The largest picture that is let in, 179 million pixels, takes 2.4 GiB to read and scale down, 3.4 GiB as transparent WebP.
+# The largest picture let in, 179 million pixels, takes 2.4 GiB to read and scale down, 3.4 GiB as transparent WebP.
 MEMORY_CAP_BYTES = 7 * 2**29
 TIME_CAP_S = 30.0  # of the processor
 WAITING_CAP_S = 600.0  # by the clock, on a machine that has other things to do
