@@ -6,6 +6,7 @@ Each one ends as VGG-19's convolutions under Keras' names. Sizes are believed on
 import io
 import pathlib
 import re
+import tokenize
 import types
 import zipfile
 import zlib
@@ -183,7 +184,16 @@ def _read_npz(path: pathlib.Path) -> Convolutions:
                 )
                 for layer, channels, filters in vgg_check.CONVOLUTIONS
             }
-    except (zipfile.BadZipFile, zlib.error, ValueError, LookupError, EOFError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        ValueError,
+        LookupError,
+        EOFError,
+        RuntimeError,
+        SyntaxError,
+        tokenize.TokenError,
+    ) as error:  # NumPy reads a header as Python text
         raise _not_arrays(path, errors.one_line(error), len(vgg_check.CONVOLUTIONS)) from error
 
 

@@ -54,4 +54,5 @@ def test_memory_stays_flat_over_many_sizes():
     run(steps, 300)
     before = long_run.resident_bytes()
     run(steps, 500)
-    assert long_run.resident_bytes() - before < 30 * 2**20
+    # Measured: 25 to 64 MiB, TensorFlow's caches of shapes, and no graph more; one graph kept by each run is 500 MiB.
+    assert long_run.resident_bytes() - before < 100 * 2**20
