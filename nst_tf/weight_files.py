@@ -69,9 +69,11 @@ def read_h5(path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]] | None = N
     found: dict[str, dict[int, h5py.Dataset]] = {}  # layer -> rank -> dataset
     visited = 0
 
-    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+    def visit(name: str | bytes, item: h5py.Group | h5py.Dataset) -> None:
         nonlocal visited
         visited += 1
+        if isinstance(name, bytes):  # h5py's answer where a name is no UTF-8
+            raise ValueError("a name that is no text")
         if visited > _MAX_OBJECTS or name.count("/") > _MAX_DEPTH:
             raise ValueError("more groups and datasets than VGG-19 needs")
         match = re.search(r"(?:^|/)(block\d_conv\d|conv2d(?:_\d+)?)/", name)
