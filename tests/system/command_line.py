@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -17,8 +18,14 @@ def start(*arguments, module="cli.main", env=None, **kwargs):
         stdout=subprocess.PIPE,
         stderr=kwargs.pop("stderr", subprocess.PIPE),
         text=True,
+        preexec_fn=kwargs.pop("preexec_fn", _heed_interrupts if os.name == "posix" else None),
         **kwargs,
     )
+
+
+def _heed_interrupts():
+    """A shell starts what runs in its background with Ctrl-C ignored, which children would inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(*arguments, timeout_s=240, **kwargs):
