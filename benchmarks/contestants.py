@@ -14,6 +14,13 @@ LEARNING_RATE = 0.02
 TORCH_HISTORY = 100  # of torch.optim.LBFGS, its own default and that of the published packages
 
 
+def squares(side, *sources):
+    """Pictures, given by path or sample:NAME, resized to squares: float32 [1, side, side, 3] each."""
+    from nst_tf import images, inputs
+
+    return [images.resize(inputs.read_picture(source, source, None).pixels, side, side) for source in sources]
+
+
 def nst_tf_step(content, style, settings, policy):
     """Adam of nst_tf on the objective of `settings`; returns a function that takes one step."""
     import tensorflow as tf

@@ -34,7 +34,7 @@ def main(_):
     print("\n| side, px | contestant | s/step | loss then | share of peak | against the best |")
     print("|---|---|---|---|---|---|")
     for side in map(int, _SIZES.value):
-        content, style = pictures(side)
+        content, style = contestants.squares(side, _CONTENT.value, _STYLE.value)
         settings = {"pooling": _POOLING.value, "total_variation_weight": 0.0}
         running = {
             name: contestants.Contestant(kind, content, style, settings, *rest)
@@ -51,13 +51,6 @@ def main(_):
                 flush=True,
             )
             contestant.close()
-
-
-def pictures(side):
-    from nst_tf import images, samples
-
-    paths = [samples.resolve(source) for source in (_CONTENT.value, _STYLE.value)]
-    return [images.resize(images.load(path).pixels, side, side) for path in paths]
 
 
 def arithmetic(side):

@@ -38,7 +38,7 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "folder that the last pict
 
 
 def main(_):
-    content, style = pictures()
+    content, style = contestants.squares(_SIZE.value, _CONTENT.value, _STYLE.value)
     runs = {f"PyTorch {peer}": (torch_run, peer, _PEER_STEPS.value, _LAYOUT.value) for peer in _PEERS.value}
     for scales in map(int, _SCALES.value):
         settings = {"scales": scales, "steps": _STEPS.value, "coarse_steps": _COARSE_STEPS.value}
@@ -58,14 +58,6 @@ def main(_):
             seconds = next((seconds for _, seconds, loss, _ in traces[name] if loss <= goal), None)
             reached = "not reached | " if seconds is None else f"{seconds:.0f} | {peer_s / seconds:.1f}"
             print(f"| {peer} | {goal:.4g} | {peer_s:.0f} | {name} | {reached} |")
-
-
-def pictures():
-    from nst_tf import images, inputs
-
-    side = _SIZE.value
-    sources = (_CONTENT.value, _STYLE.value)
-    return [images.resize(inputs.read_picture(source, source, None).pixels, side, side) for source in sources]
 
 
 def in_a_process(run, *arguments):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -159,7 +158,7 @@ def _finish(
     record = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
     record["signatures"] = {name: _described(function) for name, function in signatures.items()}
     record["self_check"] = report
-    record["files"] = {str(path.relative_to(bundle)): _sha256(path) for path in _files(bundle)}
+    record["files"] = {str(path.relative_to(bundle)): manifest.file_sha256(path) for path in _files(bundle)}
     serving = importlib.metadata.version("tensorflow-serving-api")
     record["versions"] = results.versions() | {"tensorflow-serving-api": serving}
     (bundle / manifest.PATH).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -227,7 +226,3 @@ def _described(function: Any) -> dict[str, dict[str, str]]:
 
 def _files(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _sha256(path: pathlib.Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,10 +14,8 @@ from nst_tf import errors
 PATH = pathlib.PurePosixPath("assets.extra", "manifest.json")
 _LARGEST_BYTES = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_OF_SERVERS = (
-    "assets.extra/",
-    "batching_params.pbtxt",
-)  # what TensorFlow does not load and a server's owner may change
+BATCHING = "batching_params.pbtxt"  # read by a server with --enable_per_model_batching_parameters
+_OF_SERVERS = ("assets.extra/", BATCHING)  # what TensorFlow does not load and a server's owner may change
 _MEND = "Export the bundle again: nst-tf export --method=adain --style=... --output_dir=..."
 
 
@@ -76,7 +74,7 @@ def read(bundle: str | os.PathLike[str]) -> Manifest:
             f"{_MEND}"
         )
     for name in sorted(listed):
-        if _sha256(folder / name) != manifest.files[name]:
+        if file_sha256(folder / name) != manifest.files[name]:
             raise errors.ExportError(
                 f"{folder / name}: the file must be the one that was exported. Received: another one, by its SHA-256. "
                 f"{_MEND}"
@@ -132,7 +130,8 @@ def licences(weights: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted({part["licence"] for part in parts if isinstance(part.get("licence"), str)}))
 
 
-def _sha256(path: pathlib.Path) -> str:
+def file_sha256(path: pathlib.Path) -> str:
+    """The hash under which a manifest lists a file; an ExportError where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()

@@ -9,10 +9,10 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from nst_tf import errors
-from nst_tf.export import examples
+from nst_tf.export import examples, manifest
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
-BATCHING = "batching_params.pbtxt"  # read with --enable_per_model_batching_parameters
+BATCHING = manifest.BATCHING
 _REQUEST_TIMEOUT_MS = 600_000  # of REST, whose default of 30 s an optimisation exceeds
 
 

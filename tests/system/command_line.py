@@ -33,3 +33,15 @@ def run(*arguments, timeout_s=240, **kwargs):
     process = start(*arguments, **kwargs)
     stdout, stderr = process.communicate(timeout=timeout_s)
     return process.returncode, stdout, stderr
+
+
+def assert_refused_in_one_line(code, stdout, stderr, words):
+    """A user's mistake: exit code 2 before TensorFlow loads, and one line with the words in it."""
+    assert code == 2, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert "loading TensorFlow" not in stderr
+    lines = stderr.strip().splitlines()
+    assert len(lines) == (2 if lines[-1].endswith("--help lists the flags.") else 1)
+    for word in words:
+        assert word in lines[0]

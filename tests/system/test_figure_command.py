@@ -62,15 +62,7 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(folder, flags, words):
     pictures = {"content": folder / "good.png", "style": folder / "good.png", "output": folder / "out" / "out.png"}
     given = pictures | {name: value and value.replace("{}", str(folder)) for name, value in flags.items()}
     arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    code, stdout, stderr = command_line.run("figure", *arguments)
-    assert code == 2, stderr
-    assert stdout == ""
-    assert "Traceback" not in stderr
-    assert "loading TensorFlow" not in stderr
-    lines = stderr.strip().splitlines()
-    assert len(lines) == (2 if lines[-1].endswith("--help lists the flags.") else 1)
-    for word in words:
-        assert word in lines[0]
+    command_line.assert_refused_in_one_line(*command_line.run("figure", *arguments), words)
     assert not list(folder.glob("out/*"))
 
 
