@@ -38,6 +38,7 @@ clean:
 .venv-bench/.done: setup.cfg pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -e ".[bench]"
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps neural-style==0.5.7
 	touch $@
 
 .venv/.run: setup.cfg pyproject.toml

@@ -4,13 +4,14 @@
 
 Adam, five style layers to conv5_1, content conv4_2, square pictures. Alternating, medians. The peak is that of a matrix
 multiplication of TensorFlow in the same run; a step's arithmetic is its convolutions forward and back to the image.
+The package `neural-style` takes part where it is installed; see `neural_style_package`.
 """
 
 import time
 
 from absl import app, flags
 
-from benchmarks import contestants
+from benchmarks import contestants, neural_style_package
 
 _SIZES = flags.DEFINE_list("sizes", ["256", "512", "1024"], "sides, px")
 _POOLING = flags.DEFINE_enum("pooling", "max", ["max", "average"], "of every contestant")
@@ -18,6 +19,7 @@ _ROUNDS = flags.DEFINE_integer("rounds", 5, "turns of each contestant")
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture, resized to a square")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture, resized to a square")
 MATRIX_SIDE = 4096
+PACKAGE = "neural-style 0.5.7, float32"
 FIELDS = {
     "nst_tf float32": ("nst_tf", "float32"),
     "nst_tf bfloat16": ("nst_tf", "mixed_bfloat16"),
@@ -31,7 +33,7 @@ FIELDS = {
 def main(_):
     peaks = matrix_peaks()
     print(", ".join(f"matrix-multiply peak {name} {peak / 1e9:.0f} GFLOP/s" for name, peak in peaks.items()))
-    print("\n| side, px | contestant | s/step | loss then | share of peak | against the best |")
+    print("\n| side, px | contestant | s/step | loss then | share of peak | against it |")
     print("|---|---|---|---|---|---|")
     for side in map(int, _SIZES.value):
         content, style = contestants.squares(side, _CONTENT.value, _STYLE.value)
@@ -40,14 +42,20 @@ def main(_):
             name: contestants.Contestant(kind, content, style, settings, *rest)
             for name, (kind, *rest) in FIELDS.items()
         }
+        if neural_style_package.is_installed():
+            running[PACKAGE] = neural_style_package.Package(content, style)
         contestants.alternate(running, rounds=_ROUNDS.value, steps=max(1, round(3 * (512 / side) ** 2)))
-        best = {kind: min(c.median() for n, c in running.items() if n.startswith(f"torch {kind}")) for kind in peaks}
         for name, contestant in running.items():
-            kind = name.split()[1]
-            share = arithmetic(side) / contestant.median() / peaks[kind]
-            ratio = f"{best[kind] / contestant.median():.2f}x torch {kind}" if name.startswith("nst_tf") else ""
+            dtype = "bfloat16" if "bfloat16" in name else "float32"
+            share = arithmetic(side) / contestant.median() / peaks[dtype]
+            against = ""
+            if name.startswith("nst_tf"):
+                best = min(c.median() for n, c in running.items() if n.startswith(f"torch {dtype}"))
+                against = f"{best / contestant.median():.2f}x torch {dtype}"
+                if PACKAGE in running:
+                    against += f", {running[PACKAGE].median() / contestant.median():.2f}x neural-style"
             print(
-                f"| {side} | {name} | {contestant.median():.3f} | {contestant.loss:.4g} | {share:.0%} | {ratio} |",
+                f"| {side} | {name} | {contestant.median():.3f} | {contestant.loss:.4g} | {share:.0%} | {against} |",
                 flush=True,
             )
             contestant.close()

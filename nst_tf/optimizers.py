@@ -8,7 +8,6 @@ the steps to come depend on, and `restore(...)` puts them into an optimiser that
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,6 +16,7 @@ from nst_tf import configs, objective
 # (image, targets, loss_scale) -> (terms, gradient), as Objective.terms_and_gradient
 TermsAndGradient = Callable[[tf.Tensor, objective.Targets, tf.Tensor], tuple[objective.Terms, tf.Tensor]]
 
+ADAM_BETA_2 = 0.999  # Kingma & Ba 2015, the default of Keras and PyTorch, too
 SUFFICIENT_DECREASE = 1e-4  # c_1 of the Armijo condition; Nocedal & Wright 2006, section 3.1
 SIGMOID_SLOPE = 4.0  # x = sigmoid(4 z) has dx/dz = 1 at mid-grey, so z moves on the scale of pixels
 SATURATION = 0.02  # the start is moved this far off black and white, where the sigmoid is all but flat
@@ -26,13 +26,17 @@ MAX_BACKTRACKS = 8  # halvings or more of one step before the curvature history 
 
 
 class Adam:
-    """Keras' Adam on a `tf.Variable` image that is clipped to [0, 1] after each update.
+    """TensorFlow's Adam on a `tf.Variable` image that is clipped to [0, 1] after each update.
+
+    The update is one operation in place: the same written with tensors holds five more of the image's size.
 
     Args:
         terms_and_gradient: the objective.
         shape: of the image, [1, H, W, 3].
         config: learning_rate, beta_1, epsilon.
         jit_compile: compile the step with XLA.
+
+    Source: Kingma & Ba 2015, with epsilon as in the text before their section 2.1, as in Keras.
     """
 
     recovers = False
@@ -46,25 +50,36 @@ class Adam:
         *,
         jit_compile: bool = False,
     ) -> None:
-        self._image = tf.Variable(tf.zeros(shape), trainable=False, name="image")
-        self._best_image = tf.Variable(tf.zeros(shape), trainable=False, name="best_image")
+        self._image, self._best_image, self._first_moment, self._second_moment = (
+            tf.Variable(tf.zeros(shape), trainable=False, name=name)
+            for name in ("image", "best_image", "first_moment", "second_moment")
+        )
         self._best_loss = tf.Variable(float("inf"), trainable=False, name="best_loss")
-        self._optimizer = keras.optimizers.Adam(config.learning_rate, config.beta_1, epsilon=config.epsilon)
-        self._optimizer.build([self._image])  # outside the trace: it creates variables
-        self._initial_values = [variable.numpy() for variable in self._optimizer.variables]
+        self._updates = tf.Variable(0.0, trainable=False, name="updates")
 
         def traced(targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
             terms, gradient = terms_and_gradient(self._image.value(), targets, loss_scale)
+            terms = terms._replace(gradient_norm=_norm(gradient))
             improved = terms.total[0] < self._best_loss
             if improved:
                 self._best_image.assign(self._image)
                 self._best_loss.assign(terms.total[0])
             if tf.reduce_all(tf.math.is_finite(gradient)):
-                # `apply` would do this through a custom gradient, whose registration holds the graph for good.
-                self._optimizer.update_step(gradient, self._image, self._optimizer.learning_rate)
-                self._optimizer.iterations.assign_add(1)
+                self._updates.assign_add(1.0)
+                tf.raw_ops.ResourceApplyAdam(
+                    var=self._image.handle,
+                    m=self._first_moment.handle,
+                    v=self._second_moment.handle,
+                    beta1_power=config.beta_1**self._updates,
+                    beta2_power=ADAM_BETA_2**self._updates,
+                    lr=config.learning_rate,
+                    beta1=config.beta_1,
+                    beta2=ADAM_BETA_2,
+                    epsilon=config.epsilon,
+                    grad=gradient,
+                )
                 self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
-            return terms._replace(gradient_norm=_norm(gradient))
+            return terms
 
         self._traced = tf.function(traced, jit_compile=jit_compile)
 
@@ -77,11 +92,11 @@ class Adam:
         self._image.assign(image)
         self._best_image.assign(image)
         self._best_loss.assign(float("inf"))
-        for variable, value in zip(self._optimizer.variables, self._initial_values, strict=True):
-            variable.assign(value)
+        for variable in (self._first_moment, self._second_moment, self._updates):
+            variable.assign(tf.zeros_like(variable))
 
     def state(self) -> dict[str, tf.Tensor]:
-        """The image, the best one so far, and Adam's step and moments."""
+        """The image, the best one so far, and Adam's count of updates and moments."""
         return {name: variable.value() for name, variable in self._variables().items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -90,8 +105,14 @@ class Adam:
             variable.assign(state[name])
 
     def _variables(self) -> dict[str, tf.Variable]:
-        ours = {"image": self._image, "best_image": self._best_image, "best_loss": self._best_loss}
-        return ours | {variable.name: variable.value for variable in self._optimizer.variables}
+        return {
+            "image": self._image,
+            "best_image": self._best_image,
+            "best_loss": self._best_loss,
+            "first_moment": self._first_moment,
+            "second_moment": self._second_moment,
+            "updates": self._updates,
+        }
 
     def release(self) -> None:
         """Adam's variables are few and are used again by the next run."""

@@ -103,7 +103,6 @@ class TiledObjective(objective.Objective):
         shape = tf.shape(image)
         others = self._count(shape) - 1
         smoothness, gradient = self._smoothness_and_gradient(image)
-        gradient = loss_scale * gradient
         with tf.control_dependencies([gradient]):
             sums = self._summed(image, targets, others)
         kept = self._tile(others, shape)
@@ -119,7 +118,7 @@ class TiledObjective(objective.Objective):
             scaled_total = terms.total * loss_scale
         slopes = outer.gradient(scaled_total, sums, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         part = tape.gradient(owned, pixels, self._output_gradients(owned, kept, targets, slopes))
-        gradient = _with_part_added(gradient, kept, part)
+        gradient = _with_part_added(gradient, kept, part / loss_scale)
         with tf.control_dependencies([gradient]):
             slopes = tf.nest.map_structure(tf.identity, slopes)
             for index in tf.range(others):
@@ -130,8 +129,8 @@ class TiledObjective(objective.Objective):
                     tape.watch(pixels)
                     owned = self._owned(pixels, tile)
                 part = tape.gradient(owned, pixels, self._output_gradients(owned, tile, targets, slopes))
-                gradient = _with_part_added(gradient, tile, part)
-        return terms, gradient / loss_scale
+                gradient = _with_part_added(gradient, tile, part / loss_scale)
+        return terms, gradient
 
     def _smoothness_and_gradient(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted total variation [B] and its gradient, strip by strip: its temporaries are 14 images large.

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,6 +116,19 @@ def test_adam_keeps_its_best_image_when_the_objective_is_not_finite():
     optimizer, history = run("adam", nan_at(list(range(11, 31)), quadratic(wanted, curvature)), 30)
     assert float(optimizer.best_loss) == np.nanmin(history)
     assert np.isfinite(optimizer.best_image).all()
+
+
+@pytest.mark.parametrize("epsilon", [1e-7, 0.1])
+def test_adam_takes_the_steps_of_keras_adam(epsilon):
+    wanted, curvature = problem()
+    terms_and_gradient = quadratic(wanted, curvature)
+    theirs = keras.optimizers.Adam(0.03, 0.8, epsilon=epsilon)
+    image = tf.Variable(tf.fill(SHAPE, 0.5))
+    for _ in range(20):
+        theirs.apply([terms_and_gradient(image, (), ONE)[1]], [image])
+        image.assign(tf.clip_by_value(image, 0.0, 1.0))
+    ours, _ = run("adam", terms_and_gradient, 20, learning_rate=0.03, beta_1=0.8, epsilon=epsilon)
+    np.testing.assert_allclose(ours.state()["image"], image, atol=1e-5)
 
 
 def test_the_compact_direction_is_that_of_the_two_loop_recursion():

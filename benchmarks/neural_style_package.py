@@ -1,0 +1,129 @@
+"""The package `neural-style` 0.5.7 from PyPI as a contestant: its own command, held between its turns by signals.
+
+    pip install --no-deps neural-style==0.5.7
+
+without its dependencies, since torchvision has no build for every PyTorch. The six transforms that it uses are stood in
+for here; they touch the pictures before and after a run and not its steps. Network, defaults and printing are its own,
+but for Adam from the content picture, so that its steps compare with the others'.
+"""
+
+import importlib.util
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import types
+
+import numpy as np
+
+FOREVER = 10**6  # iterations; the contest ends sooner
+
+
+def is_installed():
+    return importlib.util.find_spec("neural_style") is not None
+
+
+class Package:
+    """`neural-style` on two square pictures [1, side, side, 3]; has the form of `contestants.Contestant`."""
+
+    def __init__(self, content, style):
+        from nst_tf import images
+
+        self._folder = tempfile.TemporaryDirectory()
+        for name, pixels in (("content.png", content), ("style.png", style)):
+            images.save(pathlib.Path(self._folder.name) / name, pixels)
+        command = [sys.executable, "-u", "-m", "benchmarks.neural_style_package"]
+        command += [self._folder.name, str(content.shape[1])]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.seconds = []
+        self.loss = None
+        self._read_steps(1)
+        self._process.send_signal(signal.SIGSTOP)
+
+    def run(self, steps, *, counts=True):
+        """Takes steps; their mean time is kept unless it is a warm-up."""
+        began = time.perf_counter()
+        self._process.send_signal(signal.SIGCONT)
+        self._read_steps(steps)
+        seconds = (time.perf_counter() - began) / steps
+        self._process.send_signal(signal.SIGSTOP)
+        if counts:
+            self.seconds.append(seconds)
+
+    def median(self):
+        return statistics.median(self.seconds)
+
+    def close(self):
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def _read_steps(self, steps):
+        for line in self._process.stdout:
+            if "Total loss:" in line:
+                self.loss = float(line.split(":")[1])
+                steps -= 1
+                if not steps:
+                    return
+        raise RuntimeError(f"neural-style ended with code {self._process.wait()}")
+
+
+def main(folder, side):
+    """Runs the package's command in this process on content.png and style.png of a folder."""
+    import torch
+
+    from nst_tf import configs, weights
+
+    # Positions of VGG-19's convolutions in torchvision's numbering, which the package's files have.
+    kinds = [kind for count in configs.CONVOLUTIONS_PER_BLOCK for kind in ["convolution", "relu"] * count + ["pooling"]]
+    indices = [index for index, kind in enumerate(kinds) if kind == "convolution"]
+    model = {}
+    for index, (kernel, bias) in zip(indices, weights.load().convolutions.values(), strict=False):
+        model[f"features.{index}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
+        model[f"features.{index}.bias"] = torch.from_numpy(bias.copy())
+    os.chdir(folder)
+    torch.save(model, "vgg19.pth")
+    sys.modules["torchvision"] = types.ModuleType("torchvision")
+    sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"] = _transforms(torch)
+    sys.argv = ["neural-style", "-gpu", "c", "-model_file", "vgg19.pth", "-disable_check"]
+    sys.argv += ["-content_image", "content.png", "-style_image", "style.png", "-image_size", side]
+    sys.argv += ["-optimizer", "adam", "-init", "image", "-num_iterations", str(FOREVER)]
+    sys.argv += ["-print_iter", "1", "-save_iter", "0"]
+
+    from neural_style import neural_style  # reads sys.argv
+
+    neural_style.main()
+
+
+def _transforms(torch):
+    """What the package uses of `torchvision.transforms`."""
+    from PIL import Image
+
+    def compose(steps):
+        def composed(x):
+            for step in steps:
+                x = step(x)
+            return x
+
+        return composed
+
+    def normalize(mean, std):
+        mean, std = (torch.tensor(values, dtype=torch.float32)[:, None, None] for values in (mean, std))
+        return lambda x: (x - mean) / std
+
+    return types.SimpleNamespace(
+        Compose=compose,
+        Resize=lambda size: lambda picture: picture.resize(size[::-1], Image.Resampling.BILINEAR),
+        ToTensor=lambda: lambda picture: torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255,
+        Lambda=lambda function: function,
+        Normalize=normalize,
+        ToPILImage=lambda: lambda x: Image.fromarray((x * 255).byte().permute(1, 2, 0).numpy()),
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
