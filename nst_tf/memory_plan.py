@@ -18,7 +18,7 @@ AUTO_SHARE = 0.8  # of the memory that is free when a run begins, where no budge
 LBFGS_FLOOR = 2  # fewer pairs than this are kept only where the setting asks for fewer
 
 _PICTURE_BYTES = 24  # a pixel of the content picture as it was read, and of a style as large
-_ADAM_BYTES = 112  # a pixel: image, best image, two moments, gradient and temporaries; measured up to 111
+_ADAM_BYTES = 96  # a pixel: image, best image, two moments, gradient and temporaries
 _LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image and its gradient; measured 81
 _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries

@@ -59,16 +59,19 @@ class TiledObjective(objective.Objective):
 
     def content_features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """P of a content image by layer, in the extractor's own dtype: nothing is lost and half the memory needed."""
-        columns = -(-image.shape[2] // self.tile_width_px)
-        rows: list[dict[str, list[tf.Tensor]]] = []
+        wanted: dict[str, tf.Variable] = {}
         for index in range(self._count(tf.shape(image))):
-            if index % columns == 0:
-                rows.append({layer: [] for layer in self.config.content_layers})
             tile = self._tile(index, tf.shape(image))
             features = self._owned(_read(image, tile), tile)
-            for layer, parts in rows[-1].items():
-                parts.append(features[layer])
-        return {layer: tf.concat([tf.concat(row[layer], 2) for row in rows], 1) for layer in self.config.content_layers}
+            for layer in self.config.content_layers:
+                part, factor = features[layer], 2 ** (configs.block(layer) - 1)
+                if layer not in wanted:  # filled in place: parts put together at the end would be there twice
+                    shape = [image.shape[0], image.shape[1] // factor, image.shape[2] // factor, part.shape[3]]
+                    wanted[layer] = tf.Variable(tf.zeros(shape, part.dtype), trainable=False)
+                wanted[layer][
+                    :, tile.top // factor : tile.bottom // factor, tile.left // factor : tile.right // factor
+                ].assign(part)
+        return {layer: variable.value() for layer, variable in wanted.items()}
 
     def gram_matrices(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """A/M of a style image, by layer."""
