@@ -136,7 +136,7 @@ def resize(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
         width_px: W', at least 1.
 
     Returns:
-        float32 [1, H', W', C], clipped to [0, 1]; the pixels themselves where they have that size.
+        float32 [1, H', W', C], clipped to [0, 1].
 
     Raises:
         errors.ImageError: not of that shape, or a size below 1.
@@ -146,8 +146,6 @@ def resize(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
             f"resize takes pixels [1, H, W, C] to a size of at least 1 x 1. Received: shape {pixels.shape}, "
             f"height_px={height_px}, width_px={width_px}."
         )
-    if pixels.shape[1:3] == (height_px, width_px):
-        return pixels
     planes = [_lanczos(pixels[0, :, :, channel], (height_px, width_px)) for channel in range(pixels.shape[3])]
     return np.stack(planes, axis=-1, dtype=np.float32)[np.newaxis]
 

@@ -203,7 +203,7 @@ class StyleTransfer:
                     f"and ended at {losses['total'][-1]:.4g}. The best picture is kept. Lower --learning_rate."
                 )
             return results.StyleTransferResult(
-                image=images.resize(image.numpy(), pictures.content.height_px, pictures.content.width_px),
+                image=_at_size(image.numpy(), pictures.content.height_px, pictures.content.width_px),
                 alpha=pictures.content.alpha,
                 losses=losses,
                 config=self.config,
@@ -338,7 +338,7 @@ def _targets(
     objective: objectives.Objective, pictures: inputs.Inputs, stage: schedule.Stage, stride: int
 ) -> objectives.Targets:
     """The targets of one size. The scaled pictures go with this function's end."""
-    content = tf.constant(images.resize(pictures.content.pixels, stage.height_px, stage.width_px))
+    content = tf.constant(_at_size(pictures.content.pixels, stage.height_px, stage.width_px))
     scale = stage.height_px / pictures.content.height_px
     styles = [tf.constant(_scaled(picture.pixels, scale)) for picture in pictures.styles]
     return objective.targets(schedule.padded(content, stride), styles)
@@ -365,7 +365,14 @@ def start_image(
 def _scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
     """Pixels at a fraction of their size."""
     height, width = pixels.shape[1:3]
-    return images.resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+    return _at_size(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def _at_size(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Pixels resampled; themselves, not copied, where they have that size: for what only reads them."""
+    if pixels.shape[1:3] == (height_px, width_px):
+        return pixels
+    return images.resize(pixels, height_px, width_px)
 
 
 def _best_step(totals: np.ndarray) -> int:
