@@ -138,7 +138,24 @@ def _serve(connection, kind, arguments):
         connection.send(((time.perf_counter() - began) / count, losses[-1]))
 
 
-class Contestant:
+class Timed:
+    """What takes steps when asked, and how long each took."""
+
+    def __init__(self):
+        self.seconds = []
+        self.loss = None
+
+    def run(self, steps, *, counts=True):
+        """Takes steps; their mean time is kept unless it is a warm-up."""
+        seconds = self.take(steps)
+        if counts:
+            self.seconds.append(seconds)
+
+    def median(self):
+        return statistics.median(self.seconds)
+
+
+class Contestant(Timed):
     """A process that takes steps when asked.
 
     Args:
@@ -147,23 +164,18 @@ class Contestant:
     """
 
     def __init__(self, kind, *arguments):
+        super().__init__()
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, kind, arguments), daemon=True)
         self._process.start()
         theirs.close()
-        self.seconds = []
-        self.loss = None
 
-    def run(self, steps, *, counts=True):
-        """Takes steps; their mean time is kept unless it is a warm-up."""
+    def take(self, steps):
+        """Takes steps; returns the mean seconds of one."""
         self._connection.send(steps)
         seconds, self.loss = self._connection.recv()
-        if counts:
-            self.seconds.append(seconds)
-
-    def median(self):
-        return statistics.median(self.seconds)
+        return seconds
 
     def close(self):
         self._connection.send(None)

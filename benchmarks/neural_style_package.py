@@ -11,7 +11,6 @@ import importlib.util
 import os
 import pathlib
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,8 @@ import types
 
 import numpy as np
 
+from benchmarks import contestants
+
 FOREVER = 10**6  # iterations; the contest ends sooner
 
 
@@ -27,10 +28,11 @@ def is_installed():
     return importlib.util.find_spec("neural_style") is not None
 
 
-class Package:
-    """`neural-style` on two square pictures [1, side, side, 3]; has the form of `contestants.Contestant`."""
+class Package(contestants.Timed):
+    """`neural-style` on two square pictures [1, side, side, 3]."""
 
     def __init__(self, content, style):
+        super().__init__()
         from nst_tf import images
 
         self._folder = tempfile.TemporaryDirectory()
@@ -39,23 +41,17 @@ class Package:
         command = [sys.executable, "-u", "-m", "benchmarks.neural_style_package"]
         command += [self._folder.name, str(content.shape[1])]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        self.seconds = []
-        self.loss = None
         self._read_steps(1)
         self._process.send_signal(signal.SIGSTOP)
 
-    def run(self, steps, *, counts=True):
-        """Takes steps; their mean time is kept unless it is a warm-up."""
+    def take(self, steps):
+        """Takes steps; returns the mean seconds of one."""
         began = time.perf_counter()
         self._process.send_signal(signal.SIGCONT)
         self._read_steps(steps)
         seconds = (time.perf_counter() - began) / steps
         self._process.send_signal(signal.SIGSTOP)
-        if counts:
-            self.seconds.append(seconds)
-
-    def median(self):
-        return statistics.median(self.seconds)
+        return seconds
 
     def close(self):
         self._process.kill()

@@ -59,7 +59,6 @@ class Adam:
 
         def traced(targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
             terms, gradient = terms_and_gradient(self._image.value(), targets, loss_scale)
-            terms = terms._replace(gradient_norm=_norm(gradient))
             improved = terms.total[0] < self._best_loss
             if improved:
                 self._best_image.assign(self._image)
@@ -79,7 +78,7 @@ class Adam:
                     grad=gradient,
                 )
                 self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
-            return terms
+            return terms._replace(gradient_norm=_norm(gradient))
 
         self._traced = tf.function(traced, jit_compile=jit_compile)
 

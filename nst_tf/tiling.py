@@ -64,13 +64,12 @@ class TiledObjective(objective.Objective):
             tile = self._tile(index, tf.shape(image))
             features = self._owned(_read(image, tile), tile)
             for layer in self.config.content_layers:
-                part, factor = features[layer], 2 ** (configs.block(layer) - 1)
+                part = features[layer]
                 if layer not in wanted:  # filled in place: parts put together at the end would be there twice
+                    factor = 2 ** (configs.block(layer) - 1)
                     shape = [image.shape[0], image.shape[1] // factor, image.shape[2] // factor, part.shape[3]]
                     wanted[layer] = tf.Variable(tf.zeros(shape, part.dtype), trainable=False)
-                wanted[layer][
-                    :, tile.top // factor : tile.bottom // factor, tile.left // factor : tile.right // factor
-                ].assign(part)
+                wanted[layer][_place(layer, tile)].assign(part)
         return {layer: variable.value() for layer, variable in wanted.items()}
 
     def gram_matrices(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -260,9 +259,14 @@ def _read(image: tf.Tensor, tile: _Tile) -> tf.Tensor:
 
 def _part(p: tf.Tensor, layer: str, tile: _Tile, dtype: tf.DType) -> tf.Tensor:
     """The positions of a content target that a tile owns."""
+    return tf.cast(p[_place(layer, tile)], dtype)
+
+
+def _place(layer: str, tile: _Tile) -> tuple[slice, ...]:
+    """Where in a layer of the whole picture the positions are that a tile owns."""
     factor = 2 ** (configs.block(layer) - 1)
-    owned = p[:, tile.top // factor : tile.bottom // factor, tile.left // factor : tile.right // factor]
-    return tf.cast(owned, dtype)
+    rows = slice(tile.top // factor, tile.bottom // factor)
+    return slice(None), rows, slice(tile.left // factor, tile.right // factor)
 
 
 def _gram_sum(features: tf.Tensor) -> tf.Tensor:

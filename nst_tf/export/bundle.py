@@ -149,7 +149,7 @@ def _finish(
         examples.write(request, bundle / EXAMPLES)
     server_files.warmup(requests, place.root.name, bundle / server_files.WARMUP)
     if limits.max_batch_size:
-        (bundle / server_files.BATCHING).write_text(server_files.batching(limits.max_batch_size))
+        (bundle / manifest.BATCHING).write_text(server_files.batching(limits.max_batch_size))
     on_message("checking the bundle in TensorFlow's C library, in a process of its own")
     report = self_check.check(bundle, requests, examples.TOLERANCE_LEVELS[precision])
     for licence in manifest.licences(facts["weights"]):

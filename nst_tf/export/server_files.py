@@ -9,10 +9,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from nst_tf import errors
-from nst_tf.export import examples, manifest
+from nst_tf.export import examples
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
-BATCHING = manifest.BATCHING
 _REQUEST_TIMEOUT_MS = 600_000  # of REST, whose default of 30 s an optimisation exceeds
 
 

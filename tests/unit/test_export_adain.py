@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from nst_tf import adain_configs, adain_transfer, errors, export_configs, images
-from nst_tf.export import adain, bundle, examples, manifest, server_files
+from nst_tf.export import adain, bundle, examples, manifest
 from nst_tf.networks import adain as networks_adain
 from tests import tiny_adain, tiny_network
 
@@ -142,5 +142,5 @@ def test_the_bundle_answers_as_python_on_every_signature_in_the_c_library(loaded
     assert {check["signature"] for check in record["self_check"]["requests"].values()} == {
         "serving_default", "stylize_tensor", "encode_style", "apply_style",
     }  # fmt: skip
-    assert "value: 8" in (folder / server_files.BATCHING).read_text()
+    assert "value: 8" in (folder / manifest.BATCHING).read_text()
     assert not any("licence" in message for message in messages)

@@ -139,7 +139,7 @@ def test_a_version_follows_the_highest_and_a_users_files_stay(tmp_path):
     (root / "models.config").write_text("# mine")
     assert export(root, on_message=messages.append, max_batch_size=3) == root / "7"
     assert any(message.startswith("warning: the licence") for message in messages)
-    assert "value: 3" in (root / "7" / server_files.BATCHING).read_text()
+    assert "value: 3" in (root / "7" / manifest.BATCHING).read_text()
     assert (root / "models.config").read_text() == "# mine"
     assert sorted(path.name for path in root.iterdir()) == [
         "1", "6", "7", "compose.yaml", "models.config", "monitoring.config", "not-a-version",
