@@ -21,16 +21,25 @@ def squares(side, *sources):
     return [images.resize(inputs.read_picture(source, source, None).pixels, side, side) for source in sources]
 
 
+def nst_tf_objective(content, style, config, policy):
+    """The objective of nst_tf and its targets on the real network, for pictures [1, H, W, 3]."""
+    import tensorflow as tf
+
+    from nst_tf import objective, vgg, weights
+
+    extractor = vgg.extractor(weights.load().convolutions, config.layers, pooling=config.pooling, policy=policy)
+    goal = objective.Objective(extractor=extractor, config=config)
+    return goal, goal.targets(tf.constant(content), [tf.constant(style)])
+
+
 def nst_tf_step(content, style, settings, policy):
     """Adam of nst_tf on the objective of `settings`; returns a function that takes one step."""
     import tensorflow as tf
 
-    from nst_tf import configs, objective, optimizers, vgg, weights
+    from nst_tf import configs, optimizers
 
     config = configs.preset("default", learning_rate=LEARNING_RATE, **settings)
-    extractor = vgg.extractor(weights.load().convolutions, config.layers, pooling=config.pooling, policy=policy)
-    goal = objective.Objective(extractor=extractor, config=config)
-    targets = goal.targets(tf.constant(content), [tf.constant(style)])
+    goal, targets = nst_tf_objective(content, style, config, policy)
     optimizer = optimizers.Adam(goal.terms_and_gradient, tf.TensorShape(content.shape), config)
     optimizer.start(tf.constant(content))
     one = tf.constant(1.0)

@@ -20,7 +20,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import contestants
-from nst_tf import configs, objective, optimizers, precision, vgg, weights
+from nst_tf import configs, optimizers, precision
 
 _SIZE = flags.DEFINE_integer("size", 256, "side of the square pictures, px")
 _STEPS = flags.DEFINE_integer("steps", 100, "evaluations of each row")
@@ -38,9 +38,7 @@ def main(_):
     config = configs.preset("default")
     content, style = contestants.squares(_SIZE.value, _CONTENT.value, _STYLE.value)
     policy, _ = precision.resolve("auto")
-    extractor = vgg.extractor(weights.load().convolutions, config.layers, pooling=config.pooling, policy=policy)
-    goal = objective.Objective(extractor=extractor, config=config)
-    targets = goal.targets(tf.constant(content), [tf.constant(style)])
+    goal, targets = contestants.nst_tf_objective(content, style, config, policy)
     evaluate = tf.function(lambda image: goal.terms_and_gradient(image, targets))
 
     def plain(z):
@@ -87,8 +85,7 @@ class Gradient:
         self._mean = DECAY * self._mean + (1 - DECAY) * gradient**2
 
     def __call__(self, vector):
-        divisor = np.sqrt(self._mean)
-        return vector / (divisor / divisor.mean() + FLOOR)
+        return _divided(vector, np.sqrt(self._mean))
 
 
 class Secant:
@@ -102,8 +99,7 @@ class Secant:
         self._y = DECAY * self._y + (1 - DECAY) * y**2
 
     def __call__(self, vector):
-        divisor = np.sqrt(_blurred(self._y) / _blurred(self._s))
-        return vector / (divisor / divisor.mean() + FLOOR)
+        return _divided(vector, np.sqrt(_blurred(self._y) / _blurred(self._s)))
 
 
 class Spectrum:
@@ -125,6 +121,11 @@ class Spectrum:
 
     def __call__(self, vector):
         return np.fft.irfft2(np.fft.rfft2(vector, axes=(1, 2)) * self._gain, [self._side] * 2, axes=(1, 2))
+
+
+def _divided(vector, divisor):
+    """A diagonal H_0 times a vector, held off from division by nothing."""
+    return vector / (divisor / divisor.mean() + FLOOR)
 
 
 def _blurred(values):

@@ -12,7 +12,8 @@ import pathlib
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import configs, grids, images, inputs, noise, objective, transfer, vgg, weights
+from benchmarks import contestants
+from nst_tf import configs, grids, images, inputs, noise, transfer
 
 _SIZE = flags.DEFINE_integer("size", 512, "long side, px")
 _WORK = flags.DEFINE_integer("work", 80, "evaluations at the full size that each row may cost")
@@ -26,10 +27,8 @@ COLUMNS = 3  # of the sheet that shows all the pictures
 def main(_):
     plain = configs.preset("default", max_side_px=_SIZE.value)
     pictures = inputs.read(_CONTENT.value, _STYLE.value, plain)
-    extractor = vgg.extractor(weights.load().convolutions, plain.layers, pooling=plain.pooling)
-    exact = objective.Objective(extractor=extractor, config=plain)
     height, width = pictures.content.height_px, pictures.content.width_px
-    targets = exact.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
+    exact, targets = contestants.nst_tf_objective(pictures.content.pixels, pictures.styles[0].pixels, plain, "float32")
     networks = transfer.SharedNetworks(plain.layers)
     networks.network(plain, lambda _: None)  # read and built before the first row
     print(f"{width} x {height} px, {_CONTENT.value} in the style of {_STYLE.value}\n")

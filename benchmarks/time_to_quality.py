@@ -73,12 +73,9 @@ def judged(run, content, style, *arguments):
 
     import tensorflow as tf
 
-    from nst_tf import configs, objective, vgg, weights
+    from nst_tf import configs
 
-    config = configs.preset("default")
-    extractor = vgg.extractor(weights.load().convolutions, config.layers, pooling=config.pooling)
-    goal = objective.Objective(extractor=extractor, config=config)
-    targets = goal.targets(tf.constant(content), [tf.constant(style)])
+    goal, targets = contestants.nst_tf_objective(content, style, configs.preset("default"), "float32")
     total = tf.function(lambda image: goal.terms(image, targets).total[0])
     return [(*when, float(total(tf.constant(image))), image) for *when, image in looks]
 
