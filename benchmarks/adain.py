@@ -14,8 +14,10 @@ import tensorflow as tf
 import torch
 from absl import app, flags
 
-from nst_tf import images, samples, vgg, weights
-from nst_tf.networks import adain, decoder_weights
+from nst_tf import vgg
+from nst_tf.networks import adain
+from nst_tf.pictures import images
+from nst_tf.weights import adain_decoder, vgg19
 
 _SIZE = flags.DEFINE_integer("size", 512, "side of the square content picture, px")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "passes of each row")
@@ -33,11 +35,11 @@ def main(_):
     if _THREADS.value:
         torch.set_num_threads(_THREADS.value)
         tf.config.threading.set_intra_op_parallelism_threads(_THREADS.value)
-    convolutions = weights.load().convolutions
-    encoder = {layer: convolutions[layer] for layer in decoder_weights.ENCODER_LAYERS}
-    decoder = decoder_weights.load().convolutions
-    content = images.resize(samples.load("launch-pad").pixels, _SIZE.value, _SIZE.value)
-    style = samples.load("van-gogh", max_side_px=512).pixels
+    convolutions = vgg19.load().convolutions
+    encoder = {layer: convolutions[layer] for layer in adain_decoder.ENCODER_LAYERS}
+    decoder = adain_decoder.load().convolutions
+    content = images.resize(images.load("sample:launch-pad").pixels, _SIZE.value, _SIZE.value)
+    style = images.load("sample:van-gogh", max_side_px=512).pixels
     exact = adain.AdainNetwork(adain.build_encoder(encoder), adain.build_decoder(decoder))
     moments = exact.style_moments(style)
 

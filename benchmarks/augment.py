@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import images, pipeline_configs, pipelines, samples
+from nst_tf import configs, pipelines
 from nst_tf.networks import adain
+from nst_tf.pictures import images
 
 _SIZE = flags.DEFINE_integer("size", 256, "sides of the pictures, px")
 _BATCH = flags.DEFINE_list("batch", ["1", "8"], "pictures in a batch; 1 maps before .batch()")
@@ -32,12 +33,10 @@ MAPS = {  # num_parallel_calls and private_threadpool_size; 0 is TensorFlow's ow
 
 def main(_):
     loaded = adain.load(dtype_policy=_PRECISION.value)
-    style = samples.load("van-gogh", max_side_px=512).pixels
-    augment = pipelines.StyleAugment(
-        [style], pipeline_configs.StyleAugmentConfig(probability=1), network=loaded.network
-    )
+    style = images.load("sample:van-gogh", max_side_px=512).pixels
+    augment = pipelines.StyleAugment([style], configs.StyleAugmentConfig(probability=1), network=loaded.network)
     moments = loaded.network.style_moments(style)
-    photograph = images.resize(samples.load("launch-pad").pixels, _SIZE.value, _SIZE.value)
+    photograph = images.resize(images.load("sample:launch-pad").pixels, _SIZE.value, _SIZE.value)
     pictures = np.repeat(photograph, _PICTURES.value, axis=0)
     apply = tf.function(lambda batch: loaded.network.apply(batch, moments), reduce_retracing=True)
     print(f"\n{loaded.policy}, {_SIZE.value} px, {_PICTURES.value} pictures, medians of {_RUNS.value} runs\n")

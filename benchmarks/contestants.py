@@ -16,7 +16,7 @@ TORCH_HISTORY = 100  # of torch.optim.LBFGS, its own default and that of the pub
 
 def squares(side, *sources):
     """Pictures, given by path or sample:NAME, resized to squares: float32 [1, side, side, 3] each."""
-    from nst_tf import images, inputs
+    from nst_tf.pictures import images, inputs
 
     return [images.resize(inputs.read_picture(source, source, None).pixels, side, side) for source in sources]
 
@@ -25,9 +25,11 @@ def nst_tf_objective(content, style, config, policy):
     """The objective of nst_tf and its targets on the real network, for pictures [1, H, W, 3]."""
     import tensorflow as tf
 
-    from nst_tf import objective, vgg, weights
+    from nst_tf import vgg
+    from nst_tf.losses import objective
+    from nst_tf.weights import vgg19
 
-    extractor = vgg.extractor(weights.load().convolutions, config.layers, pooling=config.pooling, policy=policy)
+    extractor = vgg.feature_extractor(vgg19.load().convolutions, config.layers, pooling=config.pooling, policy=policy)
     goal = objective.Objective(extractor=extractor, config=config)
     return goal, goal.targets(tf.constant(content), [tf.constant(style)])
 
@@ -36,11 +38,12 @@ def nst_tf_step(content, style, settings, policy):
     """Adam of nst_tf on the objective of `settings`; returns a function that takes one step."""
     import tensorflow as tf
 
-    from nst_tf import configs, optimizers
+    from nst_tf import configs
+    from nst_tf.optimisation import adam
 
     config = configs.preset("default", learning_rate=LEARNING_RATE, **settings)
     goal, targets = nst_tf_objective(content, style, config, policy)
-    optimizer = optimizers.Adam(goal.terms_and_gradient, tf.TensorShape(content.shape), config)
+    optimizer = adam.Adam(goal.terms_and_gradient, tf.TensorShape(content.shape), config)
     optimizer.start(tf.constant(content))
     one = tf.constant(1.0)
     return lambda: float(optimizer.step(targets, one).total[0])
@@ -52,14 +55,15 @@ class TorchObjective:
     def __init__(self, content, style, settings, dtype, layout):
         import torch
 
-        from nst_tf import configs, weights
+        from nst_tf import configs
+        from nst_tf.weights import vgg19
 
         self.torch = torch
         torch.set_num_threads(multiprocessing.cpu_count())
         self.config = configs.preset("default", **settings)
         self.dtype = getattr(torch, dtype)
         self.format = torch.channels_last if layout == "channels-last" else torch.contiguous_format
-        self.layers = self._layers(weights.load().convolutions)
+        self.layers = self._layers(vgg19.load().convolutions)
         self.content = self.tensor(content)
         with torch.no_grad():
             self.wanted_features = self.features(self.content)

@@ -20,7 +20,8 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import contestants
-from nst_tf import configs, optimizers, precision
+from nst_tf import configs, precision
+from nst_tf.optimisation import lbfgs
 
 _SIZE = flags.DEFINE_integer("size", 256, "side of the square pictures, px")
 _STEPS = flags.DEFINE_integer("steps", 100, "evaluations of each row")
@@ -43,9 +44,9 @@ def main(_):
 
     def plain(z):
         """The objective and its gradient with respect to z."""
-        image = optimizers.lbfgs_image(tf.constant(z), content.shape).numpy()
+        image = lbfgs.lbfgs_image(tf.constant(z), content.shape).numpy()
         terms, gradient = evaluate(tf.constant(image, tf.float32))
-        return float(terms.total[0]), gradient.numpy() * (optimizers.SIGMOID_SLOPE * image * (1 - image))
+        return float(terms.total[0]), gradient.numpy() * (lbfgs.SIGMOID_SLOPE * image * (1 - image))
 
     def transformed(function, slope):
         def of(z):
@@ -136,17 +137,17 @@ def _blurred(values):
 
 def minimise(function, content, memory, preconditioner):
     """The least value after each evaluation, and the last pairs."""
-    z = optimizers.lbfgs_start(tf.constant(content, tf.float64), memory=1).z.numpy().reshape(content.shape)
+    z = lbfgs.lbfgs_start(tf.constant(content, tf.float64), memory=1).z.numpy().reshape(content.shape)
     loss, gradient = function(z)
     best, pairs = [loss], []
     direction = -gradient
-    step = optimizers.FIRST_STEP / np.sqrt(np.mean(direction**2))
+    step = lbfgs.FIRST_STEP / np.sqrt(np.mean(direction**2))
     while len(best) < _STEPS.value:
         slope = np.vdot(gradient, direction)
         next_z = z + step * direction
         next_loss, next_gradient = function(next_z)
         best.append(min(best[-1], next_loss))
-        if not next_loss <= loss + optimizers.SUFFICIENT_DECREASE * step * slope:
+        if not next_loss <= loss + lbfgs.SUFFICIENT_DECREASE * step * slope:
             rise = next_loss - loss - step * slope
             step *= np.clip(-slope * step / (2 * rise), 0.1, 0.5)
             continue
@@ -154,7 +155,7 @@ def minimise(function, content, memory, preconditioner):
         z, loss, gradient = next_z, next_loss, next_gradient
         if preconditioner:
             preconditioner.see(s, y, gradient)
-        if np.vdot(s, y) > optimizers.CURVATURE * np.linalg.norm(s) * np.linalg.norm(y):
+        if np.vdot(s, y) > lbfgs.CURVATURE * np.linalg.norm(s) * np.linalg.norm(y):
             pairs = [*pairs, (s, y)][-memory:]
         direction, step = -_two_loops(gradient, pairs, preconditioner or (lambda vector: vector)), 1.0
     return np.array(best), pairs

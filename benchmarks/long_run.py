@@ -15,7 +15,9 @@ import numpy as np
 from absl import app, flags
 from tensorflow.python.framework import func_graph
 
-from nst_tf import configs, transfer
+from nst_tf import configs
+from nst_tf.losses import on_vgg19
+from nst_tf.optimisation import transfer
 
 _RUNS = flags.DEFINE_integer("runs", 2000, "stylisations of mixed sizes, one in five with Adam")
 _CONFIGS = flags.DEFINE_integer("configs", 40, "configurations, one after another through stylize()")
@@ -26,7 +28,7 @@ SIDES_PX = (16, 64)
 
 def main(_):
     print("| part | runs | resident MiB | traced graphs alive | s |\n|---|---|---|---|---|")
-    networks = transfer.SharedNetworks(configs.StyleTransferConfig().layers)
+    networks = on_vgg19.SharedNetworks(configs.StyleTransferConfig().layers)
     engines = {name: transfer.StyleTransfer(config(optimizer=name), networks=networks) for name in ("lbfgs", "adam")}
     measure("mixed sizes", mixed_sizes(engines, _RUNS.value), _RUNS.value)
     del engines, networks

@@ -45,7 +45,8 @@ def main(_):
 def measure(side_px, budget_mb):
     import tensorflow as tf
 
-    from nst_tf import configs, memory_plan, precision, transfer
+    from nst_tf import configs, precision
+    from nst_tf.optimisation import memory_plan, transfer
 
     config = configs.preset(
         "default",

@@ -11,8 +11,12 @@ import time
 
 from absl import app, flags
 
-from nst_tf import adain_configs, adain_transfer, configs, evaluation, evaluation_configs, images, inputs, transfer
+import nst_tf
+from nst_tf import configs, evaluation
+from nst_tf.losses import on_vgg19
 from nst_tf.networks import adain
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import images, inputs
 
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture")
@@ -25,15 +29,13 @@ _OUTPUT_DIR = flags.DEFINE_string("output_dir", "outputs/methods", "where the pi
 def main(_):
     config = configs.preset("default", max_side_px=_SIZE.value, scales=1)
     pictures = inputs.read(_CONTENT.value, _STYLE.value, config)
-    one_pass = adain_transfer.AdainTransfer(
-        adain_configs.AdainConfig(max_side_px=_SIZE.value), loaded=adain.load(on_message=print)
-    )
+    one_pass = nst_tf.AdainTransfer(configs.AdainConfig(max_side_px=_SIZE.value), loaded=adain.load(on_message=print))
     one_pass(pictures.content, pictures.styles)  # traces
     began = time.perf_counter()
     start = one_pass(pictures.content, pictures.styles).image
     pass_s = time.perf_counter() - began
     results = {"content": (pictures.content.pixels, 0.0), "AdaIN": (start, pass_s)}
-    networks = transfer.SharedNetworks(config.layers)
+    networks = on_vgg19.SharedNetworks(config.layers)
     results |= optimised(config, pictures, networks, "Gatys", 0.0)
     start_path = pathlib.Path(_OUTPUT_DIR.value) / "start.png"
     images.save(start_path, start, bit_depth=16)
@@ -41,7 +43,7 @@ def main(_):
     results |= optimised(config, pictures, networks, "AdaIN, then", pass_s)
 
     judged = [images.Picture(pixels=image, alpha=None, sha256="", name=name) for name, (image, _) in results.items()]
-    judge = evaluation_configs.EvaluationConfig(lpips=_LPIPS.value)
+    judge = configs.EvaluationConfig(lpips=_LPIPS.value)
     scores = evaluation.evaluate(pictures.content, pictures.styles, judged, judge)
     print(f"\n{_CONTENT.value} in the style of {_STYLE.value}, {scores[0].width_px} x {scores[0].height_px} px\n")
     print("| method | s | content | style | total | noise | LPIPS to the content |\n|---|---|---|---|---|---|---|")

@@ -33,7 +33,7 @@ class Package(contestants.Timed):
 
     def __init__(self, content, style):
         super().__init__()
-        from nst_tf import images
+        from nst_tf.pictures import images
 
         self._folder = tempfile.TemporaryDirectory()
         for name, pixels in (("content.png", content), ("style.png", style)):
@@ -72,13 +72,14 @@ def main(folder, side):
     """Runs the package's command in this process on content.png and style.png of a folder."""
     import torch
 
-    from nst_tf import configs, weights
+    from nst_tf import vgg
+    from nst_tf.weights import vgg19
 
     # Positions of VGG-19's convolutions in torchvision's numbering, which the package's files have.
-    kinds = [kind for count in configs.CONVOLUTIONS_PER_BLOCK for kind in ["convolution", "relu"] * count + ["pooling"]]
+    kinds = [kind for count in vgg.CONVOLUTIONS_PER_BLOCK for kind in ["convolution", "relu"] * count + ["pooling"]]
     indices = [index for index, kind in enumerate(kinds) if kind == "convolution"]
     model = {}
-    for index, (kernel, bias) in zip(indices, weights.load().convolutions.values(), strict=False):
+    for index, (kernel, bias) in zip(indices, vgg19.load().convolutions.values(), strict=False):
         model[f"features.{index}.weight"] = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
         model[f"features.{index}.bias"] = torch.from_numpy(bias.copy())
     os.chdir(folder)

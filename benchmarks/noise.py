@@ -2,7 +2,7 @@
 
     python -m benchmarks.noise --output_dir=outputs/noise
 
-Each row is one way: the share of spectral energy beyond 0.7 of Nyquist (nst_tf.noise), the weighted content and style
+Each row is one way: the share of spectral energy beyond 0.7 of Nyquist (nst_tf.evaluation.noise), the weighted content and style
 loss of the result on the plain objective in float32, and the seconds. The pictures are written beside for looking at.
 """
 
@@ -13,7 +13,13 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import configs, grids, images, inputs, noise, objective, precision, transfer, vgg, weights
+from nst_tf import configs, precision, vgg
+from nst_tf.evaluation import noise
+from nst_tf.figures import grids
+from nst_tf.losses import objective
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import images, inputs
+from nst_tf.weights import vgg19
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "outputs/noise", "where the pictures go")
 _SIZE = flags.DEFINE_integer("size", 256, "long side, px")
@@ -53,13 +59,13 @@ WAYS = {
 
 def main(_):
     folder = pathlib.Path(_OUTPUT_DIR.value)
-    loaded = weights.load()
+    loaded = vgg19.load()
     policy, _ = precision.resolve("auto")
     for pair, (content, style) in (("painting", _PAINTING.value), ("photograph", _PHOTOGRAPH.value)):
         plain = configs.preset("default", max_side_px=_SIZE.value, steps=_STEPS.value, coarse_steps=_STEPS.value)
         pictures = inputs.read(content, style, plain)
         exact = objective.Objective(
-            extractor=vgg.extractor(loaded.convolutions, plain.layers, pooling=plain.pooling), config=plain
+            extractor=vgg.feature_extractor(loaded.convolutions, plain.layers, pooling=plain.pooling), config=plain
         )
         targets = exact.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
         shares = [noise.high_frequency_share(picture.pixels) for picture in (pictures.content, pictures.styles[0])]
@@ -76,7 +82,7 @@ def main(_):
             config = configs.preset(
                 "default", max_side_px=_SIZE.value, steps=_STEPS.value, **{"coarse_steps": _STEPS.value} | changes
             )
-            extractor = vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
+            extractor = vgg.feature_extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
             if blur or first_padding:
                 extractor = variant(
                     loaded.convolutions, config.layers, blur=blur, first_padding=first_padding or "CONSTANT"
@@ -102,8 +108,8 @@ def variant(convolutions, layers, *, blur, first_padding):
     def extract(image):
         x = image[..., ::-1] * 255.0 - tf.constant(vgg.VGG_MEAN_BGR)
         features = {}
-        deepest = max(configs.LAYERS.index(layer) for layer in layers)
-        for layer in configs.LAYERS[: deepest + 1]:
+        deepest = max(vgg.LAYERS.index(layer) for layer in layers)
+        for layer in vgg.LAYERS[: deepest + 1]:
             block, index = layer.removeprefix("conv").split("_")
             if index == "1" and block != "1":
                 if blur:

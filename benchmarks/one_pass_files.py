@@ -14,8 +14,10 @@ import time
 import numpy as np
 from absl import app, flags
 
-from nst_tf import adain_configs, adain_transfer, images, samples
-from nst_tf.export import one_pass_files
+from nst_tf import configs
+from nst_tf.export import litert_onnx
+from nst_tf.networks import one_pass
+from nst_tf.pictures import images, samples
 
 _FOLDER = flags.DEFINE_string("folder", None, "folder of the files", required=True)
 _CONTENT = flags.DEFINE_string("content", "launch-pad", "sample that is rendered")
@@ -26,15 +28,15 @@ _ROUNDS = flags.DEFINE_integer("rounds", 5, "rounds, after one that is not count
 
 
 def main(_):
-    content = images.resize(samples.load(_CONTENT.value).pixels, _HEIGHT_PX.value, _WIDTH_PX.value)
-    style = samples.load(_STYLE.value, max_side_px=512)
-    config = adain_configs.AdainConfig(style_max_side_px=512, precision="float32")
-    engine = adain_transfer.AdainTransfer(config)
+    content = images.resize(images.load(samples.PREFIX + _CONTENT.value).pixels, _HEIGHT_PX.value, _WIDTH_PX.value)
+    style = images.load(samples.PREFIX + _STYLE.value, max_side_px=512)
+    config = configs.AdainConfig(style_max_side_px=512, precision="float32")
+    engine = one_pass.AdainTransfer(config)
     paths = sorted(path for path in pathlib.Path(_FOLDER.value).iterdir() if path.suffix in (".tflite", ".onnx"))
     strength = np.ones([1], np.float32)
     calls = {"Python": lambda: engine(content, style).image}  # its style is encoded in the first round only
     for path in paths:
-        run = one_pass_files.runner(path.name, path.read_bytes())
+        run = litert_onnx.runner(path.name, path.read_bytes())
         calls[path.name] = lambda run=run: run(content, strength)
     seconds, pictures = {name: [] for name in calls}, {}
     for round in range(_ROUNDS.value + 1):

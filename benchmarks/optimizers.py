@@ -12,7 +12,11 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import configs, inputs, objective, optimizers, vgg, weights
+from nst_tf import configs, vgg
+from nst_tf.losses import objective
+from nst_tf.optimisation import lbfgs, stages
+from nst_tf.pictures import inputs
+from nst_tf.weights import vgg19
 
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture")
@@ -28,7 +32,7 @@ def main(_):
     config = configs.preset(
         "default", content_weight=1e-3, style_weight=0.25, total_variation_weight=0.0, max_side_px=_SIZE.value
     )
-    loaded = weights.load()
+    loaded = vgg19.load()
     pictures = inputs.read(_CONTENT.value, _STYLE.value, config)
     content, style = tf.constant(pictures.content.pixels), tf.constant(pictures.styles[0].pixels)
     print(f"{_CONTENT.value} in the style of {_STYLE.value}, {content.shape[2]} x {content.shape[1]} px")
@@ -37,7 +41,7 @@ def main(_):
     print(f"| method | precision | {header} | last, float32 | {reach} | rejected | s |")
     goals = {}
     for policy in {"float32", *_PRECISIONS.value}:
-        extractor = vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
+        extractor = vgg.feature_extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
         goals[policy] = objective.Objective(extractor=extractor, config=config)
     for policy in _PRECISIONS.value:
         targets = goals[policy].targets(content, [style])
@@ -62,7 +66,7 @@ def evaluations_to(best, threshold):
 
 
 def run_ours(method, goal, targets, content, config):
-    optimizer = optimizers.BY_NAME[method](goal.terms_and_gradient, content.shape, config)
+    optimizer = stages.OPTIMIZERS[method](goal.terms_and_gradient, content.shape, config)
     optimizer.start(content)
     one = tf.constant(1.0)
     history = [float(optimizer.step(targets, one).total[0]) for _ in range(_EVALUATIONS.value)]
@@ -77,16 +81,16 @@ def run_scipy(_, goal, targets, content, config):
     history, scale = [], 1e5  # so that no tolerance stops it
 
     def value_and_gradient(z):
-        image = optimizers.lbfgs_image(tf.constant(z, tf.float32), content.shape)
+        image = lbfgs.lbfgs_image(tf.constant(z, tf.float32), content.shape)
         terms, gradient = terms_and_gradient(image, targets)
         history.append(float(terms.total[0]))
-        along_z = tf.reshape(gradient * optimizers.SIGMOID_SLOPE * image * (1 - image), [-1])
+        along_z = tf.reshape(gradient * lbfgs.SIGMOID_SLOPE * image * (1 - image), [-1])
         return history[-1] * scale, along_z.numpy().astype(np.float64) * scale
 
-    start = optimizers.lbfgs_start(content, 1).z.numpy().astype(np.float64)
+    start = lbfgs.lbfgs_start(content, 1).z.numpy().astype(np.float64)
     options = {"maxfun": _EVALUATIONS.value, "maxiter": 10**6, "maxcor": config.lbfgs_memory, "ftol": 0, "gtol": 0}
     found = scipy.optimize.minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
-    return history, optimizers.lbfgs_image(tf.constant(found.x, tf.float32), content.shape)
+    return history, lbfgs.lbfgs_image(tf.constant(found.x, tf.float32), content.shape)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,11 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import configs, images, inputs, objective, optimizers, precision, schedule, transfer, vgg, weights
+from nst_tf import configs, precision, vgg
+from nst_tf.losses import objective
+from nst_tf.optimisation import lbfgs, schedule, transfer
+from nst_tf.pictures import images, inputs
+from nst_tf.weights import vgg19
 
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture")
@@ -20,10 +24,10 @@ EDGE_PX = 8
 
 
 def main(_):
-    loaded = weights.load()
+    loaded = vgg19.load()
     policy, _ = precision.resolve("auto")
     config = configs.preset("default", max_side_px=256)
-    extractor = vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
+    extractor = vgg.feature_extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
     carry_over(config, objective.Objective(extractor=extractor, config=config))
     edges(extractor)
 
@@ -39,7 +43,7 @@ def carry_over(config, goal):
 
     height, width = pictures.content.height_px // 2, pictures.content.width_px // 2
     coarse, coarse_targets = at(height, width)
-    optimizer = optimizers.Lbfgs(goal.terms_and_gradient, coarse.shape, config)
+    optimizer = lbfgs.Lbfgs(goal.terms_and_gradient, coarse.shape, config)
     optimizer.start(coarse)
     for _ in range(MARKS[-1]):
         optimizer.step(coarse_targets, one)
@@ -67,7 +71,7 @@ def carried(new, old, coarse_shape, shape):
     s, y = enlarged(old.s), [vector / 4 for vector in enlarged(old.y)]  # a coarse pixel's gradient is shared by four
     dots = [tf.cast(tf.matmul(a, b, transpose_b=True), tf.float64) for a, b in ((s, y), (y, y))]
     state = new._replace(s=tuple(s), y=tuple(y), sy=dots[0], yy=dots[1], pairs=old.pairs)
-    direction = optimizers._quasi_newton_direction(state)
+    direction = lbfgs._quasi_newton_direction(state)
     slope = tf.tensordot(state.gradient, direction, 1)
     return state._replace(direction=direction, slope=slope, step=tf.constant(1.0))
 

@@ -19,8 +19,9 @@ import time
 import numpy as np
 from absl import app, flags
 
-from nst_tf import adain_configs, configs, images, samples
+from nst_tf import configs
 from nst_tf.export import replay
+from nst_tf.pictures import images, samples
 
 _BUNDLE = flags.DEFINE_string("bundle", None, "folder of a version", required=True)
 _SIDE_PX = flags.DEFINE_integer("side_px", 256, "long side of the pictures")
@@ -66,7 +67,9 @@ def loading(bundle):
 def request(bundle, batch):
     """The inputs of serving_default: samples in turn, each in the style of the next."""
     names = [samples.NAMES[i % len(samples.NAMES)] for i in range(batch + 1)]
-    encoded = [images.encode(samples.load(name, max_side_px=_SIDE_PX.value).pixels, ".png") for name in names]
+    encoded = [
+        images.encode(images.load(samples.PREFIX + name, max_side_px=_SIDE_PX.value).pixels, ".png") for name in names
+    ]
     values = {"content_bytes": np.array(encoded[:-1]), "style_bytes": np.array(encoded[1:])}
     values["max_side_px"] = np.full([batch], _SIDE_PX.value, np.int32)
     if manifest(bundle)["method"] == "adain":
@@ -79,12 +82,12 @@ def python(bundle):
     """The same work through the library: encoded pictures to encoded pictures, one after the other."""
     record = manifest(bundle)
     if record["method"] == "adain":
-        from nst_tf import adain_transfer
+        from nst_tf.networks import one_pass
 
         settings = record["config"] | {"max_side_px": _SIDE_PX.value, "precision": record["precision"]}
-        engine = adain_transfer.AdainTransfer(adain_configs.AdainConfig(**settings))
+        engine = one_pass.AdainTransfer(configs.AdainConfig(**settings))
     else:
-        from nst_tf import transfer
+        from nst_tf.optimisation import transfer
 
         steps = {"steps": _STEPS.value, "coarse_steps": _STEPS.value, "max_side_px": _SIDE_PX.value}
         engine = transfer.StyleTransfer(configs.StyleTransferConfig(**(record["config"] | steps)))

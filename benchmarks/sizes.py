@@ -13,7 +13,12 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import contestants
-from nst_tf import configs, grids, images, inputs, noise, transfer
+from nst_tf import configs
+from nst_tf.evaluation import noise
+from nst_tf.figures import grids
+from nst_tf.losses import on_vgg19
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import images, inputs
 
 _SIZE = flags.DEFINE_integer("size", 512, "long side, px")
 _WORK = flags.DEFINE_integer("work", 80, "evaluations at the full size that each row may cost")
@@ -29,7 +34,7 @@ def main(_):
     pictures = inputs.read(_CONTENT.value, _STYLE.value, plain)
     height, width = pictures.content.height_px, pictures.content.width_px
     exact, targets = contestants.nst_tf_objective(pictures.content.pixels, pictures.styles[0].pixels, plain, "float32")
-    networks = transfer.SharedNetworks(plain.layers)
+    networks = on_vgg19.SharedNetworks(plain.layers)
     networks.network(plain, lambda _: None)  # read and built before the first row
     print(f"{width} x {height} px, {_CONTENT.value} in the style of {_STYLE.value}\n")
     print("| sizes | evaluations | s | loss | content | style | noise |\n|---|---|---|---|---|---|---|", flush=True)

@@ -53,23 +53,27 @@ def measure():
     import tensorflow as tf
 
     mark("import tensorflow")
-    from nst_tf import configs, images, objective, optimizers, precision, samples, vgg, weights
+    from nst_tf import configs, precision, vgg
+    from nst_tf.losses import objective
+    from nst_tf.optimisation import lbfgs
+    from nst_tf.pictures import images, samples
+    from nst_tf.weights import vgg19
 
     config = configs.preset("default")
     mark("import nst_tf")
-    convolutions = weights.load().convolutions
+    convolutions = vgg19.load().convolutions
     policy, _ = precision.resolve("auto")
-    extractor = vgg.extractor(convolutions, config.layers, pooling=config.pooling, policy=policy)
+    extractor = vgg.feature_extractor(convolutions, config.layers, pooling=config.pooling, policy=policy)
     mark("weights and network")
     content, style = (
-        tf.constant(images.resize(samples.load(name).pixels, _SIZE.value, _SIZE.value))
+        tf.constant(images.resize(images.load(samples.PREFIX + name).pixels, _SIZE.value, _SIZE.value))
         for name in ("launch-pad", "van-gogh")
     )
     mark("pictures")
     goal = objective.Objective(extractor=extractor, config=config)
     targets = goal.targets(content, [style])
     mark("targets")
-    optimizer = optimizers.Lbfgs(goal.terms_and_gradient, content.shape, config)
+    optimizer = lbfgs.Lbfgs(goal.terms_and_gradient, content.shape, config)
     optimizer.start(content)
     one = tf.constant(1.0)
     float(optimizer.step(targets, one).total[0])

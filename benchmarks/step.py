@@ -63,11 +63,11 @@ def main(_):
 
 def arithmetic(side):
     """Floating-point operations of a step: each convolution to conv5_1 forward, and back to its input."""
-    from nst_tf import configs, vgg_check
+    from nst_tf import vgg
 
     total = 0
-    for layer, (_, channels, filters) in zip(configs.LAYERS, vgg_check.CONVOLUTIONS, strict=True):
-        positions = (side >> (configs.block(layer) - 1)) ** 2
+    for layer, (_, channels, filters) in zip(vgg.LAYERS, vgg.CONVOLUTIONS, strict=True):
+        positions = (side >> (vgg.block(layer) - 1)) ** 2
         total += 2 * (2 * 9 * channels * filters * positions)
         if layer == "conv5_1":
             return total

@@ -126,10 +126,12 @@ def torch_run(content, style, method, steps, layout):
 
 def our_run(content, style, settings):
     """The run of nst_tf: (evaluations, seconds, picture) at every look at the final size."""
-    from nst_tf import configs, transfer
+    from nst_tf import configs
+    from nst_tf.losses import on_vgg19
+    from nst_tf.optimisation import transfer
 
     config = configs.preset("default", max_side_px=content.shape[1], **settings)
-    networks = transfer.SharedNetworks(config.layers)
+    networks = on_vgg19.SharedNetworks(config.layers)
     networks.network(config, lambda _: None)  # read and built before the clock starts
     engine = transfer.StyleTransfer(config, networks=networks)
     looks = []
@@ -157,7 +159,7 @@ def told(trace):
 
 def save(name, trace):
     if _OUTPUT_DIR.value:
-        from nst_tf import images
+        from nst_tf.pictures import images
 
         images.save(pathlib.Path(_OUTPUT_DIR.value) / f"{name.replace(', ', ' ').replace(' ', '-')}.png", trace[-1][-1])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from absl import flags
 
-from nst_tf import files, pipeline_configs, results
+from nst_tf import configs, files, results
 from nst_tf.pipelines import jobs
 
 from . import config_flags, program
@@ -18,7 +18,7 @@ from . import config_flags, program
 _INPUT = flags.DEFINE_list("input", None, "The pictures: paths or globs, where ** stands for any folders.")
 _STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas between them, whose style they take.")
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The folder of the results.")
-config_flags.define(pipeline_configs.BatchConfig)
+config_flags.define(configs.BatchConfig)
 
 SOME_FAILED = 1  # exit code where every picture was met and some could not be stylised
 
@@ -45,7 +45,7 @@ def run(argv: list[str]) -> int:
 
 def main(beam_arguments: list[str]) -> int:
     """Stylises as the flags say."""
-    config = config_flags.config_from_flags(pipeline_configs.BatchConfig)
+    config = config_flags.config_from_flags(configs.BatchConfig)
     for flag in (_INPUT, _OUTPUT_DIR):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
@@ -62,10 +62,12 @@ def main(beam_arguments: list[str]) -> int:
         licences = "; ".join(job.bundle.licences)
         network = [{"source": job.config.bundle, "sha256": job.bundle.sha256, "licence": licences}]
     else:
-        from nst_tf import weights  # seconds of work that --help and usage errors need not wait for
-        from nst_tf.networks import decoder_weights
+        from nst_tf.weights import (
+            adain_decoder,
+            vgg19,  # seconds of work that --help and usage errors need not wait for
+        )
 
-        loaded = (weights.load(config.weights, on_message=program.say), decoder_weights.load(config.decoder))
+        loaded = (vgg19.load(config.weights, on_message=program.say), adain_decoder.load(config.decoder))
         job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
         network = [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded]
     standard_logging.disable(standard_logging.WARNING)  # Beam names packages that it would like to have
@@ -118,7 +120,7 @@ def help_text() -> str:
         ),
         ("--output_dir=out", "The folder of the results; created."),
     ]
-    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(pipeline_configs.BatchConfig)
+    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(configs.BatchConfig)
     verbosity = "How much is told: -1 warnings only, 0 notes, 1 debugging. (default 0)"
     return program.render_help(_INTRO, groups | {"Reports": [("--verbosity=-1", verbosity)]})
 

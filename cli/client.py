@@ -4,14 +4,16 @@ import sys
 
 from absl import flags
 
-from nst_tf import client, client_configs, images
+from nst_tf import configs
+from nst_tf.pictures import images
+from nst_tf.serving import client
 
 from . import config_flags, program
 
 _CONTENT = flags.DEFINE_string("content", None, "The picture to render: a path or sample:NAME.")
 _STYLE = flags.DEFINE_string("style", None, "The picture whose style it takes: a path or sample:NAME.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where the result goes; the suffix names the format.")
-config_flags.define(client_configs.ClientConfig)
+config_flags.define(configs.ClientConfig)
 
 _INTRO = """nst-tf client: have a TensorFlow Serving server render a photograph in the style of a painting
 
@@ -32,7 +34,7 @@ def main() -> int:
     for flag in (_CONTENT, _OUTPUT):
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
-    config = config_flags.config_from_flags(client_configs.ClientConfig)
+    config = config_flags.config_from_flags(configs.ClientConfig)
     output = str(_OUTPUT.value)
     images.check_writable(output)
     pictures = client.load(_CONTENT.value, _STYLE.value, config)
@@ -55,9 +57,7 @@ def help_text() -> str:
         ),
         ("--output=out.png", f"Where the result goes; the suffix names the format ({', '.join(images.SUFFIXES)})."),
     ]
-    return program.render_help(
-        _INTRO, {"Input and output": files} | config_flags.help_rows(client_configs.ClientConfig)
-    )
+    return program.render_help(_INTRO, {"Input and output": files} | config_flags.help_rows(configs.ClientConfig))
 
 
 if __name__ == "__main__":

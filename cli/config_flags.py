@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from nst_tf import config_fields, configs
+from nst_tf import configs
+from nst_tf.configs import fields
 
-Config = TypeVar("Config")  # a dataclass whose fields are made by `config_fields.setting`
+Config = TypeVar("Config")  # a dataclass whose fields are made by `fields.setting`
 
 
 def define(*config_classes: type[Any]) -> None:
@@ -34,12 +35,12 @@ def define(*config_classes: type[Any]) -> None:
 def config_from_flags(config_class: type[Config]) -> Config:
     """The configuration with every flag that was given on the command line, on top of --preset where it has one."""
     given: dict[str, Any] = {}
-    fields = dataclasses.fields(config_class)  # type: ignore[arg-type]  # a TypeVar cannot ask for a dataclass
-    for field in fields:
+    declared = dataclasses.fields(config_class)  # type: ignore[arg-type]  # a TypeVar cannot ask for a dataclass
+    for field in declared:
         flag = flags.FLAGS[flag_name(field)]
         if flag.present and field.name != "preset":
             given[field.name] = _value(field, flag.value)
-    if "preset" in {field.name for field in fields}:
+    if "preset" in {field.name for field in declared}:
         return configs.preset(str(flags.FLAGS["preset"].value), **given)  # type: ignore[return-value]
     return config_class(**given)
 
@@ -52,7 +53,7 @@ def help_rows(config_class: type[Any]) -> dict[str, list[tuple[str, str]]]:
         if field.metadata["choices"]:
             facts.append("one of " + ", ".join(field.metadata["choices"]))
         elif _kind(field) in (int, float):
-            facts.append(config_fields.describe_range(field))
+            facts.append(fields.describe_range(field))
         if field.default not in ((), None):
             default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else f"{field.default}"
             facts.append(f"default {default}")

@@ -5,7 +5,8 @@ from typing import Any
 
 from absl import flags
 
-from nst_tf import evaluation_configs, files, inputs
+from nst_tf import configs, files
+from nst_tf.pictures import inputs
 
 from . import config_flags, program
 
@@ -13,7 +14,7 @@ _CONTENT = flags.DEFINE_string("content", None, "The picture that was rendered: 
 _STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas between them, whose style was taken.")
 _IMAGES = flags.DEFINE_list("images", None, "The results to judge, with commas between them.")
 _OUTPUT = flags.DEFINE_string("output", None, "A CSV file for the table.")
-config_flags.define(evaluation_configs.EvaluationConfig)
+config_flags.define(configs.EvaluationConfig)
 
 _INTRO = """nst-tf evaluate: judge results of any method by one objective
 
@@ -35,7 +36,7 @@ def main() -> int:
         if not flag.value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
     images = list(_IMAGES.value or [])
-    config = config_flags.config_from_flags(evaluation_configs.EvaluationConfig)
+    config = config_flags.config_from_flags(configs.EvaluationConfig)
     if _OUTPUT.value is not None:
         files.check_writable(_OUTPUT.value)
     inputs.read_judged(_CONTENT.value, _STYLE.value, images, config.judge)  # mistakes show before TensorFlow loads
@@ -59,7 +60,7 @@ def help_text() -> str:
         ("--output=table.csv", "A file for the table, which is printed as well. (default none)"),
     ]
     groups: dict[str, Any] = {"Input and output": rows}
-    return program.render_help(_INTRO, groups | config_flags.help_rows(evaluation_configs.EvaluationConfig))
+    return program.render_help(_INTRO, groups | config_flags.help_rows(configs.EvaluationConfig))
 
 
 if __name__ == "__main__":

@@ -5,16 +5,17 @@ import sys
 
 from absl import flags
 
-from nst_tf import adain_configs, configs, export_configs, images, samples
+from nst_tf import configs
+from nst_tf.pictures import images
 
 from . import config_flags, program
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The model's folder.")
 _STYLE = flags.DEFINE_list("style", [], "The picture, or several with commas between them, whose style is baked in.")
-_METHODS = {"gatys": configs.StyleTransferConfig, "adain": adain_configs.AdainConfig}
+_METHODS = {"gatys": configs.StyleTransferConfig, "adain": configs.AdainConfig}
 _FLAGS: dict[str, set[str]] = {"gatys": set(), "adain": {_STYLE.name}}  # those of one method that are no settings
 _IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("style_strength",)}
-config_flags.define(export_configs.ExportConfig, *_METHODS.values())
+config_flags.define(configs.ExportConfig, *_METHODS.values())
 
 _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with every weight inside
 
@@ -38,7 +39,7 @@ def main() -> int:
     """Exports as the flags say."""
     if not _OUTPUT_DIR.value:
         raise flags.IllegalFlagValueError("--output_dir is missing")
-    limits = config_flags.config_from_flags(export_configs.ExportConfig)
+    limits = config_flags.config_from_flags(configs.ExportConfig)
     config_flags.check_method(limits.method, {m: config_flags.flag_names(c) | _FLAGS[m] for m, c in _METHODS.items()})
     for name in _IN_REQUESTS[limits.method]:
         if flags.FLAGS[name].present:
@@ -50,7 +51,7 @@ def main() -> int:
     return 0
 
 
-def _export_gatys(output_dir: str, limits: export_configs.ExportConfig) -> pathlib.Path:
+def _export_gatys(output_dir: str, limits: configs.ExportConfig) -> pathlib.Path:
     """--method=gatys."""
     config = config_flags.config_from_flags(configs.StyleTransferConfig)
     program.load_tensorflow()
@@ -59,17 +60,17 @@ def _export_gatys(output_dir: str, limits: export_configs.ExportConfig) -> pathl
     return bundle.export_gatys(output_dir, config, limits, on_message=program.say)
 
 
-def _export_adain(output_dir: str, limits: export_configs.ExportConfig) -> pathlib.Path:
+def _export_adain(output_dir: str, limits: configs.ExportConfig) -> pathlib.Path:
     """--method=adain."""
-    config = config_flags.config_from_flags(adain_configs.AdainConfig)
+    config = config_flags.config_from_flags(configs.AdainConfig)
     side_px = config.style_max_side_px or config.max_side_px
-    styles = [images.load(samples.resolve(path), max_side_px=side_px) for path in _STYLE.value]
+    styles = [images.load(path, max_side_px=side_px) for path in _STYLE.value]
     program.load_tensorflow()
-    from nst_tf.export import bundle, one_pass_files  # seconds of work that --help need not wait for
+    from nst_tf.export import bundle, litert_onnx  # seconds of work that --help need not wait for
 
     if limits.format == "saved_model":
         return bundle.export_adain(output_dir, config, limits, styles=styles, on_message=program.say)
-    one_pass_files.export(output_dir, config, limits, styles=styles, on_message=program.say)
+    litert_onnx.export(output_dir, config, limits, styles=styles, on_message=program.say)
     return pathlib.Path(output_dir)
 
 
@@ -85,11 +86,11 @@ def help_text() -> str:
             "With --method=adain: the picture whose style is baked in; several are blended (--style_blend).",
         ),
     ]
-    groups = {"Output": files} | config_flags.help_rows(export_configs.ExportConfig)
+    groups = {"Output": files} | config_flags.help_rows(configs.ExportConfig)
     groups |= config_flags.help_rows(configs.StyleTransferConfig)
-    shared = config_flags.flag_names(adain_configs.AdainConfig) & config_flags.flag_names(configs.StyleTransferConfig)
-    groups[adain_configs.GROUP] = [
-        *config_flags.help_rows(adain_configs.AdainConfig)[adain_configs.GROUP],
+    shared = config_flags.flag_names(configs.AdainConfig) & config_flags.flag_names(configs.StyleTransferConfig)
+    groups[configs.ADAIN_GROUP] = [
+        *config_flags.help_rows(configs.AdainConfig)[configs.ADAIN_GROUP],
         ("and of the above", ", ".join(f"--{name}" for name in sorted(shared))),
     ]
     return program.render_help(_INTRO, groups)

@@ -6,7 +6,9 @@ from typing import Any
 
 from absl import flags, logging
 
-from nst_tf import figure_configs, figure_files, figures, images
+from nst_tf import configs
+from nst_tf.figures import cell_files, experiments
+from nst_tf.pictures import images
 
 from . import config_flags, program, progress
 
@@ -17,7 +19,7 @@ _DEFAULT_STYLE = "sample:van-gogh"
 _CONTENT = flags.DEFINE_string("content", _DEFAULT_CONTENT, "The picture to render: a path or sample:NAME.")
 _STYLE = flags.DEFINE_string("style", None, "The picture whose style it takes: a path or sample:NAME.")
 _OUTPUT = flags.DEFINE_string("output", None, "Where the grid goes; the suffix names the format.")
-config_flags.define(figure_configs.FigureConfig)
+config_flags.define(configs.FigureConfig)
 
 _INTRO = """nst-tf figure: repeat an experiment of the papers as a labelled grid of pictures
 
@@ -37,17 +39,18 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Renders the figure that the flags name."""
-    config = config_flags.config_from_flags(figure_configs.FigureConfig)
+    config = config_flags.config_from_flags(configs.FigureConfig)
     content = _CONTENT.value
     style = _STYLE.value if _STYLE.present else _DEFAULT_STYLES.get(config.name, _DEFAULT_STYLE)
     for flag, value in ((_CONTENT, content), (_STYLE, style), (_OUTPUT, _OUTPUT.value)):
         if not value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
-    figure = figures.describe(config)
-    job = figure_files.prepare(figure, content, style, str(_OUTPUT.value))
+    figure = experiments.describe(config)
+    job = cell_files.prepare(figure, content, style, str(_OUTPUT.value))
 
     program.load_tensorflow()
-    from nst_tf import rendering, results  # seconds of work that --help and usage errors need not wait for
+    from nst_tf import results  # seconds of work that --help and usage errors need not wait for
+    from nst_tf.figures import rendering
 
     interrupted = False
     bar = progress.Progress()
@@ -100,10 +103,11 @@ def help_text() -> str:
             "How much is told: -1 warnings only, 0 notes and progress, 1 debugging. (default 0)",
         )
     ]
-    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(figure_configs.FigureConfig)
+    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(configs.FigureConfig)
     groups["Reports"] = messages
     groups["Figures (--name)"] = [
-        (name, " ".join(str(describe.__doc__).split("\n\n")[0].split())) for name, describe in figures.FIGURES.items()
+        (name, " ".join(str(describe.__doc__).split("\n\n")[0].split()))
+        for name, describe in experiments.FIGURES.items()
     ]
     return program.render_help(_INTRO, groups)
 

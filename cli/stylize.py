@@ -7,7 +7,9 @@ from typing import Any
 
 from absl import flags, logging
 
-from nst_tf import adain_configs, checkpoint, configs, images, inputs
+from nst_tf import configs
+from nst_tf.optimisation import checkpoint
+from nst_tf.pictures import images, inputs
 
 from . import config_flags, program, progress
 
@@ -22,7 +24,7 @@ _CHECKPOINT_INTERVAL_S = flags.DEFINE_float(
 )
 _RESUME = flags.DEFINE_bool("resume", False, "Continue the run of --checkpoint_dir.")
 _MASKS = flags.DEFINE_list("style_masks", [], "Pictures, one for each style: white where the style goes.")
-_METHODS = {"gatys": configs.StyleTransferConfig, "adain": adain_configs.AdainConfig}
+_METHODS = {"gatys": configs.StyleTransferConfig, "adain": configs.AdainConfig}
 _METHOD_HELP = "gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds."
 _METHOD = flags.DEFINE_enum("method", "gatys", list(_METHODS), _METHOD_HELP)
 _FLAGS = {  # those of one method that are no settings
@@ -65,7 +67,8 @@ def _optimise(output: str, bit_depth: int) -> int:
     pictures = inputs.read(_CONTENT.value, _STYLE.value, config)
 
     program.load_tensorflow(deterministic=checkpoints is not None)
-    from nst_tf import results, tensorboard, transfer  # seconds of work that --help and usage errors need not wait for
+    from nst_tf import results  # seconds of work that --help and usage errors need not wait for
+    from nst_tf.optimisation import tensorboard, transfer
 
     interrupted = _Interrupt()
     bar = progress.Progress()
@@ -116,12 +119,12 @@ def _checkpoints() -> checkpoint.Checkpoints | None:
 
 def _stylize_in_one_pass(output: str, bit_depth: int) -> int:
     """--method=adain."""
-    config = config_flags.config_from_flags(adain_configs.AdainConfig)
+    config = config_flags.config_from_flags(configs.AdainConfig)
     pictures = inputs.read_one_pass(_CONTENT.value, _STYLE.value, _MASKS.value, config)
     program.load_tensorflow()
-    from nst_tf import adain_transfer  # seconds of work that --help and usage errors need not wait for
+    from nst_tf.networks import one_pass  # seconds of work that --help and usage errors need not wait for
 
-    engine = adain_transfer.AdainTransfer(config)
+    engine = one_pass.AdainTransfer(config)
     result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
     for note in result.save(output, bit_depth=bit_depth):
         program.say(f"{output}: {note}")
@@ -180,9 +183,9 @@ def help_text() -> str:
     groups: dict[str, Any] = {"Input and output": inputs} | config_flags.help_rows(configs.StyleTransferConfig)
     groups["Reports"] = [*groups["Reports"], *messages]
     groups["Checkpoints"] = checkpoints
-    shared = config_flags.flag_names(adain_configs.AdainConfig) & config_flags.flag_names(configs.StyleTransferConfig)
-    groups[adain_configs.GROUP] = [
-        *config_flags.help_rows(adain_configs.AdainConfig)[adain_configs.GROUP],
+    shared = config_flags.flag_names(configs.AdainConfig) & config_flags.flag_names(configs.StyleTransferConfig)
+    groups[configs.ADAIN_GROUP] = [
+        *config_flags.help_rows(configs.AdainConfig)[configs.ADAIN_GROUP],
         (
             "--style_masks=a.png,b.png",
             "One picture for each style: white where the style goes, black where the content stays.",

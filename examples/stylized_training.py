@@ -13,7 +13,8 @@ import keras
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import pipeline_configs, pipelines, samples
+from nst_tf import configs, pipelines
+from nst_tf.pictures import samples
 
 _PHOTOS = flags.DEFINE_string("photos", None, "Folder with a folder of pictures for each class.", required=True)
 _PAINTINGS = [f"sample:{sample.name}" for sample in samples.list_samples() if sample.kind == "painting"]
@@ -30,7 +31,7 @@ def main(_):
     patterns = _STYLES.value
     paintings = [path for p in patterns for path in ([p] if p.startswith("sample:") else sorted(glob.glob(p)))]
     augment = pipelines.StyleAugment(
-        paintings, pipeline_configs.StyleAugmentConfig(probability=_PROBABILITY.value, seed=_SEED.value)
+        paintings, configs.StyleAugmentConfig(probability=_PROBABILITY.value, seed=_SEED.value)
     )
     model, scores = train(
         _PHOTOS.value,
@@ -77,7 +78,7 @@ def train(folder, augment, *, side_px, epochs, batch_size, seed):
         verbose=2,
     )
 
-    every = pipeline_configs.StyleAugmentConfig(probability=1)
+    every = configs.StyleAugmentConfig(probability=1)
     repaint = pipelines.StyleAugment(augment.styles, every, network=augment.network)
     repainted = held_out.enumerate().map(lambda n, batch: (repaint(batch[0], seed=n), batch[1]))
     return model, {

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-import nst_tf
-from nst_tf import configs, files, images
+from nst_tf import configs, files, version
+from nst_tf.pictures import images
 
 _LIBRARIES = ("tensorflow", "keras", "numpy", "pillow")
 
@@ -116,7 +116,7 @@ class StyleTransferResult:
 
 def versions() -> dict[str, str]:
     """The versions that a record names."""
-    return {"nst_tf": nst_tf.__version__, "python": platform.python_version()} | {
+    return {"nst_tf": version.__version__, "python": platform.python_version()} | {
         library: importlib.metadata.version(library) for library in _LIBRARIES
     }
 

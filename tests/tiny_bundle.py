@@ -3,12 +3,14 @@
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import adain_configs, client, client_configs, export_configs, images
+from nst_tf import configs
 from nst_tf.export import bundle
 from nst_tf.networks import adain
+from nst_tf.pictures import images
+from nst_tf.serving import client
 from tests import tiny_adain, tiny_network
 
-LIMITS = export_configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
+LIMITS = configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
 
 
 class Network(tiny_network.TinyNetwork):
@@ -29,8 +31,8 @@ def export_adain(root, *styles):
     pictures = [images.Picture(pixels=style, alpha=None, sha256="", name="style.png") for style in styles]
     return bundle.export_adain(
         root,
-        adain_configs.AdainConfig(max_side_px=48),
-        export_configs.ExportConfig(method="adain"),
+        configs.AdainConfig(max_side_px=48),
+        configs.ExportConfig(method="adain"),
         styles=pictures,
         loaded=adain.Loaded(tiny_adain.network(), "float32", {"licence": "none"}),
     )
@@ -44,5 +46,5 @@ def assert_a_server_answers_as_python(version, **settings):
         expected = images.load(bytes(archive["stylized_bytes"][0])).pixels
     content, style = (images.load(bytes(inputs[f"{name}_bytes"])) for name in ("content", "style"))
     controls = {name: inputs[name].item() for name in ("steps", "content_weight", "seed", "max_side_px")}
-    config = client_configs.ClientConfig(model=version.parent.name, **controls, **settings)
+    config = configs.ClientConfig(model=version.parent.name, **controls, **settings)
     assert (np.abs(client.stylize(content, style, config).pixels - expected) * 255).mean() < 0.05

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs
+from nst_tf import vgg
 
 CHANNELS_PER_BLOCK = (2, 3, 3, 4, 4)
 
@@ -19,8 +19,8 @@ class TinyVgg:
         self._pool = {"average": tf.nn.avg_pool2d, "max": tf.nn.max_pool2d}[pooling]
         self._dtype = dtype
         self._kernels, fan_in = {}, 3
-        for layer in configs.LAYERS[: configs.LAYERS.index(deepest) + 1]:
-            channels = CHANNELS_PER_BLOCK[configs.block(layer) - 1]
+        for layer in vgg.LAYERS[: vgg.LAYERS.index(deepest) + 1]:
+            channels = CHANNELS_PER_BLOCK[vgg.block(layer) - 1]
             kernel = generator.normal(0, np.sqrt(2 / (9 * fan_in)), [3, 3, fan_in, channels])
             self._kernels[layer] = kernel, generator.normal(0.2, 0.1, channels)
             fan_in = channels

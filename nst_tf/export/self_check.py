@@ -13,7 +13,7 @@ import numpy as np
 from tensorflow.core.protobuf import saved_model_pb2
 
 from nst_tf import errors
-from nst_tf.export import examples
+from nst_tf.export import trial_requests
 
 REPLAY = pathlib.Path(__file__).with_name("replay.py")
 _PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -21,7 +21,7 @@ _TIMEOUT_S = 1800
 
 
 def check(
-    bundle: pathlib.Path, requests: Sequence[examples.Example], tolerance_levels: tuple[float, float]
+    bundle: pathlib.Path, requests: Sequence[trial_requests.Example], tolerance_levels: tuple[float, float]
 ) -> dict[str, Any]:
     """Replays the requests in a process of its own and compares the answers.
 
@@ -40,7 +40,7 @@ def check(
     with tempfile.TemporaryDirectory(prefix="nst-tf-check-") as temporary:
         folder = pathlib.Path(temporary)
         for request in requests:
-            examples.write(request, folder)
+            trial_requests.write(request, folder)
         seconds = replay(bundle, folder)
         report: dict[str, Any] = {"load_s": round(seconds["load"], 3), "requests": {}}
         report["tolerance_levels"] = dict(zip(("mean", "largest"), tolerance_levels, strict=True))
@@ -49,7 +49,7 @@ def check(
             if failed.exists():
                 raise errors.ExportError(f"the bundle failed the request {request.name}: {failed.read_text()}")
             with np.load(folder / f"{request.name}.outputs.npz") as answer:
-                mean, largest = examples.difference(request, dict(answer))
+                mean, largest = trial_requests.difference(request, dict(answer))
             if not (mean <= tolerance_levels[0] and largest <= tolerance_levels[1]):  # true for NaN, too
                 raise errors.ExportError(
                     f"the bundle's answer to the request {request.name} must be within {tolerance_levels[0]} levels of "

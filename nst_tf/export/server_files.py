@@ -9,7 +9,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from nst_tf import errors
-from nst_tf.export import examples
+from nst_tf.export import trial_requests
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 _REQUEST_TIMEOUT_MS = 600_000  # of REST, whose default of 30 s an optimisation exceeds
@@ -28,7 +28,7 @@ def check_installed() -> None:
         )
 
 
-def warmup(requests: Sequence[examples.Example], model: str, path: pathlib.Path) -> None:
+def warmup(requests: Sequence[trial_requests.Example], model: str, path: pathlib.Path) -> None:
     """Writes the requests that a server runs before it offers a version: a TFRecord of PredictionLog.
 
     The server refuses a version one of whose warm-up requests fails.

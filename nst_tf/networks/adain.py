@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from nst_tf import errors, precision, vgg, weight_cache, weight_files
-from nst_tf import weights as vgg_weights
-from nst_tf.networks import decoder_weights
+from nst_tf import errors, messages, precision, vgg
+from nst_tf.networks import layers
+from nst_tf.weights import adain_decoder, formats
+from nst_tf.weights import vgg19 as vgg_weights
 
 EPSILON = 1e-5  # added to the variances, on the normalised network's scale; the published code
 
@@ -40,7 +41,7 @@ def load(
     dtype_policy: str = "auto",
     encoder: str | os.PathLike[str] = "auto",
     decoder: str | os.PathLike[str] = "auto",
-    on_message: weight_cache.Message | None = None,
+    on_message: messages.OnMessage | None = None,
 ) -> Loaded:
     """Builds the network of the paper, its weights from the cache, by pip or from files.
 
@@ -48,7 +49,7 @@ def load(
         dtype_policy: a `precision` setting, resolved as for the optimisation. The network computes in it; moments,
             AdaIN and images are float32.
         encoder: as `weights.load` takes it, the normalised network.
-        decoder: as `decoder_weights.load` takes it.
+        decoder: as `adain_decoder.load` takes it.
         on_message: is told in one line what takes time and what was chosen.
 
     Raises:
@@ -56,11 +57,11 @@ def load(
     """
     say = on_message or (lambda _: None)
     vgg19 = vgg_weights.load(encoder, on_message=say)
-    trained = decoder_weights.load(decoder, on_message=say)
+    trained = adain_decoder.load(decoder, on_message=say)
     policy, reason = precision.resolve(dtype_policy)
     for line in (f"encoder: {vgg19.source}", f"decoder: {trained.source}", f"precision: {policy}, {reason}"):
         say(line)
-    convolutions = {layer: vgg19.convolutions[layer] for layer in decoder_weights.ENCODER_LAYERS}
+    convolutions = {layer: vgg19.convolutions[layer] for layer in adain_decoder.ENCODER_LAYERS}
     network = AdainNetwork(
         build_encoder(convolutions, policy=policy), build_decoder(trained.convolutions, policy=policy)
     )
@@ -231,7 +232,7 @@ class AdainNetwork(keras.Model):
         return tf.cast(images, tf.float32)
 
 
-def build_encoder(convolutions: weight_files.Convolutions, *, policy: str = "float32") -> keras.Model:
+def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32") -> keras.Model:
     """Builds the encoder.
 
     Args:
@@ -248,8 +249,10 @@ def build_encoder(convolutions: weight_files.Convolutions, *, policy: str = "flo
     previous = next(iter(convolutions))
     for layer, (kernel, _) in convolutions.items():
         if _block(layer) != _block(previous):
-            x = keras.layers.MaxPooling2D(2, padding="same", dtype=_policy(policy))(x)  # keeps a last odd row
-        x = _convolution(x, layer, kernel.shape[-1], policy)
+            x = keras.layers.MaxPooling2D(2, padding="same", dtype=layers.dtype_policy(policy))(
+                x
+            )  # keeps a last odd row
+        x = layers.convolution(x, layer, kernel.shape[-1], policy)
         previous = layer
     model = keras.Model(image, x, name="encoder")
     _set_weights(model, convolutions)
@@ -257,7 +260,7 @@ def build_encoder(convolutions: weight_files.Convolutions, *, policy: str = "flo
     return model
 
 
-def build_decoder(convolutions: weight_files.Convolutions, *, policy: str = "float32") -> keras.Model:
+def build_decoder(convolutions: formats.Convolutions, *, policy: str = "float32") -> keras.Model:
     """Builds the decoder, the encoder's mirror image.
 
     Args:
@@ -274,53 +277,22 @@ def build_decoder(convolutions: weight_files.Convolutions, *, policy: str = "flo
     x, previous = features, first
     for layer, (kernel, _) in convolutions.items():
         if _block(layer) != _block(previous):
-            x = NearestUpsampling(dtype=_policy(policy))(x)
+            x = layers.NearestUpsampling(dtype=layers.dtype_policy(policy))(x)
         layer_policy, activation = ("float32", None) if layer == last else (policy, "relu")
-        x = _convolution(x, layer, kernel.shape[-1], layer_policy, activation)
+        x = layers.convolution(x, layer, kernel.shape[-1], layer_policy, activation)
         previous = layer
     model = keras.Model(features, x, name="decoder")
     _set_weights(model, convolutions)
     return model
 
 
-@keras.saving.register_keras_serializable("nst_tf")
-class ReflectionPadding(keras.layers.Layer):
-    """Mirrors a row and a column at each edge, the edge itself not repeated."""
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, H, W, C] to [B, H + 2, W + 2, C]; the values of `tf.pad(..., "REFLECT")` in half its time on a CPU."""
-        x = tf.concat([x[:, :, 1:2], x, x[:, :, -2:-1]], 2)
-        return tf.concat([x[:, 1:2], x, x[:, -2:-1]], 1)
-
-
-@keras.saving.register_keras_serializable("nst_tf")
-class NearestUpsampling(keras.layers.Layer):
-    """Repeats each row and column. Keras' own layer of this kind loses free sizes in LiteRT."""
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, H, W, C] to [B, 2 H, 2 W, C]."""
-        return tf.ensure_shape(
-            tf.image.resize(x, 2 * tf.shape(x)[1:3], "nearest"),
-            [x.shape[0], *(side and 2 * side for side in x.shape[1:3]), x.shape[3]],
-        )
-
-
-def _convolution(x: Any, name: str, filters: int, policy: str, activation: str | None = "relu") -> Any:
-    x = ReflectionPadding(name=f"{name}_padding", dtype=_policy(policy))(x)
-    return keras.layers.Conv2D(filters, 3, activation=activation, name=name, dtype=_policy(policy))(x)
-
-
-def _set_weights(model: keras.Model, convolutions: weight_files.Convolutions) -> None:
+def _set_weights(model: keras.Model, convolutions: formats.Convolutions) -> None:
     for layer, arrays in convolutions.items():
         model.get_layer(layer).set_weights(arrays)
 
 
 def _block(layer: str) -> str:
     return layer.partition("_")[0]
-
-
-def _policy(policy: str) -> Any:
-    return keras.dtype_policies.get(policy)
 
 
 def _padded(masks: Tensor, multiple: int) -> tf.Tensor:

@@ -1,22 +1,8 @@
-"""Any style in one pass inside TensorFlow's input pipelines and, by Apache Beam, over whole folders of pictures.
+"""Whole data sets: style as augmentation in tf.data and Keras, and folders of pictures by Apache Beam.
 
-`StyleAugment` is imported on first use, so that the command line can read settings without loading TensorFlow.
+Single pictures belong to `optimisation` and `networks`.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from nst_tf import public_names
 
-if TYPE_CHECKING:
-    from nst_tf.pipelines.augment import StyleAugment
-
-__all__ = ["StyleAugment"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.augment"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = public_names.attach(__name__, __file__)

@@ -11,8 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from nst_tf import errors, inputs, pipeline_configs
+from nst_tf import configs, errors
 from nst_tf.networks import adain
+from nst_tf.pictures import inputs
 
 _RANGE_TOLERANCE = 1e-3  # a quarter of an 8-bit level, as for pictures from files
 
@@ -43,13 +44,13 @@ class StyleAugment(keras.layers.Layer):
     def __init__(
         self,
         styles: Sequence[inputs.Source] | adain.Moments,
-        config: pipeline_configs.StyleAugmentConfig | None = None,
+        config: configs.StyleAugmentConfig | None = None,
         *,
         network: adain.AdainNetwork | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, "dtype": "float32"} | kwargs)  # a float16 picture must be seen as one
-        self.config = pipeline_configs.StyleAugmentConfig() if config is None else config
+        self.config = configs.StyleAugmentConfig() if config is None else config
         if not isinstance(styles, adain.Moments):
             pictures = self._read(styles)
         if network is None:
@@ -140,7 +141,7 @@ class StyleAugment(keras.layers.Layer):
             adain.build_decoder(convolutions["decoder"], policy=policy),
         )
         empty = tf.zeros([styles, network.encoder.output.shape[-1]])
-        settings = pipeline_configs.StyleAugmentConfig(**config.pop("config"))
+        settings = configs.StyleAugmentConfig(**config.pop("config"))
         return cls(adain.Moments(empty, empty), settings, network=network, **config)
 
     def compute_output_shape(self, images_shape: Any, *_: Any, **__: Any) -> Any:

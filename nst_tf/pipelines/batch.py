@@ -24,8 +24,9 @@ from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
-from nst_tf import errors, files, images, inputs
+from nst_tf import errors, files
 from nst_tf.export import manifest
+from nst_tf.pictures import images, inputs
 from nst_tf.pipelines import jobs
 
 _NAMESPACE = "nst_tf.batch"  # of the counters

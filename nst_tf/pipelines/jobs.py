@@ -9,8 +9,9 @@ import os
 import pathlib
 from collections.abc import Sequence
 
-from nst_tf import errors, images, inputs, pipeline_configs, samples
+from nst_tf import configs, errors
 from nst_tf.export import manifest
+from nst_tf.pictures import images, inputs, samples
 
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
 RECORD = "batch.json"  # in the output folder: the settings and counts of the last run
@@ -36,7 +37,7 @@ class Job:
     styles: tuple[str, ...]
     style_sha256: tuple[str, ...]
     output_dir: str
-    config: pipeline_configs.BatchConfig
+    config: configs.BatchConfig
     network_sha256: tuple[str, ...] = ()
     bundle: manifest.Manifest | None = None
 
@@ -58,9 +59,7 @@ class Job:
         return os.path.join(self.output_dir, f"{pathlib.Path(path).stem}-{hash8}{self.config.suffix}")
 
 
-def describe(
-    patterns: Sequence[str], styles: Sequence[str], output_dir: str, config: pipeline_configs.BatchConfig
-) -> Job:
+def describe(patterns: Sequence[str], styles: Sequence[str], output_dir: str, config: configs.BatchConfig) -> Job:
     """Finds the pictures and checks all that can be checked before work starts.
 
     Args:
@@ -101,13 +100,13 @@ def describe(
             network_sha256=(baked.sha256,),
             bundle=baked,
         )
-    style_paths = tuple(os.path.realpath(samples.resolve(style)) for style in styles)
+    style_paths = tuple(os.path.realpath(samples.path_of(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
     sha256 = tuple(inputs.read_picture_for_one_pass(path, path, side_px).sha256 for path in style_paths)
     return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config)
 
 
-def _baked(config: pipeline_configs.BatchConfig, styles: Sequence[str]) -> manifest.Manifest:
+def _baked(config: configs.BatchConfig, styles: Sequence[str]) -> manifest.Manifest:
     """The manifest of a job's bundle, which serves the job."""
     if styles:
         raise errors.ConfigError(

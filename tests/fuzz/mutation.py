@@ -6,7 +6,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from nst_tf import checkpoint
+from nst_tf.optimisation import checkpoint
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _NUMBERS = (0, 1, 2, 7, 8, 16, 32, 64, 100, 127, 128, 255, 256, 512, 1000, 1024, 4096, 32767, 32768, 65535, 65536,

@@ -10,7 +10,8 @@ import zipfile
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
-from nst_tf import configs, icc, images
+from nst_tf import configs
+from nst_tf.pictures import icc, images
 from tests import tiny_weights, torch_files
 from tests.unit import test_checkpoint, test_images, test_manifest
 

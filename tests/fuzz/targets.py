@@ -10,8 +10,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf import checkpoint, configs, errors, icc, images, vgg_check, weight_cache, weight_files
+from nst_tf import configs, errors, vgg
 from nst_tf.export import graph_pictures, manifest
+from nst_tf.optimisation import checkpoint
+from nst_tf.pictures import icc, images
+from nst_tf.weights import cache, formats
 from tests import tiny_weights
 from tests.fuzz import seeds
 from tests.unit import test_checkpoint
@@ -42,23 +45,23 @@ def _profile(data: bytes) -> None:
 
 
 def _weights(path: pathlib.Path) -> None:
-    layers = _with_tiny_layers(weight_files.read, path)
+    layers = _with_tiny_layers(formats.read, path)
     assert [(name, *kernel.shape[2:]) for name, (kernel, _) in layers.items()] == list(tiny_weights.TINY)
 
 
 def _cache(path: pathlib.Path) -> None:
     """The cache's reader calls a damaged file damaged and goes on without it."""
-    entry = weight_cache.Entry(name=path.name.removesuffix(".weights.h5"), sha256=None)
-    loaded = _with_tiny_layers(weight_cache.read, entry, path.parent, lambda _: None)
+    entry = cache.Entry(name=path.name.removesuffix(".weights.h5"), sha256=None)
+    loaded = _with_tiny_layers(cache.read, entry, path.parent, lambda _: None)
     assert loaded is None or set(loaded[1]) == {"source", "network", "licence"}
 
 
 def _with_tiny_layers(read, *arguments):
-    real, vgg_check.CONVOLUTIONS = vgg_check.CONVOLUTIONS, tiny_weights.TINY
+    real, vgg.CONVOLUTIONS = vgg.CONVOLUTIONS, tiny_weights.TINY
     try:
         return read(*arguments)
     finally:
-        vgg_check.CONVOLUTIONS = real
+        vgg.CONVOLUTIONS = real
 
 
 def _settings(data: bytes) -> None:
@@ -108,7 +111,7 @@ def _served(data: bytes) -> None:
 
 def _cached() -> tuple[bytes, ...]:
     record = json.dumps({"source": "x", "network": "normalised", "sha256": "0" * 64, "licence": "none"})
-    return (weight_files.to_h5(tiny_weights.convolutions(), record=record),)
+    return (formats.to_h5(tiny_weights.convolutions(), record=record),)
 
 
 TARGETS = {

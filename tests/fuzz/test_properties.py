@@ -10,7 +10,9 @@ from absl import flags
 from hypothesis import strategies as st
 
 from cli import config_flags
-from nst_tf import configs, errors, images, pth
+from nst_tf import configs, errors, vgg
+from nst_tf.pictures import images
+from nst_tf.weights import pth
 from tests.fuzz import mutation, seeds, targets
 
 FIELDS = {field.name: field for field in dataclasses.fields(configs.StyleTransferConfig)}
@@ -20,7 +22,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=6,
 )
-NEAR = st.sampled_from([*configs.LAYERS, *configs.PRESETS, "lbfgs", "adam", "noise", "mean", "max", "on", 1, 2.5, 0.3])
+NEAR = st.sampled_from([*vgg.LAYERS, *configs.PRESETS, "lbfgs", "adam", "noise", "mean", "max", "on", 1, 2.5, 0.3])
 steady = hypothesis.settings(derandomize=True, deadline=None, max_examples=200, database=None)
 
 

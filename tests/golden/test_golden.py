@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs, inputs, objective, transfer, vgg, weights
+from nst_tf import configs, vgg
+from nst_tf.losses import objective
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import inputs
+from nst_tf.weights import vgg19
 from tests import tiny_network
 
 # The objective at each of the first evaluations of the tiny network, from white noise of seed 7. The bands leave room
@@ -37,10 +41,10 @@ def test_a_seeded_run_of_the_real_network_repeats_its_numbers():
 def test_bfloat16_ends_within_two_percent_of_float32():
     # With Adam: L-BFGS takes another way at the least rounding, and two float32 runs with one and with two threads end
     # further apart (8 % at 160 px) than float32 and bfloat16 do.
-    loaded, settings = weights.load(), {"max_side_px": 160, "scales": 1, "steps": 60, "optimizer": "adam"}
+    loaded, settings = vgg19.load(), {"max_side_px": 160, "scales": 1, "steps": 60, "optimizer": "adam"}
     config = configs.preset("default", **settings)
     exact = objective.Objective(
-        extractor=vgg.extractor(loaded.convolutions, config.layers, pooling=config.pooling), config=config
+        extractor=vgg.feature_extractor(loaded.convolutions, config.layers, pooling=config.pooling), config=config
     )
     pictures = inputs.read("sample:launch-pad", "sample:hiroshige", config)
     targets = exact.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import samples
-from nst_tf.networks import adain, decoder_weights
+from nst_tf.networks import adain
+from nst_tf.pictures import images
+from nst_tf.weights import adain_decoder
 from tests import tiny_adain, tiny_network
 from tests.reference import numpy_adain
 
@@ -26,12 +27,12 @@ def test_a_picture_of_any_size_is_stylised_as_by_numpy(size, alpha):
 @pytest.mark.weights
 def test_the_real_network_stylises_as_numpy_does():
     loaded = adain.load(dtype_policy="float32")
-    content = samples.load("launch-pad", max_side_px=45).pixels[:, :37]
-    style = samples.load("van-gogh", max_side_px=43).pixels
+    content = images.load("sample:launch-pad", max_side_px=45).pixels[:, :37]
+    style = images.load("sample:van-gogh", max_side_px=43).pixels
     received = loaded.network.apply(content, loaded.network.style_moments(style))
-    layers = [loaded.network.encoder.get_layer(name) for name in decoder_weights.ENCODER_LAYERS]
+    layers = [loaded.network.encoder.get_layer(name) for name in adain_decoder.ENCODER_LAYERS]
     encoder = {layer.name: layer.get_weights() for layer in layers}
-    expected = numpy_adain.stylise(content[0], style[0], encoder, decoder_weights.load().convolutions)
+    expected = numpy_adain.stylise(content[0], style[0], encoder, adain_decoder.load().convolutions)
     assert received.shape == content.shape
     np.testing.assert_allclose(received[0], expected, atol=1e-4)
     assert np.ptp(expected) > 0.5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import losses, objective
+from nst_tf.losses import gatys, objective, total_variation
 from tests import tiny_network, tolerances
 from tests.reference import numpy_losses
 
@@ -24,25 +24,25 @@ def relu(x):
 def test_equation_1_is_half_the_sum_of_squared_differences():
     f, p = relu(activations(0)), relu(activations(1))
     expected = numpy_losses.content_loss(numpy_losses.matrix(f), numpy_losses.matrix(p))
-    np.testing.assert_allclose(losses.content_loss(tf.constant(f), tf.constant(p)), [expected], **CLOSE)
+    np.testing.assert_allclose(gatys.content_loss(tf.constant(f), tf.constant(p)), [expected], **CLOSE)
 
 
 def test_equation_2_is_the_gradient_at_the_pre_activation():
     z, p = tf.constant(activations(0)), tf.constant(relu(activations(1)))
     with tf.GradientTape() as tape:
         tape.watch(z)
-        loss = losses.content_loss(tf.nn.relu(z), p)
+        loss = gatys.content_loss(tf.nn.relu(z), p)
     automatic = tape.gradient(loss, z)
     f = relu(z.numpy())
     expected = numpy_losses.content_gradient(numpy_losses.matrix(f), numpy_losses.matrix(p.numpy()))
     np.testing.assert_allclose(numpy_losses.matrix(automatic.numpy()), expected, **CLOSE)
-    np.testing.assert_allclose(losses.content_loss_gradient(tf.constant(f), p), automatic, **CLOSE)
+    np.testing.assert_allclose(gatys.content_loss_gradient(tf.constant(f), p), automatic, **CLOSE)
 
 
 def test_equation_3_divided_by_the_positions_is_the_gram_matrix():
     f = relu(activations(0))
     expected = numpy_losses.gram(numpy_losses.matrix(f)) / (5 * 7)
-    np.testing.assert_allclose(losses.gram_matrix(tf.constant(f))[0], expected, **CLOSE)
+    np.testing.assert_allclose(gatys.gram_matrix(tf.constant(f))[0], expected, **CLOSE)
 
 
 def test_the_gradient_of_the_gram_matrix_holds_for_any_function_of_it():
@@ -51,7 +51,7 @@ def test_the_gradient_of_the_gram_matrix_holds_for_any_function_of_it():
     with tf.GradientTape() as tape:
         features = tf.constant(f)
         tape.watch(features)
-        value = tf.reduce_sum(weights * losses.gram_matrix(features))  # of no symmetry
+        value = tf.reduce_sum(weights * gatys.gram_matrix(features))  # of no symmetry
     flat = f.reshape([2, -1, 3])
     expected = flat @ (weights + weights.transpose(0, 2, 1)) / flat.shape[1]
     np.testing.assert_allclose(tape.gradient(value, features), expected.reshape(f.shape), **CLOSE)
@@ -63,7 +63,7 @@ def test_equation_4_compares_gram_matrices_of_any_two_sizes(style_size):
     style_matrix = numpy_losses.matrix(style)
     a, positions = numpy_losses.gram(style_matrix), style_matrix.shape[1]
     expected = numpy_losses.layer_loss(numpy_losses.matrix(f), a, positions)
-    computed = losses.style_layer_loss(losses.gram_matrix(tf.constant(f)), losses.gram_matrix(tf.constant(style)))
+    computed = gatys.style_layer_loss(gatys.gram_matrix(tf.constant(f)), gatys.gram_matrix(tf.constant(style)))
     np.testing.assert_allclose(computed, [expected], **CLOSE)
 
 
@@ -72,7 +72,7 @@ def test_equation_4_to_the_letter_holds_at_equal_sizes():
     g, a = (numpy_losses.gram(numpy_losses.matrix(x)) for x in (f, style))
     n, m = 6, 5 * 7
     letter = np.sum((g - a) ** 2) / (4 * n**2 * m**2)
-    computed = losses.style_layer_loss(losses.gram_matrix(tf.constant(f)), losses.gram_matrix(tf.constant(style)))
+    computed = gatys.style_layer_loss(gatys.gram_matrix(tf.constant(f)), gatys.gram_matrix(tf.constant(style)))
     np.testing.assert_allclose(computed, [letter], **CLOSE)
 
 
@@ -83,12 +83,12 @@ def test_equation_6_is_the_gradient_at_the_pre_activation(style_size):
     a = tf.constant(numpy_losses.gram(style)[np.newaxis] / style.shape[1])
     with tf.GradientTape() as tape:
         tape.watch(z)
-        loss = losses.style_layer_loss(losses.gram_matrix(tf.nn.relu(z)), a)
+        loss = gatys.style_layer_loss(gatys.gram_matrix(tf.nn.relu(z)), a)
     automatic = tape.gradient(loss, z)
     f = relu(z.numpy())
     expected = numpy_losses.layer_gradient(numpy_losses.matrix(f), numpy_losses.gram(style), style.shape[1])
     np.testing.assert_allclose(numpy_losses.matrix(automatic.numpy()), expected, **CLOSE)
-    closed_form = losses.style_layer_loss_gradient(tf.constant(f), losses.gram_matrix(tf.constant(f)), a)
+    closed_form = gatys.style_layer_loss_gradient(tf.constant(f), gatys.gram_matrix(tf.constant(f)), a)
     np.testing.assert_allclose(closed_form, automatic, **CLOSE)
 
 
@@ -148,16 +148,19 @@ def test_the_gradient_of_the_objective_agrees_with_finite_differences(reduction)
 def test_total_variation_is_the_mean_squared_difference_of_neighbours():
     image = tiny_network.picture(dtype=np.float64)
     expected = np.mean(np.diff(image, axis=1) ** 2) + np.mean(np.diff(image, axis=2) ** 2)
-    np.testing.assert_allclose(losses.total_variation(tf.constant(image)), [expected], **CLOSE)
+    np.testing.assert_allclose(total_variation.total_variation(tf.constant(image)), [expected], **CLOSE)
 
 
 def test_total_variation_of_a_single_pixel_is_zero():
-    np.testing.assert_array_equal(losses.total_variation(tf.ones([1, 1, 1, 3])), [0])
+    np.testing.assert_array_equal(total_variation.total_variation(tf.ones([1, 1, 1, 3])), [0])
 
 
-@pytest.mark.parametrize("name", losses.TOTAL_VARIATIONS)
+@pytest.mark.parametrize("name", total_variation.TOTAL_VARIATIONS)
 def test_total_variation_of_parts_with_the_size_of_the_whole_adds_up(name):
-    variation, image = losses.TOTAL_VARIATIONS[name], tf.constant(np.random.default_rng(3).random([2, 9, 5, 3]))
+    variation, image = (
+        total_variation.TOTAL_VARIATIONS[name],
+        tf.constant(np.random.default_rng(3).random([2, 9, 5, 3])),
+    )
     top, bottom = image[:, :5], image[:, 4:]  # the row that both have counts once
     parts = variation(top, (9, 5)) + variation(bottom, (9, 5)) - variation(image[:, 4:5], (9, 5))
     np.testing.assert_allclose(parts, variation(image), **CLOSE)
@@ -165,4 +168,6 @@ def test_total_variation_of_parts_with_the_size_of_the_whole_adds_up(name):
 
 def test_total_variation_counts_beyond_32_bits():
     image = tf.constant([[[[0.0]], [[1.0]]]], tf.float64)
-    np.testing.assert_allclose(losses.total_variation(image, (2**16, 2**17)), 1 / ((2**16 - 1) * 2**17), **CLOSE)
+    np.testing.assert_allclose(
+        total_variation.total_variation(image, (2**16, 2**17)), 1 / ((2**16 - 1) * 2**17), **CLOSE
+    )

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nst_tf import lpips, samples
+from nst_tf.evaluation import lpips
+from nst_tf.pictures import images
 from tests import tiny_network
 from tests.reference import numpy_lpips
 
@@ -32,9 +33,9 @@ def test_the_distance_is_that_of_numpy(name):
 @pytest.mark.weights
 def test_the_real_distance_is_that_of_numpy_and_orders_pictures_as_people_do():
     measure = lpips.load("alexnet")
-    picture = samples.load("launch-pad", max_side_px=64).pixels
+    picture = images.load("sample:launch-pad", max_side_px=64).pixels
     noisy = np.random.default_rng(0).normal(picture, 0.05).clip(0, 1).astype(np.float32)
-    other = samples.load("van-gogh", max_side_px=64).pixels[:, : picture.shape[1], : picture.shape[2]]
+    other = images.load("sample:van-gogh", max_side_px=64).pixels[:, : picture.shape[1], : picture.shape[2]]
     picture, noisy = (pixels[:, : other.shape[1], : other.shape[2]] for pixels in (picture, noisy))
     expected = numpy_lpips.distance(other[0], picture[0], measure.layers, numpy_lpips.ALEXNET)
     np.testing.assert_allclose(measure(other, picture), [expected], rtol=1e-4)

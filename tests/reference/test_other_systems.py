@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs, losses, objective
+from nst_tf import configs, vgg
+from nst_tf.losses import objective, total_variation
 from tests import tiny_network, tolerances
 
 HEIGHT, WIDTH = 32, 48
@@ -29,7 +30,7 @@ def picture(seed):
 def features(seed):
     """Random features of every layer, [H', W', N] in float64, at VGG-19's sizes."""
     generator = np.random.default_rng(seed)
-    sides = {layer: [side >> (configs.block(layer) - 1) for side in (HEIGHT, WIDTH)] for layer in FILTERS}
+    sides = {layer: [side >> (vgg.block(layer) - 1) for side in (HEIGHT, WIDTH)] for layer in FILTERS}
     return {layer: np.maximum(generator.normal(1, 2, [*sides[layer], n]), 0) for layer, n in FILTERS.items()}
 
 
@@ -92,7 +93,7 @@ def test_the_squared_sum_has_the_gradient_that_neural_style_writes_by_hand():
     image = tf.constant(picture(3))
     with tf.GradientTape() as tape:
         tape.watch(image)
-        variation = losses.total_variation_squared_sum(image)
+        variation = total_variation.total_variation_squared_sum(image)
     down, right = next_differences(image.numpy())
     expected = np.zeros([HEIGHT, WIDTH, 3])
     expected[:-1, :-1] -= down + right
@@ -108,4 +109,4 @@ def test_presets_of_other_systems_take_the_original_network_and_max_pooling(name
 
 
 def test_every_form_of_the_total_variation_has_a_function():
-    assert tuple(losses.TOTAL_VARIATIONS) == configs.TOTAL_VARIATIONS
+    assert tuple(total_variation.TOTAL_VARIATIONS) == configs.TOTAL_VARIATIONS

@@ -5,7 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from nst_tf import configs, images, samples, transfer, vgg, vgg_check, weights
+from nst_tf import configs, vgg
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import images, samples
+from nst_tf.weights import self_test, vgg19
 from tests.reference import numpy_losses
 
 PHOTOGRAPHS = 20
@@ -16,7 +19,7 @@ IMAGENET_WEIGHTS = "NST_TF_IMAGENET_WEIGHTS"
 
 @pytest.fixture(scope="module")
 def normalised():
-    return weights.load("normalised").convolutions
+    return vgg19.load("normalised").convolutions
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def original():
     path = os.environ.get(IMAGENET_WEIGHTS)
     if not path:
         pytest.skip(f"set {IMAGENET_WEIGHTS} to a file of the original VGG-19 weights")
-    return weights.load(path, network="original").convolutions
+    return vgg19.load(path, network="original").convolutions
 
 
 def numpy_taps(convolutions, pixels, pooling):
@@ -35,15 +38,15 @@ def numpy_taps(convolutions, pixels, pooling):
         if not name.startswith(block):
             block, x = name.split("_")[0], numpy_losses.pool(x, pooling)
         x = np.maximum(numpy_losses.convolve(x, kernel.astype(np.float64), bias), 0)
-        taps[configs.layer_name(name)] = x
+        taps[vgg.layer_name(name)] = x
     return taps
 
 
 @pytest.mark.weights
 @pytest.mark.parametrize("pooling", ["average", "max"])
 def test_keras_taps_agree_with_an_independent_forward_pass(normalised, pooling):
-    pixels = samples.load("launch-pad", max_side_px=48).pixels
-    features = vgg.extractor(normalised, configs.LAYERS, pooling=pooling)(pixels)
+    pixels = images.load("sample:launch-pad", max_side_px=48).pixels
+    features = vgg.feature_extractor(normalised, vgg.LAYERS, pooling=pooling)(pixels)
     for layer, expected in numpy_taps(normalised, pixels, pooling).items():
         np.testing.assert_allclose(features[layer][0], expected, rtol=1e-4, atol=1e-4 * expected.max(), err_msg=layer)
 
@@ -54,7 +57,7 @@ def test_the_normalised_networks_mean_activations_lie_near_one(normalised, refer
     assert len(paths) == PHOTOGRAPHS
     totals, positions = dict.fromkeys(normalised, 0.0), dict.fromkeys(normalised, 0)
     for path in paths:
-        for name, features in vgg_check.activations(normalised, images.load(path, max_side_px=224).pixels):
+        for name, features in self_test.activations(normalised, images.load(path, max_side_px=224).pixels):
             totals[name] = totals[name] + features.numpy().sum(axis=(0, 1, 2), dtype=np.float64)
             positions[name] += features.shape[1] * features.shape[2]
     medians = {name: float(np.median(totals[name] / positions[name])) for name in normalised}
@@ -70,10 +73,10 @@ def test_one_seed_gives_one_picture_to_the_bit():
 
 
 def test_the_original_network_normalised_changes_each_tap_by_a_constant_only(original):
-    pictures = [samples.load(name, max_side_px=128).pixels for name in samples.NAMES]
-    scaled = vgg_check.normalise(original, pictures)
-    before = dict(vgg_check.activations(original, pictures[0]))
-    for name, features in vgg_check.activations(scaled, pictures[0]):
+    pictures = [images.load(samples.PREFIX + name, max_side_px=128).pixels for name in samples.NAMES]
+    scaled = self_test.normalise(original, pictures)
+    before = dict(self_test.activations(original, pictures[0]))
+    for name, features in self_test.activations(scaled, pictures[0]):
         was, now = before[name].numpy(), features.numpy()
         constant = now.max(axis=(0, 1, 2)) / np.maximum(was.max(axis=(0, 1, 2)), 1e-30)
         np.testing.assert_allclose(now, was * constant, rtol=1e-2, atol=1e-3 * now.max(), err_msg=name)

@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 import pytest
 
-from nst_tf import images
+from nst_tf.pictures import images
 from tests.system import command_line
 
 

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from nst_tf import images, samples
+from nst_tf.pictures import images
 from nst_tf.pipelines import jobs
 from tests.system import command_line
 
@@ -21,7 +21,7 @@ WORKERS = ("--", "--direct_running_mode=multi_processing", "--direct_num_workers
 
 def crops(folder, count):
     """Small different photographs, crops of a sample, upright and lying."""
-    photograph = samples.load("launch-pad", max_side_px=256).pixels
+    photograph = images.load("sample:launch-pad", max_side_px=256).pixels
     for number in range(count):
         height, width = (SIDE_PX, SIDE_PX - 8) if number % 2 else (SIDE_PX - 8, SIDE_PX)
         top, left = number // 3, number
@@ -156,7 +156,7 @@ def test_a_bundle_takes_the_place_of_network_and_style(tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
     from tests import tiny_bundle
 
-    bundle = tiny_bundle.export_adain(tmp_path / "painting", samples.load("van-gogh", max_side_px=40).pixels)
+    bundle = tiny_bundle.export_adain(tmp_path / "painting", images.load("sample:van-gogh", max_side_px=40).pixels)
     photos, out = crops(tmp_path / "photos", 3), tmp_path / "out"
     code, _, stderr = command_line.run(
         "batch", f"--input={photos}/*.png", f"--bundle={bundle}", f"--output_dir={out}", "--size=48", *WORKERS

@@ -8,7 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from nst_tf import client, client_configs, errors, images
+from nst_tf import configs, errors
+from nst_tf.pictures import images
+from nst_tf.serving import client
 from tests import tiny_bundle, tiny_network
 from tests.system import command_line
 
@@ -36,7 +38,7 @@ def ports(tiny_version):
 
 def config(ports, transport, **overrides):
     settings = {"server": f"localhost:{ports[transport]}", "transport": transport, "model": "tiny", "steps": 2}
-    return client_configs.ClientConfig(**(settings | overrides))
+    return configs.ClientConfig(**(settings | overrides))
 
 
 def picture(height=40, width=60, seed=0, alpha=None):

@@ -14,7 +14,8 @@ import time
 import numpy as np
 import pytest
 
-from nst_tf import configs, images, samples
+from nst_tf import configs
+from nst_tf.pictures import images
 from tests.system import command_line
 
 RUN = ("stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=64")
@@ -93,7 +94,7 @@ def test_a_picture_is_stylised_in_one_pass_and_its_record_written(tmp_path):
 
 @pytest.mark.weights
 def test_results_are_judged_in_a_table_and_a_csv_file(tmp_path):
-    images.save(tmp_path / "content.png", samples.load("launch-pad", max_side_px=64).pixels)
+    images.save(tmp_path / "content.png", images.load("sample:launch-pad", max_side_px=64).pixels)
     images.save(tmp_path / "grey.png", np.full([1, 51, 64, 3], 0.5, np.float32))
     judged = f"--images={tmp_path / 'content.png'},{tmp_path / 'grey.png'}"
     flags = ("--lpips=alexnet", f"--output={tmp_path / 'table.csv'}", "--verbosity=-1")

@@ -1,6 +1,6 @@
 import pytest
 
-from nst_tf import images, samples
+from nst_tf.pictures import images, samples
 from tests.system import command_line
 
 SIDE_PX = 32
@@ -9,7 +9,7 @@ SIDE_PX = 32
 @pytest.mark.weights
 def test_the_training_example_runs_on_folders_of_crops(tmp_path):
     for name in ("launch-pad", "shuttle-landing"):
-        pixels = samples.load(name, max_side_px=128).pixels
+        pixels = images.load(samples.PREFIX + name, max_side_px=128).pixels
         for number in range(8):
             left = 8 * number
             images.save(tmp_path / "photos" / name / f"{number}.png", pixels[:, :SIDE_PX, left : left + SIDE_PX])

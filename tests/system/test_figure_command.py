@@ -8,7 +8,8 @@ import signal
 import numpy as np
 import pytest
 
-from nst_tf import figure_configs, images
+from nst_tf import configs
+from nst_tf.pictures import images
 from tests.system import command_line
 
 RUN = ("figure", "--name=content-layer", "--size=64", "--steps=2")
@@ -29,9 +30,9 @@ def test_help_teaches_every_flag_and_figure_without_loading_tensorflow():
     code, stdout, stderr = command_line.run("figure", "--help", env={"PYTHONPROFILEIMPORTTIME": "1"})
     assert code == 0
     assert not re.search(r"\| +tensorflow$", stderr, re.MULTILINE)
-    for field in dataclasses.fields(figure_configs.FigureConfig):
+    for field in dataclasses.fields(configs.FigureConfig):
         assert f"--{field.metadata['flag'] or field.name}=" in stdout
-    for name in figure_configs.NAMES:
+    for name in configs.FIGURES:
         assert re.search(rf"^  {name}$", stdout, re.MULTILINE)
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from nst_tf.export import examples, self_check
+from nst_tf.export import self_check, trial_requests
 from tests import tiny_bundle, tiny_network
 
 CALLERS = 8
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/sel
 def gatys(number):
     return {
         "signature": "serving_default",
-        "content_bytes": examples.encoded([tiny_network.picture(64 + 8 * number, 80, seed=number)]),
-        "style_bytes": examples.encoded([tiny_network.picture(60, 50 + number, seed=20 + number)]),
+        "content_bytes": trial_requests.encoded([tiny_network.picture(64 + 8 * number, 80, seed=number)]),
+        "style_bytes": trial_requests.encoded([tiny_network.picture(60, 50 + number, seed=20 + number)]),
         "steps": np.array([3 + number % 4], np.int32),
         "content_weight": np.array([1 + number], np.float32),
         "seed": np.array([number], np.int32),
@@ -33,8 +33,8 @@ def gatys(number):
 def adain(number):
     return {
         "signature": "serving_default",
-        "content_bytes": examples.encoded([tiny_network.picture(40 + number, 48, seed=number)]),
-        "style_bytes": examples.encoded([tiny_network.picture(30, 32 + number, seed=20 + number)]),
+        "content_bytes": trial_requests.encoded([tiny_network.picture(40 + number, 48, seed=number)]),
+        "style_bytes": trial_requests.encoded([tiny_network.picture(30, 32 + number, seed=20 + number)]),
         "style_strength": np.array([0.3 + number / 16], np.float32),
         "max_side_px": np.array([48], np.int32),
     }

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmarks import long_run
-from nst_tf import transfer
+from nst_tf.optimisation import transfer
 from tests import tiny_network
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")

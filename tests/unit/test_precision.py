@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from nst_tf import precision
+from nst_tf import machine, precision
 
 
 @pytest.mark.parametrize("name", ["float32", "mixed_bfloat16", "mixed_float16"])
@@ -16,7 +16,7 @@ def test_a_precision_that_is_asked_for_is_used(name):
 def test_auto_takes_bfloat16_on_a_cpu_that_has_it(monkeypatch, tmp_path, flags, expected):
     cpu_info = tmp_path / "cpuinfo"
     cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    monkeypatch.setattr(precision, "_CPU_INFO", cpu_info)
+    monkeypatch.setattr(machine, "_CPU_INFO", cpu_info)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     policy, reason = precision.resolve("auto")
     assert policy == expected
@@ -24,7 +24,7 @@ def test_auto_takes_bfloat16_on_a_cpu_that_has_it(monkeypatch, tmp_path, flags, 
 
 
 def test_auto_takes_float32_where_the_system_does_not_tell(monkeypatch, tmp_path):
-    monkeypatch.setattr(precision, "_CPU_INFO", tmp_path / "missing")
+    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "missing")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     assert precision.resolve("auto")[0] == "float32"
 

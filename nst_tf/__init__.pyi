@@ -1,0 +1,13 @@
+from nst_tf.configs.adain import AdainConfig as AdainConfig
+from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
+from nst_tf.configs.optimisation import preset as preset
+from nst_tf.errors import NstError as NstError
+from nst_tf.networks.one_pass import AdainResult as AdainResult
+from nst_tf.networks.one_pass import AdainTransfer as AdainTransfer
+from nst_tf.optimisation.checkpoint import Checkpoints as Checkpoints
+from nst_tf.optimisation.transfer import StyleTransfer as StyleTransfer
+from nst_tf.optimisation.transfer import stylize as stylize
+from nst_tf.results import Report as Report
+from nst_tf.results import StopStylizing as StopStylizing
+from nst_tf.results import StyleTransferResult as StyleTransferResult
+from nst_tf.version import __version__ as __version__

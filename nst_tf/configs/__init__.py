@@ -1,0 +1,23 @@
+"""Every setting of every job: default, unit, range, source and help, one file a job, and the presets.
+
+Imports no TensorFlow. What a setting is, `fields` says; a flag of the command line is one of these settings.
+"""
+
+from nst_tf.configs.adain import ADAIN_GROUP as ADAIN_GROUP
+from nst_tf.configs.adain import AdainConfig as AdainConfig
+from nst_tf.configs.client import ClientConfig as ClientConfig
+from nst_tf.configs.evaluation import EvaluationConfig as EvaluationConfig
+from nst_tf.configs.export import ExportConfig as ExportConfig
+from nst_tf.configs.figures import FIGURE_ANSWER as FIGURE_ANSWER
+from nst_tf.configs.figures import FIGURE_NOISE_SEEDS as FIGURE_NOISE_SEEDS
+from nst_tf.configs.figures import FIGURES as FIGURES
+from nst_tf.configs.figures import FigureConfig as FigureConfig
+from nst_tf.configs.optimisation import CHECKPOINT_INTERVAL_S as CHECKPOINT_INTERVAL_S
+from nst_tf.configs.optimisation import STARTS as STARTS
+from nst_tf.configs.optimisation import TOTAL_VARIATIONS as TOTAL_VARIATIONS
+from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
+from nst_tf.configs.optimisation import preset as preset
+from nst_tf.configs.pipelines import BatchConfig as BatchConfig
+from nst_tf.configs.pipelines import StyleAugmentConfig as StyleAugmentConfig
+from nst_tf.configs.presets import PRESETS as PRESETS
+from nst_tf.configs.presets import Preset as Preset

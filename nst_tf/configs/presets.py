@@ -1,0 +1,118 @@
+"""The presets: named sets of settings, each with what its ratio alpha/beta refers to. Imports no TensorFlow."""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A named set of settings: one line for people, and what differs from the defaults of the config."""
+
+    summary: str
+    settings: dict[str, Any]
+
+
+_FILTERS = (64, 128, 256, 512, 512)  # N of conv1_1 to conv5_1, the style layers of every preset
+
+# Each preset states the network and the reduction that its alpha/beta refers to: the same number means another strength
+# under another reduction or network.
+PRESETS: dict[str, Preset] = {
+    "default": Preset(
+        summary="the best-looking picture for most pairs: ratio 4e-3, mean-reduced, normalised network",
+        settings={},
+    ),
+    # A photograph in the colours and light of another: forty times the content of Gatys et al., and both answers to
+    # low-level noise. Measured in BUILD_NOTES.md.
+    "photo": Preset(
+        summary="a photograph after a photograph: ratio 5e-2, two sizes, total variation against low-level noise",
+        settings={"content_weight": 1.0, "style_weight": 20.0, "scales": 2, "total_variation_weight": 10.0},
+    ),
+    # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),
+    # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.
+    "gatys": Preset(
+        summary="Gatys et al. 2016: ratio 1e-3, mean-reduced, normalised network, 500 steps",
+        settings={"content_weight": 1.0, "style_weight": 1e3, "steps": 500, "scales": 1, "total_variation_weight": 0.0},
+    ),
+    # The authors' published code for the original network: mean((F-P)^2) + sum_l 1e3/N_l^2 * mean((G/M-A/M)^2).
+    "gatys-original": Preset(
+        summary="the authors' weights for the original network: 1 and 1e3/N^2 per layer, mean-reduced, 500 steps",
+        settings={
+            "network": "original",
+            "content_weight": 1.0,
+            "style_weight": 1e3,
+            "style_layer_weights": tuple(1 / n**2 for n in _FILTERS),
+            "steps": 500,
+            "scales": 1,
+            "total_variation_weight": 0.0,
+        },
+    ),
+    # alpha/beta of the preset gatys carried over to the literal sums at 512 x 512: the content term has
+    # N M = 512 * 64^2 entries and the factor 1/2, the style term the factor 1/4.
+    "equations": Preset(
+        summary="eq. 1 to 7 to the letter: alpha/beta 2.4e-10, the strength of gatys at 512 x 512 px",
+        settings={
+            "reduction": "equations",
+            "content_weight": 1.0,
+            "style_weight": 4e3 * 512 * 64**2 / 2,
+            "steps": 500,
+            "scales": 1,
+            "total_variation_weight": 0.0,
+        },
+    ),
+    # neural_style.lua 053a6e3: 5 mean((F-P)^2) + 100 sum_l mean((G/(N M) - A/(N M))^2), which is w_l = 1/N^2 here.
+    "neural-style": Preset(
+        summary="jcjohnson/neural-style: original network, max pooling, white noise, its total variation",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "initialisation": "noise",
+            "noise_stddev": 1e-3 / 255,
+            "content_weight": 5.0,
+            "style_weight": 100.0,
+            "style_layer_weights": tuple(1 / n**2 for n in _FILTERS),
+            "total_variation": "squared-sum",
+            "total_variation_weight": 1e-3,
+            "steps": 1000,
+            "scales": 1,
+        },
+    ),
+    # Style weight 1e-2 over five layers, content weight 1e4, both of means; 10 epochs of 100 steps of Adam.
+    "tensorflow-tutorial": Preset(
+        summary="the TensorFlow tutorial: original network, max pooling, content from block5_conv2, Adam",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "content_layers": ("conv5_2",),
+            "content_weight": 1e4,
+            "style_weight": 1e-2,
+            "total_variation": "absolute-sum",
+            "total_variation_weight": 30.0,
+            "optimizer": "adam",
+            "learning_rate": 0.02,
+            "beta_1": 0.99,
+            "epsilon": 0.1,
+            "steps": 1000,
+            "scales": 1,
+        },
+    ),
+    # Sums: 2.5e-8 sum (F-P)^2 + 1e-6/5 sum_l sum (G-A)^2 / (4 * 3^2 (H W)^2), with H W of the image and G, A literal.
+    # Eq. 4 divides by 4 N^2 M^2 instead, and M = H W / 4^(b-1) in block b.
+    # Deviation: L-BFGS in place of 4000 steps of gradient descent on the same objective.
+    "keras-example": Preset(
+        summary="the keras.io example: original network, max pooling, content from block5_conv2, sums, 400 px",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "reduction": "equations",
+            "content_layers": ("conv5_2",),
+            "content_weight": 2 * 2.5e-8,
+            "style_weight": 1e-6 / 5 / 3**2,
+            "style_layer_weights": tuple(float(n**2) / 16 ** (b - 1) for b, n in enumerate(_FILTERS, 1)),
+            "total_variation": "power-sum",
+            "total_variation_weight": 1e-6,
+            "max_side_px": 400,
+            "steps": 500,
+            "scales": 1,
+        },
+    ),
+}

@@ -1,0 +1,4 @@
+from nst_tf.evaluation.scores import Score as Score
+from nst_tf.evaluation.scores import as_csv as as_csv
+from nst_tf.evaluation.scores import as_text as as_text
+from nst_tf.evaluation.scores import evaluate as evaluate

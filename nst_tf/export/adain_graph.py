@@ -1,0 +1,209 @@
+"""AdaIN as a graph: pictures in and out, the style given with each request, encoded beforehand, or baked in.
+
+Each element of a batch of encoded pictures may have its own size, so they pass one after the other.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import configs, errors
+from nst_tf.export import graph_inputs, graph_pictures, trial_requests
+from nst_tf.networks import adain, one_pass
+from nst_tf.pictures import images
+
+_PIXELS = tf.TensorSpec([None, None, None, 3], tf.float32)
+
+
+def check(config: configs.AdainConfig) -> None:
+    """Refuses settings that the graph does not have.
+
+    Raises:
+        ConfigError: names the setting and what it may be.
+    """
+    if config.colours != "style":
+        raise errors.ConfigError(
+            f"colours must be style in an exported bundle. Received: {config.colours}. Match the style picture's "
+            "colours before it is sent."
+        )
+    if config.precision == "mixed_float16":
+        raise errors.ConfigError(
+            "precision must be auto, float32 or mixed_bfloat16 in an exported bundle. Received: mixed_float16."
+        )
+
+
+def load(config: configs.AdainConfig, on_message: Callable[[str], None]) -> adain.Loaded:
+    """The network of a configuration. The precision `auto` is float32, since the bundle may run on another machine."""
+    precision = "float32" if config.precision == "auto" else config.precision
+    return adain.load(dtype_policy=precision, encoder=config.weights, decoder=config.decoder, on_message=on_message)
+
+
+def baked(loaded: adain.Loaded, styles: Sequence[images.Picture], config: configs.AdainConfig) -> adain.Moments:
+    """The blended style of one or more pictures, [1, N], as arrays: a graph makes constants of them."""
+    style = adain.blend([loaded.network.style_moments(picture.pixels) for picture in styles], config.style_blend)
+    return adain.Moments(style.mean.numpy(), style.deviation.numpy())
+
+
+def variables(network: adain.AdainNetwork) -> list[tf.Variable]:
+    """TensorFlow's variables inside Keras': only those are found when a module is saved."""
+    return [variable.value for variable in (*network.encoder.variables, *network.decoder.variables)]
+
+
+def example_requests(
+    loaded: adain.Loaded, config: configs.AdainConfig, styles: Sequence[images.Picture]
+) -> list[trial_requests.Example]:
+    """Small requests on every signature, with the answers of Python."""
+    side_px = min(128, config.max_side_px)
+    contents = trial_requests.pictures(side_px, min(100, side_px))
+    pictures = trial_requests.pictures(90, 120)[::-1]
+    strengths = np.array([1.0, 0.4], np.float32)
+    if styles:  # Python is to read them at the size they were baked in at
+        largest_px = max(max(picture.height_px, picture.width_px) for picture in styles)
+        config = dataclasses.replace(config, style_max_side_px=max(16, largest_px))
+    config = dataclasses.replace(config, max_side_px=side_px)
+    answers = []
+    for content, picture, strength in zip(contents, pictures, strengths, strict=True):
+        changed = dataclasses.replace(config, style_strength=float(strength))
+        engine = one_pass.AdainTransfer(changed, loaded=loaded)
+        answers.append(engine(content, list(styles) or picture, on_message=lambda _: None).image)
+    sizes = {"max_side_px": np.full([2], side_px, np.int32)}
+    one = {"content": contents[0], "style_strength": strengths[:1]}
+    encoded = {"content_bytes": trial_requests.encoded(contents), "style_strength": strengths} | sizes
+    answer = {"stylized_bytes": trial_requests.encoded(answers)}
+    if styles:
+        return [
+            trial_requests.Example("pictures", "serving_default", encoded, answer),
+            trial_requests.Example("tensors", "stylize_tensor", one, {"stylized": answers[0]}),
+        ]
+    sides_px = [config.style_max_side_px or max(content.shape[1:3]) for content in contents]
+    scaled = [
+        images.resize(picture, *images.fit(picture.shape[1], picture.shape[2], side))
+        for picture, side in zip(pictures, sides_px, strict=True)
+    ]
+    moments = [loaded.network.style_moments(picture) for picture in scaled]
+    style = {
+        "style_mean": np.concatenate([m.mean for m in moments]),
+        "style_deviation": np.concatenate([m.deviation for m in moments]),
+    }
+    style_bytes = {"style_bytes": trial_requests.encoded(pictures)}
+    style_sizes = {"max_side_px": np.array(sides_px, np.int32)}
+    return [
+        trial_requests.Example("pictures", "serving_default", encoded | style_bytes, answer),
+        trial_requests.Example("tensors", "stylize_tensor", one | {"style": scaled[0]}, {"stylized": answers[0]}),
+        trial_requests.Example("style", "encode_style", style_bytes | style_sizes, style),
+        trial_requests.Example("applied", "apply_style", encoded | style, answer),
+    ]
+
+
+class Adain(tf.Module):
+    """The graph functions of a bundle and the weights that they read.
+
+    Args:
+        network: encoder and decoder; their variables become the bundle's.
+        config: the settings that are baked in; max_side_px is the largest result.
+        limits: max_pixels.
+        style: [1, N], baked in; without one each request brings its own.
+    """
+
+    def __init__(
+        self,
+        network: adain.AdainNetwork,
+        config: configs.AdainConfig,
+        limits: configs.ExportConfig,
+        style: adain.Moments | None = None,
+    ) -> None:
+        super().__init__(name="adain")
+        self.weights = variables(network)
+        self._network = network
+        self._config = config
+        self._limits = limits
+        self._style = style
+
+    def signatures(self) -> dict[str, Any]:
+        """The signatures of the bundle: name -> concrete function."""
+        content = graph_inputs.specs({"content_bytes": tf.string, "max_side_px": tf.int32})
+        style = graph_inputs.specs({"style_bytes": tf.string})
+        strength = graph_inputs.specs({"style_strength": tf.float32})
+        pixels = {"content": tf.TensorSpec(_PIXELS.shape, _PIXELS.dtype, "content")}
+        if self._style is not None:
+            described = {"serving_default": (self.stylize_bytes, content | strength)}
+            described["stylize_tensor"] = (self.stylize_tensor, pixels | strength)
+        else:
+            channels = self._network.encoder.output_shape[-1]
+            moments = {
+                name: tf.TensorSpec([None, channels], tf.float32, name) for name in ("style_mean", "style_deviation")
+            }
+            style_pixels = {"style": tf.TensorSpec(_PIXELS.shape, _PIXELS.dtype, "style")}
+            sizes = graph_inputs.specs({"max_side_px": tf.int32})
+            described = {
+                "serving_default": (self.stylize_bytes, content | style | strength),
+                "stylize_tensor": (self.stylize_tensor, pixels | style_pixels | strength),
+                "encode_style": (self.encode_style, style | sizes),
+                "apply_style": (self.stylize_bytes, content | moments | strength),
+            }
+        return {name: tf.function(call).get_concrete_function(**specs) for name, (call, specs) in described.items()}
+
+    def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded contents [B], a style where none is baked in, and controls [B] -> encoded pictures [B]."""
+        inputs = self._checked(inputs)
+        for name in ("style_mean", "style_deviation"):
+            if name in inputs:
+                inputs[name] = graph_inputs.finite(inputs[name], name)
+
+        def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
+            index = element["index"]
+            content = graph_pictures.decode(element["content_bytes"], "content_bytes", index, self._limits.max_pixels)
+            max_side_px = tf.clip_by_value(element["max_side_px"], 1, self._config.max_side_px)
+            content = graph_pictures.resize(content, graph_pictures.fit(tf.shape(content)[1:3], max_side_px))
+            content = graph_inputs.at_least(content, self._network.minimum_side_px, "content_bytes", index)
+            if self._style is not None:
+                style = self._style
+            elif "style_mean" in element:
+                style = adain.Moments(element["style_mean"][tf.newaxis], element["style_deviation"][tf.newaxis])
+            else:
+                style = self._encoded_style(element["style_bytes"], tf.reduce_max(tf.shape(content)[1:3]), index)
+            return graph_pictures.encode(self._network.apply(content, style, element["style_strength"]))
+
+        encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
+        return {"stylized_bytes": encoded}
+
+    def encode_style(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Encoded pictures [B], each read with max_side_px [B] as its longer side -> moments [B, N]."""
+        inputs = graph_inputs.with_index(inputs)
+
+        def moments(element: graph_inputs.Tensors) -> tf.Tensor:
+            max_side_px = tf.clip_by_value(element["max_side_px"], 1, self._config.max_side_px)
+            style = self._encoded_style(element["style_bytes"], max_side_px, element["index"])
+            return tf.concat([style.mean, style.deviation], 0)  # [2, N]
+
+        channels = self._network.encoder.output_shape[-1]
+        signature = tf.TensorSpec([2, channels], tf.float32)
+        both = tf.map_fn(moments, inputs, fn_output_signature=signature, parallel_iterations=1)
+        return {"style_mean": both[:, 0], "style_deviation": both[:, 1]}
+
+    def stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Pictures [B, H, W, 3], styles [B, H', W', 3] where none is baked in, strength [B] -> [B, H, W, 3]."""
+        inputs = self._checked(inputs)
+        side_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
+        for name in {"content", "style"}.intersection(inputs):
+            pixels = graph_inputs.at_most(inputs[name], side_px, name)
+            pixels = graph_inputs.at_least(pixels, self._network.minimum_side_px, name, tf.constant(0))
+            inputs[name] = tf.clip_by_value(graph_inputs.finite(pixels, name), 0.0, 1.0)
+        style = self._network.style_moments(inputs["style"]) if self._style is None else self._style
+        return {"stylized": self._network.apply(inputs["content"], style, inputs["style_strength"])}
+
+    def _checked(self, inputs: graph_inputs.Tensors) -> graph_inputs.Tensors:
+        inputs = graph_inputs.with_index(inputs)
+        return inputs | {"style_strength": graph_inputs.within(inputs["style_strength"], "style_strength", 1.0)}
+
+    def _encoded_style(self, data: tf.Tensor, max_side_px: tf.Tensor, index: tf.Tensor) -> adain.Moments:
+        """The moments [1, N] of one encoded picture, read at the size that the configuration wants."""
+        style = graph_pictures.decode(data, "style_bytes", index, self._limits.max_pixels)
+        max_side_px = self._config.style_max_side_px or max_side_px
+        style = graph_pictures.resize(style, graph_pictures.fit(tf.shape(style)[1:3], max_side_px))
+        return self._network.style_moments(
+            graph_inputs.at_least(style, self._network.minimum_side_px, "style_bytes", index)
+        )

@@ -1,0 +1,112 @@
+"""The paper's losses, one pure function for each equation.
+
+Symbols are those of Gatys, Ecker and Bethge (2015, 2016): F and P are the feature maps of the generated and of the
+content image in one layer, N the number of filters, M the number of positions (height times width), G and A the Gram
+matrices of the generated and of the style image. Features come as [B, H, W, N], so the paper's F_ij is
+`features[b, y, x, i]` with j = (y, x). The losses hold no mask: the zero branch of eq. 2 and eq. 6 is the ReLU's, which
+stands in the network.
+"""
+
+import tensorflow as tf
+
+
+def content_loss(f: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """Squared error between two feature maps.
+
+    Args:
+        f: features of the generated image, [B, H, W, N].
+        p: features of the content image, the same shape.
+
+    Returns:
+        [B], half the sum of the squared differences.
+
+    Source: eq. 1.
+    """
+    return tf.reduce_sum(tf.square(f - p), axis=[1, 2, 3]) / 2
+
+
+def content_loss_gradient(f: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
+    """Closed form of the gradient of `content_loss` with respect to the layer's pre-activation.
+
+    The optimiser differentiates automatically; this is the paper's form of it, which the tests hold against it.
+
+    Args:
+        f: features of the generated image after the ReLU, [B, H, W, N].
+        p: features of the content image, the same shape.
+
+    Returns:
+        [B, H, W, N]: F - P where F > 0, else 0.
+
+    Source: eq. 2.  Deviation: the paper writes F < 0 for the zero branch; after a ReLU that is F = 0.
+    """
+    return tf.where(f > 0, f - p, 0)
+
+
+def gram_matrix(features: tf.Tensor) -> tf.Tensor:
+    """Correlations between the filters of a layer, averaged over positions.
+
+    Args:
+        features: [B, H, W, N].
+
+    Returns:
+        [B, N, N] in the features' dtype: F F^T / M.
+
+    Source: eq. 3.  Deviation: divided by M, so that images of different sizes compare.
+
+    The gradient is the exact one, F (D + D^T) / M for an upstream gradient D, in one product of matrices where
+    differentiating both factors takes two: the product is differentiated in one factor, that counts twice, and the mean
+    of G and its transpose makes D symmetric, for which both factors' parts are equal. First derivatives only.
+    """
+    shape = tf.shape(features)
+    flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+    positions = tf.cast(shape[1] * shape[2], features.dtype)
+    product = tf.matmul(flat, tf.stop_gradient(flat), transpose_a=True)  # [B, N, N]
+    g = (2 * product - tf.stop_gradient(product)) / positions  # the product, with twice its gradient
+    return (g + tf.linalg.matrix_transpose(g)) / 2
+
+
+def style_layer_loss(g: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
+    """A layer's contribution to the style loss.
+
+    Args:
+        g: Gram matrix of the generated image, divided by its M, [B, N, N].
+        a: Gram matrix of the style image, divided by its own M, the same shape or [1, N, N].
+
+    Returns:
+        [B]: E_l = 1/(4 N^2) sum (G/M - A/M)^2, which is eq. 4 when both images have M positions.
+
+    Source: eq. 4.  Deviation: M is divided out of each Gram matrix on its own, so that sizes may differ.
+    """
+    return tf.reduce_mean(tf.square(g - a), axis=[1, 2]) / 4
+
+
+def style_layer_loss_gradient(f: tf.Tensor, g: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
+    """Closed form of the gradient of `style_layer_loss` with respect to the layer's pre-activation.
+
+    Args:
+        f: features of the generated image after the ReLU, [B, H, W, N].
+        g: their Gram matrix divided by M, [B, N, N].
+        a: the style image's Gram matrix divided by its own M, [B, N, N].
+
+    Returns:
+        [B, H, W, N]: 1/(N^2 M^2) (F^T (G - A))^T where F > 0, else 0.
+
+    Source: eq. 6, with G and A divided by M.
+    """
+    shape = tf.shape(f)
+    filters = tf.cast(shape[3], f.dtype)
+    positions = tf.cast(shape[1] * shape[2], f.dtype)
+    gradient = tf.einsum("bhwi,bij->bhwj", f, g - a) / (filters**2 * positions)
+    return tf.where(f > 0, gradient, 0)
+
+
+def weighted_sum(terms: list[tf.Tensor], weights: tuple[float, ...]) -> tf.Tensor:
+    """Sum of w_l E_l over the layers.
+
+    Args:
+        terms: one tensor for each layer, all of one shape.
+        weights: w_l, one for each.
+
+    Source: eq. 5; with (content, style) and (alpha, beta) it is eq. 7.
+    """
+    return tf.add_n([weight * term for weight, term in zip(weights, terms, strict=True)])

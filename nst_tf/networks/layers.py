@@ -1,0 +1,39 @@
+"""The Keras layers that the one-pass networks are built of."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable("nst_tf")
+class ReflectionPadding(keras.layers.Layer):
+    """Mirrors a row and a column at each edge, the edge itself not repeated."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, C] to [B, H + 2, W + 2, C]; the values of `tf.pad(..., "REFLECT")` in half its time on a CPU."""
+        x = tf.concat([x[:, :, 1:2], x, x[:, :, -2:-1]], 2)
+        return tf.concat([x[:, 1:2], x, x[:, -2:-1]], 1)
+
+
+@keras.saving.register_keras_serializable("nst_tf")
+class NearestUpsampling(keras.layers.Layer):
+    """Repeats each row and column. Keras' own layer of this kind loses free sizes in LiteRT."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, C] to [B, 2 H, 2 W, C]."""
+        return tf.ensure_shape(
+            tf.image.resize(x, 2 * tf.shape(x)[1:3], "nearest"),
+            [x.shape[0], *(side and 2 * side for side in x.shape[1:3]), x.shape[3]],
+        )
+
+
+def convolution(x: Any, name: str, filters: int, policy: str, activation: str | None = "relu") -> Any:
+    """A 3 x 3 convolution of reflected features, named after its layer."""
+    x = ReflectionPadding(name=f"{name}_padding", dtype=dtype_policy(policy))(x)
+    return keras.layers.Conv2D(filters, 3, activation=activation, name=name, dtype=dtype_policy(policy))(x)
+
+
+def dtype_policy(policy: str) -> Any:
+    """Keras' dtype policy of a name, which is given to each layer: no global policy is touched."""
+    return keras.dtype_policies.get(policy)

@@ -1,0 +1,177 @@
+"""A picture in the style of another in one pass, from two pictures and a configuration to a saved result."""
+
+import dataclasses
+import functools
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from nst_tf import configs, errors, messages, results
+from nst_tf.networks import adain
+from nst_tf.pictures import colours, images, inputs
+
+OnMessage = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class AdainResult:
+    """A picture stylised in one pass, and how it was made.
+
+    Attributes:
+        image: float32 [1, H, W, 3], sRGB in [0, 1].
+        alpha: the content picture's transparency, float32 [1, H, W, 1] in [0, 1], or None.
+        config: the settings.
+        seconds: of the whole call, the first call's building of the network included.
+        precision: Keras dtype policy of the network.
+        network: of encoder and decoder: source, sha256 and licence.
+        inputs: name, sha256 and size of the content picture, of each style and of each mask.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray | None
+    config: configs.AdainConfig
+    seconds: float
+    precision: str
+    network: dict[str, dict[str, str]]
+    inputs: tuple[dict[str, Any], ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the pixels, fit for JSON."""
+        record = {name: getattr(self, name) for name in ("seconds", "precision", "network", "inputs")}
+        about = {"config": dataclasses.asdict(self.config), "versions": results.versions()}
+        return {"method": "adain"} | record | about
+
+    def save(self, path: str | os.PathLike[str], *, bit_depth: int = 8) -> tuple[str, ...]:
+        """Writes the picture and PATH.json beside it, as `StyleTransferResult.save` does."""
+        return results.save(path, self.image, self.alpha, self.as_dict(), bit_depth=bit_depth)
+
+
+class AdainTransfer:
+    """A configuration made ready: network and traced pass, reused from picture to picture.
+
+    Building it does no work; the first call loads the network. A style that comes again is not encoded again. Calls
+    from several threads wait for each other.
+
+    Args:
+        config: the settings; the defaults when left out.
+        loaded: a network to use in place of the one that config describes.
+    """
+
+    def __init__(self, config: configs.AdainConfig | None = None, *, loaded: adain.Loaded | None = None) -> None:
+        self.config = configs.AdainConfig() if config is None else config
+        self._engine = None if loaded is None else _engine(loaded)
+        self._styles: dict[str, adain.Moments] = {}  # by hash of the pixels; those of the last call
+        self._lock = threading.Lock()
+
+    def __call__(
+        self,
+        content: inputs.Source,
+        style: inputs.Source | Sequence[inputs.Source],
+        *,
+        masks: Sequence[inputs.Source] = (),
+        on_message: messages.OnMessage = logging.info,
+    ) -> AdainResult:
+        """Stylises one picture.
+
+        Args:
+            content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor [H, W, 3] or [1, H, W, 3] (uint8,
+                or floats in [0, 1], sRGB). Larger than config.max_side_px, it is scaled down; never up.
+            style: the same, or a list or tuple of several.
+            masks: none, or one such picture for each style: white where the style goes, black where not.
+            on_message: called with lines worth telling the user, such as where the weights came from.
+
+        Raises:
+            NstError: a picture, setting or network that does not serve; the message names the mend.
+        """
+        with self._lock:
+            started = time.perf_counter()
+            pictures = inputs.read_one_pass(content, style, masks, self.config)
+            for note in pictures.notes:
+                on_message(note)
+            if self._engine is None:
+                self._engine = _engine(
+                    adain.load(
+                        dtype_policy=self.config.precision,
+                        encoder=self.config.weights,
+                        decoder=self.config.decoder,
+                        on_message=on_message,
+                    )
+                )
+            try:
+                image = self._stylised(self._engine, pictures).numpy()
+            except tf.errors.ResourceExhaustedError as error:
+                width_px, height_px = pictures.content.width_px, pictures.content.height_px
+                raise errors.NstError(
+                    f"there is not enough memory for {width_px} x {height_px} px. Use a smaller max_side_px (--size)."
+                ) from error
+            return AdainResult(
+                image=image,
+                alpha=pictures.content.alpha,
+                config=self.config,
+                seconds=time.perf_counter() - started,
+                precision=self._engine.loaded.policy,
+                network=self._engine.loaded.weights,
+                inputs=pictures.identities,
+            )
+
+    def _stylised(self, engine: "_Engine", pictures: inputs.Inputs) -> tf.Tensor:
+        content = pictures.content.pixels
+        known, self._styles = self._styles, {}
+        styles = []
+        for picture in pictures.styles:
+            pixels = picture.pixels if self.config.colours == "style" else colours.match(picture.pixels, content)
+            key = hashlib.sha256(pixels.tobytes()).hexdigest() + str(pixels.shape)
+            self._styles[key] = known[key] if key in known else engine.moments(pixels)
+            styles.append(self._styles[key])
+        strength = tf.constant(self.config.style_strength)
+        if not pictures.masks:
+            return engine.apply(content, adain.blend(styles, self.config.style_blend), strength)
+        masks = [mask.pixels.mean(axis=-1) for mask in pictures.masks]  # each [1, H, W]
+        return engine.apply_regions(content, styles, np.stack(masks, axis=-1), strength)
+
+
+def start(
+    pictures: inputs.Inputs, config: configs.StyleTransferConfig, on_message: messages.OnMessage
+) -> images.Picture:
+    """What an optimisation with `initialisation=adain` starts from: its own pictures, stylised in one pass."""
+    one_pass = configs.AdainConfig(
+        max_side_px=config.max_side_px,
+        style_max_side_px=config.style_max_side_px,
+        style_blend=config.style_blend,
+        weights=config.weights if config.network == "normalised" else "auto",
+        precision=config.precision,
+    )
+    image = _shared_transfer(one_pass)(pictures.content, pictures.styles, on_message=on_message).image
+    return images.Picture(pixels=image, alpha=None, sha256=hashlib.sha256(image.tobytes()).hexdigest(), name="adain")
+
+
+@functools.lru_cache(maxsize=1)
+def _shared_transfer(config: configs.AdainConfig) -> AdainTransfer:
+    """Lets optimisations in a row with one configuration load and trace their first pass once."""
+    return AdainTransfer(config)
+
+
+class _Engine(NamedTuple):
+    """The network and its traced passes, each of which serves every size."""
+
+    loaded: adain.Loaded
+    moments: Callable[..., adain.Moments]
+    apply: Callable[..., tf.Tensor]
+    apply_regions: Callable[..., tf.Tensor]
+
+
+def _engine(loaded: adain.Loaded) -> _Engine:
+    network = loaded.network
+    return _Engine(
+        loaded,
+        tf.function(network.style_moments, input_signature=[tf.TensorSpec([1, None, None, 3])]),
+        tf.function(network.apply, reduce_retracing=True),
+        tf.function(network.apply_regions, reduce_retracing=True),
+    )

@@ -1,0 +1,37 @@
+"""What makes a run the same run: the settings, pictures and weights behind its result, and the machine."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from nst_tf import configs, machine, precision
+from nst_tf.optimisation import checkpoint
+from nst_tf.pictures import inputs
+
+# A preset is the settings it stands for, weights are told by their hash, and snapshots only show the run.
+_WITHOUT_EFFECT = ("preset", "weights", "snapshot_interval")
+
+
+def of(
+    config: configs.StyleTransferConfig, pictures: inputs.Inputs, *, policy: str, weights: Mapping[str, str]
+) -> checkpoint.Identity:
+    """The identity of a run.
+
+    Args:
+        config: its settings.
+        pictures: its pictures, known by their hash and size; a name may change.
+        policy: the dtype policy that config.precision came to on this machine.
+        weights: what is recorded of the network's weights; empty where the caller gave the network.
+    """
+    run = {name: value for name, value in dataclasses.asdict(config).items() if name not in _WITHOUT_EFFECT}
+    run |= {"precision": policy, "xla": "on" if precision.resolve_xla(config.xla) else "off"}
+    if pictures.start is not None and config.initialisation not in configs.STARTS:
+        run["initialisation"] = _picture(pictures.start)
+    run["content"] = _picture(pictures.content)
+    run["style"] = [_picture(style) for style in pictures.styles]
+    run["weights"] = weights.get("sha256", "as given")
+    return checkpoint.Identity(run, machine.described())
+
+
+def _picture(picture: Any) -> str:
+    return f"picture of {picture.width_px} x {picture.height_px} px with sha256 {picture.sha256}"

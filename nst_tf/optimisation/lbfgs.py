@@ -1,0 +1,282 @@
+"""Adam on a variable, and L-BFGS whose state is tensors. Both keep the image in [0, 1] throughout.
+
+Both have one form: `start(image)`, then `step(...)` as often as wanted, each one evaluation of the objective and one
+update, with nothing fetched to the host; `best_image` and `best_loss` at any time. `state()` names every tensor that
+the steps to come depend on, and `restore(...)` puts them into an optimiser that was started at the same shape.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import configs
+from nst_tf.losses import objective
+
+SUFFICIENT_DECREASE = 1e-4  # c_1 of the Armijo condition; Nocedal & Wright 2006, section 3.1
+SIGMOID_SLOPE = 4.0  # x = sigmoid(4 z) has dx/dz = 1 at mid-grey, so z moves on the scale of pixels
+SATURATION = 0.02  # the start is moved this far off black and white, where the sigmoid is all but flat
+FIRST_STEP = 0.01  # root mean square change of z in the first step, before any curvature is known
+CURVATURE = 1e-7  # least cosine of s and y in a pair that is kept: rounding in float32, at any scale of the objective
+MAX_BACKTRACKS = 8  # halvings or more of one step before the curvature history is dropped
+
+
+class LbfgsState(NamedTuple):
+    """Everything L-BFGS knows: n numbers a vector, m pairs in memory. A pytree of tensors, fit for `tf.while_loop`."""
+
+    z: tf.Tensor  # [n], the best point; the image is sigmoid(4 z)
+    loss: tf.Tensor  # scalar, the objective at z; infinite before the first evaluation
+    gradient: tf.Tensor  # [n], with respect to z
+    direction: tf.Tensor  # [n]
+    slope: tf.Tensor  # scalar, gradient . direction, below 0
+    step: tf.Tensor  # scalar, how far along the direction the next evaluation lies
+    s: tuple[tf.Tensor, ...]  # m times [n], steps taken, oldest first; tensors of their own, so that none is copied
+    y: tuple[tf.Tensor, ...]  # m times [n], the change of the gradient over each
+    sy: tf.Tensor  # [m, m] float64, s_i . y_j
+    yy: tf.Tensor  # [m, m] float64, y_i . y_j
+    pairs: tf.Tensor  # int32 scalar, pairs stored since the last reset; the last min(pairs, m) of s and y
+    backtracks: tf.Tensor  # int32 scalar, rejected evaluations along this direction
+    fallbacks: tf.Tensor  # int32 scalar, times the history was dropped since the start
+
+
+def lbfgs_start(image: tf.Tensor, memory: int) -> LbfgsState:
+    """The state before the first evaluation, which will be at the image itself.
+
+    Args:
+        image: [1, H, W, 3] in [0, 1].
+        memory: m, the pairs kept.
+    """
+    image = tf.clip_by_value(image, SATURATION, 1 - SATURATION)
+    z = tf.reshape((tf.math.log(image) - tf.math.log1p(-image)) / SIGMOID_SLOPE, [-1])  # [n]
+    zeros = tf.zeros_like(z)
+    history = (zeros,) * memory
+    dots = tf.zeros([memory, memory], tf.float64)
+    none = tf.constant(0)
+    return LbfgsState(
+        z=z,
+        loss=tf.constant(float("inf"), z.dtype),
+        gradient=zeros,
+        direction=zeros,
+        slope=tf.constant(0.0, z.dtype),
+        step=tf.constant(0.0, z.dtype),
+        s=history,
+        y=history,
+        sy=dots,
+        yy=dots,
+        pairs=none,
+        backtracks=none,
+        fallbacks=none,
+    )
+
+
+def lbfgs_image(z: tf.Tensor, shape: tf.Tensor | tuple[int, ...]) -> tf.Tensor:
+    """The image [1, H, W, 3] in (0, 1) that z stands for."""
+    return tf.reshape(tf.sigmoid(SIGMOID_SLOPE * z), shape)
+
+
+def lbfgs_step(
+    state: LbfgsState,
+    shape: tf.Tensor | tuple[int, ...],
+    terms_and_gradient: Callable[[tf.Tensor], tuple[objective.Terms, tf.Tensor]],
+) -> tuple[LbfgsState, objective.Terms]:
+    """One evaluation: it is accepted and a new direction computed, or the step along the old one is shortened.
+
+    Args:
+        state: from `lbfgs_start` or the step before.
+        shape: of the image.
+        terms_and_gradient: the objective at an image.
+
+    Returns:
+        The next state and the terms at the evaluated image.
+
+    Source: Nocedal & Wright 2006, algorithm 7.5, with the inverse Hessian in the compact form of Byrd, Nocedal &
+    Schnabel 1994, eq. 3.1: two passes over the history in place of a chain of dot products.  Deviations: the
+    variable is z with x = sigmoid(4 z), which keeps pixels in range without bounds; backtracking holds the Armijo
+    condition only, and a pair (s, y) whose cosine is at most CURVATURE is left out.
+    """
+    z = state.z + state.step * state.direction
+    image = lbfgs_image(z, shape)
+    terms, image_gradient = terms_and_gradient(image)
+    terms = terms._replace(gradient_norm=objective.norm(image_gradient))
+    loss = terms.total[0]
+    gradient = tf.reshape(image_gradient * SIGMOID_SLOPE * image * (1 - image), [-1])
+    finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
+    decreased = loss <= state.loss + SUFFICIENT_DECREASE * state.step * state.slope
+    if finite & decreased:
+        return _accepted(state, z, loss, gradient), terms
+    return _rejected(state, loss, finite), terms
+
+
+def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor) -> LbfgsState:
+    """Moves to z, remembers the pair, and computes the next direction."""
+    s, y = z - state.z, gradient - state.gradient
+    is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
+    s_pairs, y_pairs, sy, yy, pairs = state.s, state.y, state.sy, state.yy, state.pairs
+    if is_pair:
+        s_pairs, y_pairs = (*s_pairs[1:], s), (*y_pairs[1:], y)
+        y_with_y = _dots(y_pairs, y)
+        sy = _shifted(sy, row=_dots(y_pairs, s), column=_dots(s_pairs, y))
+        yy = _shifted(yy, row=y_with_y, column=y_with_y)
+        pairs = pairs + 1
+    next_state = state._replace(
+        z=z, loss=loss, gradient=gradient, s=s_pairs, y=y_pairs, sy=sy, yy=yy, pairs=pairs, backtracks=tf.constant(0)
+    )
+    direction = _quasi_newton_direction(next_state)
+    slope = _dot(gradient, direction)
+    if (pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope):
+        # Where the curvature along the way was not positive, the way may be twice as long.
+        return _steepest_descent(next_state, tf.maximum(2 * _root_mean_square(s), FIRST_STEP))
+    return next_state._replace(direction=direction, slope=slope, step=tf.ones_like(loss))
+
+
+def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsState:
+    """Shortens the step to the minimum of a parabola, or starts over when that has failed too often."""
+    if state.backtracks >= MAX_BACKTRACKS:
+        length = FIRST_STEP * 0.1 ** tf.cast(state.fallbacks + 1, loss.dtype)
+        return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1), length)
+    rise = loss - state.loss - state.step * state.slope  # above 0, since the Armijo condition failed
+    shrink = -state.slope * state.step / (2 * rise)
+    shrink = tf.where(finite, tf.clip_by_value(shrink, 0.1, 0.5), 0.1)
+    return state._replace(step=state.step * shrink, backtracks=state.backtracks + 1)
+
+
+def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
+    """Drops the history: the next step follows the gradient and is `length` long (root mean square)."""
+    step = tf.math.divide_no_nan(length, _root_mean_square(state.gradient))
+    none = (tf.zeros_like(state.z),) * len(state.s)
+    return state._replace(
+        direction=-state.gradient,
+        slope=-_dot(state.gradient, state.gradient),
+        step=step,
+        s=none,
+        y=none,
+        sy=tf.zeros_like(state.sy),
+        yy=tf.zeros_like(state.yy),
+        pairs=tf.constant(0),
+        backtracks=tf.constant(0),
+    )
+
+
+def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
+    """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots not yet filled contribute nothing."""
+    memory = len(state.s)
+    filled = tf.range(memory) >= memory - state.pairs
+    diagonal = tf.linalg.diag_part(state.sy)
+    gamma = tf.math.divide_no_nan(diagonal[-1], state.yy[-1, -1])
+    r = tf.linalg.set_diag(tf.linalg.band_part(state.sy, 0, -1), tf.where(filled, diagonal, 1))  # s_i . y_j, i <= j
+
+    s_with_g = _dots(state.s, state.gradient)[:, tf.newaxis]  # [m, 1]
+    y_with_g = _dots(state.y, state.gradient)[:, tf.newaxis]
+    r_inverse_sg = tf.linalg.triangular_solve(r, s_with_g, lower=False)
+    middle = tf.matmul(tf.linalg.diag(diagonal) + gamma * state.yy, r_inverse_sg) - gamma * y_with_g
+    s_weights = tf.linalg.triangular_solve(r, middle, lower=False, adjoint=True)
+    y_weights = -gamma * r_inverse_sg
+
+    weights = tf.cast(-tf.concat([s_weights, y_weights], 0)[:, 0], state.z.dtype)  # [2 m]
+    direction = -tf.cast(gamma, state.z.dtype) * state.gradient
+    for index, vector in enumerate((*state.s, *state.y)):
+        with tf.control_dependencies([direction]):  # one product at a time: each is as large as the image
+            direction = direction + weights[index] * vector
+    return direction
+
+
+def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
+    """Products [m, m] without those of the oldest pair, with those of the newest as last row and column."""
+    kept = tf.concat([matrix[1:, 1:], column[:-1, tf.newaxis]], 1)  # [m - 1, m]
+    return tf.concat([kept, row[tf.newaxis]], 0)
+
+
+def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
+    """The product of each vector with a, float64 [m]."""
+    return tf.cast(tf.stack([_dot(vector, a) for vector in vectors]), tf.float64)
+
+
+def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_mean(tf.square(a)))
+
+
+def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+    return tf.tensordot(a, b, 1)
+
+
+class Lbfgs:
+    """`lbfgs_step` as a compiled graph that serves every shape, with the state held between calls.
+
+    Args:
+        terms_and_gradient: the objective.
+        shape: of the first image, [1, H, W, 3].
+        config: lbfgs_memory.
+        jit_compile: compile the step with XLA.
+    """
+
+    recovers = True
+    when_not_finite = "a shorter step is tried"
+
+    def __init__(
+        self,
+        terms_and_gradient: objective.TermsAndGradient,
+        shape: tf.TensorShape,
+        config: configs.StyleTransferConfig,
+        *,
+        jit_compile: bool = False,
+    ) -> None:
+        self._memory = config.lbfgs_memory
+        self._shape = tf.constant(shape.as_list())
+        self._state: Any = None  # an LbfgsState from start to release
+        self._jit_compile = jit_compile
+        self._traced: Any = None
+
+        def step(
+            state: LbfgsState, shape: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor
+        ) -> tuple[LbfgsState, objective.Terms]:
+            return lbfgs_step(state, shape, lambda image: terms_and_gradient(image, targets, loss_scale))
+
+        self._step = step
+
+    def serves(self, shape: tf.TensorShape) -> bool:
+        """Whether this optimiser can start at an image of a shape."""
+        return True
+
+    def start(self, image: tf.Tensor) -> None:
+        """Begins at an image [1, H, W, 3] in [0, 1], with no memory of earlier runs."""
+        self._shape = tf.shape(image)
+        self._state = lbfgs_start(image, self._memory)
+
+    def release(self) -> None:
+        """Frees the history, by far the largest tensors of a run."""
+        self._state = None
+
+    def step(self, targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
+        """One evaluation and update; returns the terms at the image that was evaluated."""
+        arguments = (self._state, self._shape, targets, loss_scale)
+        if self._traced is None:
+            # Every side is open from the first size on, so that a run resumed at a later one has the same graph.
+            signature = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), arguments)
+            signature = (signature[0], tf.TensorSpec([4], self._shape.dtype), *signature[2:])
+            self._traced = tf.function(self._step, signature, jit_compile=self._jit_compile)
+        self._state, terms = self._traced(*arguments)
+        return terms
+
+    def state(self) -> dict[str, tf.Tensor]:
+        """The tensors of the `LbfgsState` in order: 24 m + 36 bytes a pixel."""
+        return {f"lbfgs/{index}": tensor for index, tensor in enumerate(tf.nest.flatten(self._state))}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Continues from what `state` gave."""
+        self._state = tf.nest.pack_sequence_as(self._state, [tf.constant(state[name]) for name in self.state()])
+
+    @property
+    def best_image(self) -> tf.Tensor:
+        """The image of the lowest objective evaluated since the start, [1, H, W, 3]."""
+        return lbfgs_image(self._state.z, self._shape)
+
+    @property
+    def best_loss(self) -> tf.Tensor:
+        """Its objective, a scalar; infinite before the first evaluation."""
+        return self._state.loss
+
+    @property
+    def fallbacks(self) -> tf.Tensor:
+        """How often the curvature history was dropped because no step along it lowered the objective."""
+        return self._state.fallbacks

@@ -1,0 +1,190 @@
+"""How a picture is fitted into memory: whole or in tiles, and with how many L-BFGS pairs. Imports no TensorFlow.
+
+The peak of a process is a base, plus what lasts for each pixel of the picture, plus the features of the pixels that
+one tile reads. The counts follow from the network's shape, the constants were calibrated by `benchmarks/memory.py`.
+"""
+
+from typing import NamedTuple
+
+from nst_tf import configs, errors, vgg
+
+MIB = 2**20
+BASE_BYTES = 850 * MIB  # a process with TensorFlow, the network and its traced step; measured
+AUTO_SHARE = 0.8  # of the memory that is free when a run begins, where no budget is given
+LBFGS_FLOOR = 2  # fewer pairs than this are kept only where the setting asks for fewer
+
+_PICTURE_BYTES = 24  # a pixel of the content picture as it was read, and of a style as large
+_ADAM_BYTES = 96  # a pixel: image, best image, two moments, gradient and temporaries
+_LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image and its gradient; measured 81
+_PAIR_BYTES = 24  # a pixel: one s and one y
+_AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
+_VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries, gone before the tiles
+_FLOAT32_BYTES = 4
+
+
+class Plan(NamedTuple):
+    """How one size of a run is computed."""
+
+    height_px: int  # of the padded picture
+    width_px: int
+    tile_height_px: int  # the picture's own height where it is computed whole
+    tile_width_px: int
+    lbfgs_memory: int  # m; the configuration's own where another optimiser runs
+    peak_bytes: int  # of the process
+    step_flop: float  # of one evaluation with its gradient
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether the picture is computed in tiles."""
+        return (self.tile_height_px, self.tile_width_px) != (self.height_px, self.width_px)
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are."""
+        return -(-self.height_px // self.tile_height_px) * -(-self.width_px // self.tile_width_px)
+
+    def describe(self, config: configs.StyleTransferConfig) -> str:
+        """The plan in words, such as `512 x 384 px whole, about 1100 MB`."""
+        size = f"{self.width_px} x {self.height_px} px"
+        how = f"in {self.tiles} tiles of {self.tile_width_px} x {self.tile_height_px} px" if self.is_tiled else "whole"
+        fewer = config.optimizer == "lbfgs" and self.lbfgs_memory < config.lbfgs_memory
+        pairs = f", lbfgs_memory {self.lbfgs_memory} in place of {config.lbfgs_memory}" if fewer else ""
+        return f"{size} {how}{pairs}, at most about {self.peak_bytes / MIB:.0f} MB"
+
+
+def plan(
+    config: configs.StyleTransferConfig,
+    policy: str,
+    height_px: int,
+    width_px: int,
+    budget_bytes: float,
+    *,
+    can_tile: bool = True,
+) -> Plan:
+    """The fastest way to compute a size within a budget: whole before tiles, more pairs before fewer.
+
+    Args:
+        config: layers, optimiser, lbfgs_memory, averaging.
+        policy: the network's Keras dtype policy.
+        height_px: of the picture.
+        width_px: of the picture.
+        budget_bytes: what the whole process may hold; infinite for no limit.
+        can_tile: False where the objective is the caller's own.
+
+    Raises:
+        MemoryBudgetError: nothing fits; the message names a size that does.
+    """
+    candidates = _candidates(config, policy, height_px, width_px, budget_bytes, can_tile)
+    fitting = [candidate for candidate in candidates if candidate.peak_bytes <= budget_bytes]
+    if fitting:
+        # Halving m costs about a tenth more evaluations, tiles up to 1.6 times the work: half the pairs before tiles.
+        half = min(config.lbfgs_memory, max(LBFGS_FLOOR, config.lbfgs_memory // 2))
+        return min(fitting, key=lambda found: found.step_flop * (1 if found.lbfgs_memory >= half else 1.5))
+    smallest = min(candidates, key=lambda candidate: candidate.peak_bytes)
+    need_mb = -(-smallest.peak_bytes // MIB)
+    side_px = _side_that_fits(config, policy, height_px, width_px, budget_bytes, can_tile)
+    size = f"Use --size={side_px}" if side_px else "No size fits"
+    adam = ", --optimizer=adam with its smaller state" if config.optimizer == "lbfgs" else ""
+    raise errors.MemoryBudgetError(
+        f"{width_px} x {height_px} px need at least {need_mb} MB of memory. Received: a budget of "
+        f"{budget_bytes / MIB:.0f} MB. {size}{adam}, or --memory_budget_mb={need_mb} where there is that much."
+    )
+
+
+def _candidates(
+    config: configs.StyleTransferConfig, policy: str, height_px: int, width_px: int, budget_bytes: float, can_tile: bool
+) -> list[Plan]:
+    """Every tiling of a size, each with as many pairs as fit, or the fewest where not even those do."""
+    stride, halo = vgg.stride_px(*config.layers), vgg.halo_px(config.layers)
+    height, width = -(-height_px // stride) * stride, -(-width_px // stride) * stride
+    plans = []
+    for tile_height in _sides(height, stride) if can_tile else [height]:
+        for tile_width in _sides(width, stride) if can_tile else [width]:
+            is_whole = (tile_height, tile_width) == (height, width)
+            read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
+            features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
+            variation = tile_height * width * _VARIATION_BYTES if config.total_variation_weight else 0
+            fixed = BASE_BYTES + max(features, variation)
+            fixed += height * width * _lasting_bytes(config, policy, is_whole)
+            memory, pair = config.lbfgs_memory, 0
+            if config.optimizer == "lbfgs":
+                pair = _PAIR_BYTES * height * width
+                most = int(min(max(budget_bytes - fixed, 0) / pair, config.lbfgs_memory))
+                memory = max(most, min(LBFGS_FLOOR, config.lbfgs_memory))
+            flop = _step_flop(config, (height, width), (tile_height, tile_width))
+            plans.append(Plan(height, width, tile_height, tile_width, memory, round(fixed + memory * pair), flop))
+    return plans
+
+
+def _sides(side_px: int, stride: int) -> list[int]:
+    """The sides of a tile that cut a side into equal parts, largest first, none below 256 px but the whole."""
+    units = side_px // stride
+    sides = {-(-units // parts) * stride for parts in range(1, units + 1)}
+    return sorted((side for side in sides if side == side_px or side >= 256), reverse=True)
+
+
+def _channels(layer: str) -> float:
+    """Values of a layer for each pixel of the picture."""
+    return vgg.channels(layer) / vgg.stride_px(layer) ** 2
+
+
+def _item_bytes(policy: str) -> int:
+    return 2 if policy in ("mixed_bfloat16", "mixed_float16") else 8 if policy == "float64" else _FLOAT32_BYTES
+
+
+def _feature_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: bool) -> float:
+    """Bytes that an evaluation holds for each pixel it reads at once."""
+    item = _item_bytes(policy)
+    computed = vgg.up_to(config.layers)
+    kept = sum(map(_channels, computed))
+    if config.pooling == "max":
+        kept += sum(_channels(layer) / 4 for layer in computed[:-1] if vgg.ends_a_block(layer))
+    taps = sum(map(_channels, config.layers))
+    largest = vgg.CHANNELS_PER_BLOCK[0]
+    if is_whole:  # the tape keeps float32 copies of low-precision taps, and the gradients of both
+        copies = 2 * _FLOAT32_BYTES + item if item < _FLOAT32_BYTES else 2 * item
+        return item * kept + copies * taps + 2 * item * largest
+    return item * (kept + 2 * taps) + (2 * item + _FLOAT32_BYTES) * largest
+
+
+def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: bool) -> float:
+    """Bytes that last through a run for each pixel of the picture, the pairs of L-BFGS left out."""
+    item = _FLOAT32_BYTES if is_whole else _item_bytes(policy)
+    content = item * sum(map(_channels, config.content_layers))
+    state = _LBFGS_BYTES if config.optimizer == "lbfgs" else _ADAM_BYTES
+    return _PICTURE_BYTES + content + state + (_AVERAGING_BYTES if config.averaging else 0)
+
+
+def _step_flop(config: configs.StyleTransferConfig, size: tuple[int, int], tile: tuple[int, int]) -> float:
+    """Floating-point operations of an evaluation: two passes over what is read, and one more but for one tile."""
+    flop, fan_in = 0.0, 3
+    for layer in vgg.up_to(config.layers):
+        flop += 2 * 9 * fan_in * _channels(layer)
+        fan_in = vgg.channels(layer)
+    flop += sum(2 * _channels(layer) * vgg.channels(layer) for layer in config.style_layers)
+    halo = vgg.halo_px(config.layers)
+    rows, columns = (_read_px(side, part, halo) for side, part in zip(size, tile, strict=True))
+    return flop * (3 * sum(rows) * sum(columns) - rows[-1] * columns[-1])
+
+
+def _read_px(side_px: int, tile_px: int, halo: int) -> list[int]:
+    """What each tile along a side reads."""
+    starts = range(0, side_px, tile_px)
+    return [min(side_px, start + tile_px + halo) - max(0, start - halo) for start in starts]
+
+
+def _side_that_fits(
+    config: configs.StyleTransferConfig, policy: str, height_px: int, width_px: int, budget_bytes: float, can_tile: bool
+) -> int:
+    """The longest side, a multiple of 16 px, at which the picture fits; 0 where none does."""
+    longer_px = max(height_px, width_px)
+    fits, too_large = 0, -(-longer_px // 16)  # in units of 16 px
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        height, width = (max(1, round(side * middle * 16 / longer_px)) for side in (height_px, width_px))
+        candidates = _candidates(config, policy, height, width, budget_bytes, can_tile)
+        if any(candidate.peak_bytes <= budget_bytes for candidate in candidates):
+            fits = middle
+        else:
+            too_large = middle
+    return fits * 16

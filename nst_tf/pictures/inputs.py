@@ -1,0 +1,221 @@
+"""The pictures of a run: read, scaled and checked before any work starts. Imports no TensorFlow."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nst_tf import configs, errors, vgg
+from nst_tf.pictures import images
+
+Source = Any  # a path, `sample:NAME`, an images.Picture, an array or a tensor
+
+
+class Inputs(NamedTuple):
+    """The pictures of one run, at the sizes the run works at."""
+
+    content: images.Picture
+    styles: tuple[images.Picture, ...]
+    start: images.Picture | None = None  # where config.initialisation names a file
+    masks: tuple[images.Picture, ...] = ()  # of the content's size: none, or one for each style
+
+    @property
+    def notes(self) -> list[str]:
+        """What reading the pictures was worth telling, each line with the picture's name."""
+        return [f"{picture.name}: {note}" for picture in self._pictures for note in picture.notes]
+
+    @property
+    def identities(self) -> tuple[dict[str, Any], ...]:
+        """Name, hash and working size of each picture, the content first, fit for JSON."""
+        names = ("name", "sha256", "width_px", "height_px")
+        return tuple({name: getattr(picture, name) for name in names} for picture in self._pictures)
+
+    @property
+    def _pictures(self) -> tuple[images.Picture, ...]:
+        return (self.content, *self.styles, *([self.start] if self.start else []), *self.masks)
+
+
+class _Need(NamedTuple):
+    """How large a picture must be for what is to be done with it."""
+
+    side_px: int
+    user: str  # what needs it
+    mend: str
+
+
+_ADAIN_NEED = _Need(9, "AdaIN", "Use a larger picture or size.")  # two rows and columns of features, for reflection
+_ASPECT_TOLERANCE = 0.02  # of a mask's or a judged picture's width; rounding a side to pixels costs at most one
+
+
+def read(content: Source, style: Source | Sequence[Source], config: configs.StyleTransferConfig) -> Inputs:
+    """Reads the pictures of a run.
+
+    Args:
+        content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor as `images.from_array` takes it.
+        style: the same, or a list or tuple of several.
+        config: max_side_px, style_max_side_px, initialisation and the layers. Pictures are scaled down to the sizes,
+            never up.
+
+    Raises:
+        ImageError: a picture that cannot be read, or that is smaller than the deepest layer needs.
+        ConfigError: style_blend has another length than the styles.
+    """
+    style_layers = config.style_layers or config.layers
+    content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
+    start = None
+    if config.initialisation not in configs.STARTS:
+        start = read_picture(config.initialisation, "start", config.max_side_px)
+    return Inputs(content_picture, styles, start)
+
+
+def read_one_pass(
+    content: Source,
+    style: Source | Sequence[Source],
+    masks: Sequence[Source],
+    config: configs.AdainConfig,
+) -> Inputs:
+    """Reads the pictures of a stylisation in one pass.
+
+    Args:
+        content: as for `read`.
+        style: as for `read`.
+        masks: none, or one for each style: white where the style goes, black where not. They are scaled to the
+            content's size.
+        config: max_side_px, style_max_side_px and style_blend.
+
+    Raises:
+        ImageError: a picture that cannot be read or is too small, or a mask of another aspect ratio.
+        ConfigError: another number of shares or masks than of styles.
+    """
+    picture, styles = _read_pair(content, style, config, _ADAIN_NEED, _ADAIN_NEED)
+    if masks and len(masks) != len(styles):
+        raise errors.ConfigError(
+            f"style_masks needs one mask for each of the {len(styles)} style pictures. Received: {len(masks)}."
+        )
+    if masks and config.style_blend:
+        raise errors.ConfigError(
+            "style_masks and style_blend exclude each other. Received: both. Let grey in the masks say the shares."
+        )
+    return Inputs(picture, styles, masks=tuple(_read_mask(mask, picture) for mask in masks))
+
+
+def read_judged(
+    content: Source,
+    style: Source | Sequence[Source],
+    judged: Sequence[Source],
+    config: configs.StyleTransferConfig,
+) -> tuple[tuple[images.Picture, Inputs], ...]:
+    """Reads pictures to be judged, each with the content and the styles at its own size.
+
+    Args:
+        content: as for `read`.
+        style: as for `read`.
+        judged: one or more, as for `read`; kept at their sizes.
+        config: as for `read`; its max_side_px is that of each picture.
+
+    Raises:
+        ImageError: a picture that cannot be read or is too small, or a judged one of another aspect ratio.
+        ConfigError: style_blend has another length than the styles.
+    """
+    if not judged:
+        raise errors.ImageError("at least one picture to judge is needed. Received: none.")
+    by_size: dict[tuple[int, int], Inputs] = {}
+    pairs = []
+    for number, source in enumerate(judged, 1):
+        picture = read_picture(source, f"image {number}", None)
+        _check_size(picture, _need(config.layers))
+        size = (picture.height_px, picture.width_px)
+        if size not in by_size:
+            pictures = read(content, style, dataclasses.replace(config, max_side_px=max(size)))
+            _check_aspect(picture, pictures.content, "a judged picture")
+            resized = dataclasses.replace(pictures.content, pixels=images.resize(pictures.content.pixels, *size))
+            by_size[size] = pictures._replace(content=resized)
+        pairs.append((picture, by_size[size]))
+    return tuple(pairs)
+
+
+def _read_pair(
+    content: Source,
+    style: Source | Sequence[Source],
+    config: configs.StyleTransferConfig | configs.AdainConfig,
+    content_need: _Need,
+    style_need: _Need,
+) -> tuple[images.Picture, tuple[images.Picture, ...]]:
+    sources = list(style) if isinstance(style, (list, tuple)) else [style]
+    if not sources:
+        raise errors.ImageError("at least one style picture is needed. Received: none.")
+    if config.style_blend and len(config.style_blend) != len(sources):
+        raise errors.ConfigError(
+            f"style_blend needs one share for each of the {len(sources)} style pictures. "
+            f"Received: {len(config.style_blend)}."
+        )
+    content_picture = read_picture(content, "content", config.max_side_px)
+    _check_size(content_picture, content_need)
+    style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
+    styles = tuple(read_picture(source, "style", style_side_px) for source in sources)
+    for picture in styles:
+        _check_size(picture, style_need)
+    return content_picture, styles
+
+
+def _read_mask(source: Source, content: images.Picture) -> images.Picture:
+    mask = read_picture(source, "mask", None)
+    _check_aspect(mask, content, "a mask")
+    pixels = images.resize(mask.pixels, content.height_px, content.width_px)
+    return dataclasses.replace(mask, pixels=pixels, alpha=None)
+
+
+def _check_aspect(picture: images.Picture, content: images.Picture, what: str) -> None:
+    expected_px = content.width_px / content.height_px * picture.height_px
+    if abs(picture.width_px - expected_px) > max(1.0, _ASPECT_TOLERANCE * expected_px):
+        raise errors.ImageError(
+            f"{picture.name}: {what} must have the content's aspect ratio. Received: {picture.width_px} x "
+            f"{picture.height_px} px for {content.width_px} x {content.height_px} px. Make it from the content picture."
+        )
+
+
+def read_picture_for_one_pass(source: Source, name: str, max_side_px: int) -> images.Picture:
+    """Reads one picture as `read_picture` does, and refuses it where it is too small for `read_one_pass`."""
+    picture = read_picture(source, name, max_side_px)
+    _check_size(picture, _ADAIN_NEED)
+    return picture
+
+
+def read_picture(source: Source, name: str, max_side_px: int | None) -> images.Picture:
+    """Reads one picture, scaled down to a size, never up; name is what messages call an array."""
+    if isinstance(source, images.Picture):
+        return images.scaled(source, max_side_px or max(source.height_px, source.width_px))
+    if hasattr(source, "shape") or isinstance(source, list):
+        pixels = images.from_array(source, name=name)
+        digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+        return read_picture(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), name, max_side_px)
+    return images.load(source, max_side_px=max_side_px)
+
+
+def _need(layers: Sequence[str]) -> _Need:
+    """A picture of which something is left at the deepest layer."""
+    deepest = max(layers, key=vgg.LAYERS.index)
+    return _Need(vgg.stride_px(deepest), deepest, "Use a larger picture or size, or a shallower layer.")
+
+
+def _check_size(picture: images.Picture, need: _Need) -> None:
+    if min(picture.height_px, picture.width_px) < need.side_px:
+        raise errors.ImageError(
+            f"{picture.name}: the shorter side must be at least {need.side_px} px for {need.user}. Received: "
+            f"{picture.width_px} x {picture.height_px} px. {need.mend}"
+        )
+
+
+def scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
+    """Pixels at a fraction of their size."""
+    height, width = pixels.shape[1:3]
+    return at_size(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def at_size(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Pixels resampled; themselves, not copied, where they have that size: for what only reads them."""
+    if pixels.shape[1:3] == (height_px, width_px):
+        return pixels
+    return images.resize(pixels, height_px, width_px)

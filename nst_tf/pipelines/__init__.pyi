@@ -1,0 +1,1 @@
+from nst_tf.pipelines.augment import StyleAugment as StyleAugment

@@ -1,0 +1,17 @@
+from nst_tf.vgg.extractor import feature_extractor as feature_extractor
+from nst_tf.vgg.extractor import preprocess as preprocess
+from nst_tf.vgg.layers import CHANNELS_PER_BLOCK as CHANNELS_PER_BLOCK
+from nst_tf.vgg.layers import CONVOLUTIONS as CONVOLUTIONS
+from nst_tf.vgg.layers import CONVOLUTIONS_PER_BLOCK as CONVOLUTIONS_PER_BLOCK
+from nst_tf.vgg.layers import LAYERS as LAYERS
+from nst_tf.vgg.layers import NETWORKS as NETWORKS
+from nst_tf.vgg.layers import VGG_MEAN_BGR as VGG_MEAN_BGR
+from nst_tf.vgg.layers import Convolutions as Convolutions
+from nst_tf.vgg.layers import block as block
+from nst_tf.vgg.layers import channels as channels
+from nst_tf.vgg.layers import ends_a_block as ends_a_block
+from nst_tf.vgg.layers import halo_px as halo_px
+from nst_tf.vgg.layers import keras_name as keras_name
+from nst_tf.vgg.layers import layer_name as layer_name
+from nst_tf.vgg.layers import stride_px as stride_px
+from nst_tf.vgg.layers import up_to as up_to

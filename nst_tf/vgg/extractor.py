@@ -1,0 +1,58 @@
+"""Keras' VGG19(include_top=False) as a feature extractor with one output for each tapped layer."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from nst_tf.vgg import layers as vgg_layers
+
+
+def feature_extractor(
+    convolutions: vgg_layers.Convolutions,
+    layers: Sequence[str],
+    *,
+    pooling: str,
+    policy: str = "float32",
+) -> keras.Model:
+    """Builds the multi-output tap model.
+
+    Args:
+        convolutions: Keras layer name -> (kernel [3, 3, I, O], bias [O]), as `weights.load` gives them.
+        layers: the taps, in the paper's names; the network ends at the deepest of them.
+        pooling: `average` or `max`.
+        policy: Keras dtype policy of the network's layers. The preprocessing computes in float32 (float64 under
+            `float64`) whatever the policy.
+
+    Returns:
+        A model from images [B, H, W, 3] (sRGB in [0, 1]) to {layer: features after the ReLU [B, H', W', N]}, the
+        features in the policy's compute dtype. Its weights are not trainable.
+    """
+    image_dtype = "float64" if policy == "float64" else "float32"
+    image = keras.Input([None, None, 3], dtype=image_dtype, name="image")
+    x = keras.layers.Lambda(preprocess, name="preprocess", dtype=image_dtype)(image)
+    deepest = vgg_layers.keras_name(max(layers, key=vgg_layers.LAYERS.index))
+    outputs = {}
+    for layer in keras.applications.VGG19(include_top=False, weights=None).layers[1:]:  # a chain after its input
+        x = _rebuilt(layer, pooling, policy)(x)
+        outputs[layer.name] = x
+        if layer.name == deepest:
+            break
+    model = keras.Model(image, {layer: outputs[vgg_layers.keras_name(layer)] for layer in layers}, name="vgg19_taps")
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.set_weights(convolutions[layer.name])
+    model.trainable = False
+    return model
+
+
+def _rebuilt(layer: keras.Layer, pooling: str, policy: str) -> keras.Layer:
+    """A fresh layer like the given one, with the wanted pooling and policy; no global policy is touched."""
+    is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
+    kind = keras.layers.AveragePooling2D if is_pooling and pooling == "average" else type(layer)
+    return kind(**(layer.get_config() | {"dtype": keras.dtype_policies.get(policy)}))
+
+
+def preprocess(rgb: tf.Tensor) -> tf.Tensor:
+    """From sRGB in [0, 1] to BGR in 0-255 minus the training mean."""
+    return rgb[..., ::-1] * 255.0 - tf.constant(vgg_layers.VGG_MEAN_BGR, rgb.dtype)

