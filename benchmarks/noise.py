@@ -2,8 +2,8 @@
 
     python -m benchmarks.noise --output_dir=outputs/noise
 
-Each row is one way: the share of spectral energy beyond 0.7 of Nyquist (nst_tf.evaluation.noise), the weighted content and style
-loss of the result on the plain objective in float32, and the seconds. The pictures are written beside for looking at.
+Each row is one way: the share of spectral energy beyond 0.7 of Nyquist (evaluation.noise), the weighted content and
+style loss of the result on the plain objective in float32, and the seconds. The pictures are written for looking at.
 """
 
 import pathlib

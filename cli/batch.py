@@ -15,10 +15,7 @@ from nst_tf.pipelines import jobs
 
 from . import config_flags, program
 
-_INPUT = flags.DEFINE_list("input", None, "The pictures: paths or globs, where ** stands for any folders.")
-_STYLE = flags.DEFINE_list("style", None, "The picture, or several with commas between them, whose style they take.")
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "The folder of the results.")
-config_flags.define(configs.BatchConfig)
+config_flags.define(configs.BatchCommand, configs.BatchConfig)
 
 SOME_FAILED = 1  # exit code where every picture was met and some could not be stylised
 
@@ -45,14 +42,12 @@ def run(argv: list[str]) -> int:
 
 def main(beam_arguments: list[str]) -> int:
     """Stylises as the flags say."""
+    command = config_flags.config_from_flags(configs.BatchCommand)
     config = config_flags.config_from_flags(configs.BatchConfig)
-    for flag in (_INPUT, _OUTPUT_DIR):
-        if not flag.value:
-            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
-    if not _STYLE.value and not config.bundle:
+    if not command.style and not config.bundle:
         raise flags.IllegalFlagValueError("--style is missing, or --bundle with a style baked in")
     jobs.check_beam()
-    job = jobs.describe(_INPUT.value or (), _STYLE.value or (), str(_OUTPUT_DIR.value), config)
+    job = jobs.describe(command.input, command.style, command.output_dir, config)
     program.say(f"{len(job.paths)} pictures match")
     _end_at_once_on_interrupt(job)
 
@@ -112,17 +107,7 @@ def _told(summary: Any, job: jobs.Job) -> str:
 
 def help_text() -> str:
     """The text of --help."""
-    files = [
-        ("--input='photos/**/*.jpg'", "The pictures: paths or globs, several with commas; ** stands for any folders."),
-        (
-            "--style=painting.jpg",
-            "The picture whose style they take: a path or sample:NAME; several are blended. Not with --bundle.",
-        ),
-        ("--output_dir=out", "The folder of the results; created."),
-    ]
-    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(configs.BatchConfig)
-    verbosity = "How much is told: -1 warnings only, 0 notes, 1 debugging. (default 0)"
-    return program.render_help(_INTRO, groups | {"Reports": [("--verbosity=-1", verbosity)]})
+    return program.render_help(_INTRO, config_flags.help_rows(configs.BatchCommand, configs.BatchConfig))
 
 
 if __name__ == "__main__":

@@ -2,18 +2,13 @@
 
 import sys
 
-from absl import flags
-
 from nst_tf import configs
 from nst_tf.pictures import images
 from nst_tf.serving import client
 
 from . import config_flags, program
 
-_CONTENT = flags.DEFINE_string("content", None, "The picture to render: a path or sample:NAME.")
-_STYLE = flags.DEFINE_string("style", None, "The picture whose style it takes: a path or sample:NAME.")
-_OUTPUT = flags.DEFINE_string("output", None, "Where the result goes; the suffix names the format.")
-config_flags.define(configs.ClientConfig)
+config_flags.define(configs.ClientCommand, configs.ClientConfig)
 
 _INTRO = """nst-tf client: have a TensorFlow Serving server render a photograph in the style of a painting
 
@@ -31,33 +26,24 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Sends the request that the flags say."""
-    for flag in (_CONTENT, _OUTPUT):
-        if not flag.value:
-            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
+    command = config_flags.config_from_flags(configs.ClientCommand)
     config = config_flags.config_from_flags(configs.ClientConfig)
-    output = str(_OUTPUT.value)
-    images.check_writable(output)
-    pictures = client.load(_CONTENT.value, _STYLE.value, config)
+    images.check_writable(command.output)
+    pictures = client.load(command.content, command.style or None, config)
     if config.transport == "grpc":
         program.load_tensorflow()  # the service's protos need it
     result = client.stylize(*pictures, config)
-    for note in images.save(output, result.pixels, alpha=result.alpha):
-        program.say(f"{output}: {note}")
-    program.say(f"wrote {output} ({result.width_px} x {result.height_px} px)")
+    for note in images.save(command.output, result.pixels, alpha=result.alpha):
+        program.say(f"{command.output}: {note}")
+    program.say(f"wrote {command.output} ({result.width_px} x {result.height_px} px)")
     return 0
 
 
 def help_text() -> str:
     """The text of --help."""
-    files = [
-        ("--content=photo.jpg", "The picture to render: a path or sample:NAME."),
-        (
-            "--style=painting.jpg",
-            "The picture whose style it takes: a path or sample:NAME. Left out for a bundle with its style inside.",
-        ),
-        ("--output=out.png", f"Where the result goes; the suffix names the format ({', '.join(images.SUFFIXES)})."),
-    ]
-    return program.render_help(_INTRO, {"Input and output": files} | config_flags.help_rows(configs.ClientConfig))
+    details = {"output": ", ".join(images.SUFFIXES)}
+    rows = config_flags.help_rows(configs.ClientCommand, configs.ClientConfig, details=details)
+    return program.render_help(_INTRO, rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""absl flags generated from a configuration dataclass, so that a setting and its default exist once."""
+"""absl flags generated from configuration dataclasses, so that a flag, its default and its help exist once.
+
+Every flag of every command is a field made by `fields.setting`: the settings of a method, and the files, folders and
+reports of a command (`configs.commands`).
+"""
 
 import dataclasses
 import types
@@ -20,7 +24,9 @@ def define(*config_classes: type[Any]) -> None:
         choices = field.metadata["choices"]
         default: Any = field.default
         if choices:
-            flags.DEFINE_enum(name, default, choices, text)
+            flags.DEFINE_enum(name, str(default), [str(choice) for choice in choices], text)
+        elif kind is bool:
+            flags.DEFINE_bool(name, default, text)
         elif kind is int:
             flags.DEFINE_integer(name, default, text)
         elif kind is float:
@@ -33,11 +39,17 @@ def define(*config_classes: type[Any]) -> None:
 
 
 def config_from_flags(config_class: type[Config]) -> Config:
-    """The configuration with every flag that was given on the command line, on top of --preset where it has one."""
+    """The configuration with every flag that was given on the command line, on top of --preset where it has one.
+
+    Raises:
+        flags.IllegalFlagValueError: a required flag is missing, or a list of numbers holds something else.
+    """
     given: dict[str, Any] = {}
     declared = dataclasses.fields(config_class)  # type: ignore[arg-type]  # a TypeVar cannot ask for a dataclass
     for field in declared:
         flag = flags.FLAGS[flag_name(field)]
+        if field.metadata["required"] and not flag.value:
+            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
         if flag.present and field.name != "preset":
             given[field.name] = _value(field, flag.value)
     if "preset" in {field.name for field in declared}:
@@ -45,22 +57,47 @@ def config_from_flags(config_class: type[Config]) -> Config:
     return config_class(**given)
 
 
-def help_rows(config_class: type[Any]) -> dict[str, list[tuple[str, str]]]:
-    """The fields as rows for `program.render_help`: group -> [(--flag=EXAMPLE, text with range and default)]."""
+def help_rows(*config_classes: type[Any], details: Mapping[str, str] | None = None) -> dict[str, list[tuple[str, str]]]:
+    """The fields as rows for `program.render_help`: group -> [(--flag=EXAMPLE, text with range and default)].
+
+    Args:
+        config_classes: the configurations; a group that several have is one group.
+        details: field -> what the program adds to its facts, such as the formats it can write.
+    """
     groups: dict[str, list[tuple[str, str]]] = {}
-    for field in dataclasses.fields(config_class):
-        facts = []
+    for field in (field for config_class in config_classes for field in dataclasses.fields(config_class)):
+        facts = ["required"] if field.metadata["required"] else []
+        facts += [f"with --method={' or '.join(field.metadata['methods'])}"] if field.metadata["methods"] else []
         if field.metadata["choices"]:
-            facts.append("one of " + ", ".join(field.metadata["choices"]))
+            facts.append("one of " + ", ".join(map(str, field.metadata["choices"])))
         elif _kind(field) in (int, float):
             facts.append(fields.describe_range(field))
-        if field.default not in ((), None):
+        facts += [details[field.name]] if details and field.name in details else []
+        if field.default not in ("", (), None) and _kind(field) is not bool:
             default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else f"{field.default}"
             facts.append(f"default {default}")
         text = field.metadata["help"] + (f" ({'; '.join(facts)})" if facts else "")
-        groups.setdefault(field.metadata["group"], []).append(
-            (f"--{flag_name(field)}={field.metadata['example']}", text)
-        )
+        example = "" if _kind(field) is bool else f"={field.metadata['example']}"
+        groups.setdefault(field.metadata["group"], []).append((f"--{flag_name(field)}{example}", text))
+    return groups
+
+
+def rows_of_other_methods(method_classes: Mapping[str, type[Any]], first: str) -> dict[str, list[tuple[str, str]]]:
+    """What the other methods add to the settings of the first: a group each, and which of the first's they share.
+
+    Args:
+        method_classes: method -> its configuration.
+        first: the method whose settings are explained in full elsewhere in the help.
+    """
+    groups = {}
+    for method, config_class in method_classes.items():
+        if method != first:
+            shared = flag_names(config_class) & flag_names(method_classes[first])
+            own = [row for rows in help_rows(config_class).values() for row in rows]
+            groups[f"Settings of --method={method}"] = [
+                *(row for row in own if row[0].partition("=")[0].removeprefix("--") not in shared),
+                ("and of the above", ", ".join(f"--{name}" for name in sorted(shared))),
+            ]
     return groups
 
 
@@ -69,13 +106,21 @@ def flag_names(config_class: type[Any]) -> set[str]:
     return {flag_name(field) for field in dataclasses.fields(config_class)}
 
 
-def check_method(method: str, names: Mapping[str, set[str]]) -> None:
+def check_method(method: str, command: type[Any], method_classes: Mapping[str, type[Any]]) -> None:
     """Refuses flags of another method.
 
     Args:
         method: the one that was chosen.
-        names: method -> every flag it has.
+        command: the command's own flags; a field's metadata names the methods that have it.
+        method_classes: method -> the configuration whose flags it has.
+
+    Raises:
+        flags.IllegalFlagValueError: a flag was given that the method does not have.
     """
+    names = {name: flag_names(config_class) for name, config_class in method_classes.items()}
+    for field in dataclasses.fields(command):
+        for owner in field.metadata["methods"]:
+            names[owner].add(flag_name(field))
     for other, foreign in names.items():
         for name in sorted(foreign - names[method]):
             if flags.FLAGS[name].present:
@@ -95,7 +140,9 @@ def _kind(field: dataclasses.Field[Any]) -> Any:
 
 
 def _value(field: dataclasses.Field[Any], value: Any) -> Any:
-    """A list flag's strings in the type of the field's items."""
+    """A flag's value in the type of its field: an enum's string as a number, a list's strings as its items."""
+    if field.metadata["choices"]:
+        return _kind(field)(value)
     if not isinstance(value, list):
         return value
     item_type = _kind(field).__args__[0]

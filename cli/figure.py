@@ -2,9 +2,8 @@
 
 import signal
 import sys
-from typing import Any
 
-from absl import flags, logging
+from absl import logging
 
 from nst_tf import configs
 from nst_tf.figures import cell_files, experiments
@@ -12,14 +11,7 @@ from nst_tf.pictures import images
 
 from . import config_flags, program, progress
 
-_DEFAULT_CONTENT = "sample:launch-pad"
-_DEFAULT_STYLES = {"photorealism": "sample:shuttle-landing"}  # a photograph there, else a painting
-_DEFAULT_STYLE = "sample:van-gogh"
-
-_CONTENT = flags.DEFINE_string("content", _DEFAULT_CONTENT, "The picture to render: a path or sample:NAME.")
-_STYLE = flags.DEFINE_string("style", None, "The picture whose style it takes: a path or sample:NAME.")
-_OUTPUT = flags.DEFINE_string("output", None, "Where the grid goes; the suffix names the format.")
-config_flags.define(configs.FigureConfig)
+config_flags.define(configs.FigureCommand, configs.FigureConfig)
 
 _INTRO = """nst-tf figure: repeat an experiment of the papers as a labelled grid of pictures
 
@@ -40,13 +32,10 @@ def run(argv: list[str]) -> int:
 def main() -> int:
     """Renders the figure that the flags name."""
     config = config_flags.config_from_flags(configs.FigureConfig)
-    content = _CONTENT.value
-    style = _STYLE.value if _STYLE.present else _DEFAULT_STYLES.get(config.name, _DEFAULT_STYLE)
-    for flag, value in ((_CONTENT, content), (_STYLE, style), (_OUTPUT, _OUTPUT.value)):
-        if not value:
-            raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
+    command = config_flags.config_from_flags(configs.FigureCommand)
+    content, style = command.content, command.style or configs.default_style(config.name)
     figure = experiments.describe(config)
-    job = cell_files.prepare(figure, content, style, str(_OUTPUT.value))
+    job = cell_files.prepare(figure, content, style, command.output)
 
     program.load_tensorflow()
     from nst_tf import results  # seconds of work that --help and usage errors need not wait for
@@ -88,23 +77,8 @@ def main() -> int:
 
 def help_text() -> str:
     """The text of --help."""
-    samples = "; ".join(f"{style} for {name}" for name, style in _DEFAULT_STYLES.items())
-    files = [
-        ("--content=photo.jpg", f"The picture to render: a path or sample:NAME. (default {_DEFAULT_CONTENT})"),
-        (
-            "--style=painting.jpg",
-            f"The picture whose style it takes: a path or sample:NAME. (default {_DEFAULT_STYLE}; {samples})",
-        ),
-        ("--output=grid.png", f"Where the grid goes; the suffix names the format ({', '.join(images.SUFFIXES)})."),
-    ]
-    messages = [
-        (
-            "--verbosity=-1",
-            "How much is told: -1 warnings only, 0 notes and progress, 1 debugging. (default 0)",
-        )
-    ]
-    groups: dict[str, Any] = {"Input and output": files} | config_flags.help_rows(configs.FigureConfig)
-    groups["Reports"] = messages
+    details = {"output": ", ".join(images.SUFFIXES)}
+    groups = config_flags.help_rows(configs.FigureCommand, configs.FigureConfig, details=details)
     groups["Figures (--name)"] = [
         (name, " ".join(str(describe.__doc__).split("\n\n")[0].split()))
         for name, describe in experiments.FIGURES.items()

@@ -16,6 +16,10 @@ HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 MISTAKE = 2  # exit code of every mistake of the user's
 INTERRUPTED = 130  # 128 + SIGINT
+VERBOSITY = (
+    "--verbosity=-1",
+    "How much is reported: -1 warnings only, 0 notes and progress, 1 debugging. (default 0)",
+)
 
 
 def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) -> int:
@@ -95,7 +99,11 @@ def _native_stderr_held_back() -> Iterator[None]:
 
 
 def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:
-    """Lays out a help text: the intro, then under each group's heading its (term, explanation) rows."""
+    """Lays out a help text: the intro, then under each group's heading its (term, explanation) rows.
+
+    The row of --verbosity, which absl defines for every program, is added to the group Reports.
+    """
+    groups = {**groups, "Reports": [*groups.get("Reports", ()), VERBOSITY]}
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     lines = [intro]
     for group, rows in groups.items():

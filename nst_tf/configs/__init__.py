@@ -3,16 +3,23 @@
 Imports no TensorFlow. What a setting is, `fields` says; a flag of the command line is one of these settings.
 """
 
-from nst_tf.configs.adain import ADAIN_GROUP as ADAIN_GROUP
 from nst_tf.configs.adain import AdainConfig as AdainConfig
 from nst_tf.configs.client import ClientConfig as ClientConfig
+from nst_tf.configs.commands import CHECKPOINT_INTERVAL_S as CHECKPOINT_INTERVAL_S
+from nst_tf.configs.commands import METHODS as METHODS
+from nst_tf.configs.commands import BatchCommand as BatchCommand
+from nst_tf.configs.commands import ClientCommand as ClientCommand
+from nst_tf.configs.commands import EvaluateCommand as EvaluateCommand
+from nst_tf.configs.commands import ExportCommand as ExportCommand
+from nst_tf.configs.commands import FigureCommand as FigureCommand
+from nst_tf.configs.commands import StylizeCommand as StylizeCommand
 from nst_tf.configs.evaluation import EvaluationConfig as EvaluationConfig
 from nst_tf.configs.export import ExportConfig as ExportConfig
 from nst_tf.configs.figures import FIGURE_ANSWER as FIGURE_ANSWER
 from nst_tf.configs.figures import FIGURE_NOISE_SEEDS as FIGURE_NOISE_SEEDS
 from nst_tf.configs.figures import FIGURES as FIGURES
 from nst_tf.configs.figures import FigureConfig as FigureConfig
-from nst_tf.configs.optimisation import CHECKPOINT_INTERVAL_S as CHECKPOINT_INTERVAL_S
+from nst_tf.configs.figures import default_style as default_style
 from nst_tf.configs.optimisation import STARTS as STARTS
 from nst_tf.configs.optimisation import TOTAL_VARIATIONS as TOTAL_VARIATIONS
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig

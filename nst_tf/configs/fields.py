@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import types
-from typing import Any
+from typing import Any, Literal
 
 from nst_tf import errors
 
@@ -18,9 +18,27 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
-    choices: tuple[str, ...] | None = None,
+    choices: tuple[Any, ...] | None = None,
+    required: bool = False,
+    path: Literal["input", "output", "folder"] | None = None,
+    methods: tuple[str, ...] = (),
 ) -> Any:
-    """A dataclass field whose metadata generates its flag, its help and its range check."""
+    """A dataclass field whose metadata generates its flag, its help and its checks.
+
+    Args:
+        default: its value where none is given.
+        group: the heading of its row in --help.
+        help: what it does, for people.
+        example: a value for the row in --help.
+        flag: its flag, where that is not the field's name.
+        low: the least number.
+        high: the largest number.
+        above: a number that it must exceed.
+        choices: every value that it may have.
+        required: whether a command refuses to start without it.
+        path: what it names on disk: a file to read, a file to write, or a folder to write into.
+        methods: the methods that have it; all where none is named.
+    """
     metadata = {
         "group": group,
         "help": help,
@@ -29,8 +47,12 @@ def setting(
         "low": low,
         "high": high,
         "above": above,
+        "choices": choices,
+        "required": required,
+        "path": path,
+        "methods": methods,
     }
-    return dataclasses.field(default=default, metadata=metadata | {"choices": choices})
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def like(config_class: type[Any], name: str, **changes: Any) -> Any:
@@ -77,6 +99,8 @@ def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
     kind = kinds[0]
     if kind is str and isinstance(value, str):
         return value
+    if kind is bool and isinstance(value, bool):
+        return value
     if kind is int and _is_number(value) and float(value).is_integer():
         return int(value)
     if kind is float and _is_number(value):
@@ -114,7 +138,7 @@ def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
     """Checks choices and numeric range; a ConfigError names the rule and the value."""
     choices = field.metadata["choices"]
     if choices and value not in choices:
-        raise errors.ConfigError(f"{label(field)} must be one of {', '.join(choices)}. Received: {value!r}.")
+        raise errors.ConfigError(f"{label(field)} must be one of {', '.join(map(str, choices))}. Received: {value!r}.")
     for item in value if isinstance(value, tuple) else (value,):
         if isinstance(item, (int, float)) and (not math.isfinite(item) or not _inside(field, item)):
             raise errors.ConfigError(f"{label(field)} must be {describe_range(field)}. Received: {item}.")

@@ -9,6 +9,9 @@ from nst_tf.configs import fields, optimisation
 FIGURES = ("ratio", "content-layer", "initialisation", "photorealism", "reconstruction")
 FORMS = ("literal", "coarse-to-fine")
 LAYOUTS = ("grid", "row")
+DEFAULT_CONTENT = "sample:launch-pad"
+DEFAULT_STYLE = "sample:van-gogh"
+DEFAULT_PHOTOGRAPH = "sample:shuttle-landing"  # the style of `photorealism`, a photograph after a photograph
 FIGURE_NOISE_SEEDS = 4  # white-noise starts of `initialisation`; Gatys et al. 2016, fig. 6 C
 
 FIGURE_ANSWER = "photo"  # the preset whose settings answer the low-level noise
@@ -144,3 +147,8 @@ class FigureConfig:
     def chosen_content_layers(self, name: str) -> tuple[str, ...]:
         """The content layers of a figure: those asked for, else the papers'."""
         return self.content_layers or CONTENT_LAYERS.get(name) or optimisation.StyleTransferConfig().content_layers
+
+
+def default_style(name: str) -> str:
+    """The style picture of a figure where none is given."""
+    return DEFAULT_PHOTOGRAPH if name == "photorealism" else DEFAULT_STYLE

@@ -7,7 +7,6 @@ from nst_tf import errors, vgg
 from nst_tf.configs import fields, presets
 
 STARTS = ("content", "style", "noise", "adain")
-CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # the functions stand in `losses`
 
 

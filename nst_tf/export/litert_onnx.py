@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, errors, files, results
+from nst_tf import configs, errors, files, messages, results
 from nst_tf.export import adain_graph, trial_requests
 from nst_tf.networks import adain as networks_adain
 from nst_tf.pictures import images
@@ -45,7 +45,7 @@ def export(
     *,
     styles: Sequence[images.Picture],
     loaded: networks_adain.Loaded | None = None,
-    on_message: Callable[[str], None] = lambda _: None,
+    on_message: messages.OnMessage = messages.log,
 ) -> list[pathlib.Path]:
     """Writes float32.tflite and float16.tflite, or model.onnx, and FORMAT.manifest.json.
 

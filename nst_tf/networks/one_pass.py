@@ -3,54 +3,28 @@
 import dataclasses
 import functools
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from nst_tf import configs, errors, messages, results
 from nst_tf.networks import adain
 from nst_tf.pictures import colours, images, inputs
 
-OnMessage = Callable[[str], None]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class AdainResult:
+class AdainResult(results.Result):
     """A picture stylised in one pass, and how it was made.
 
-    Attributes:
-        image: float32 [1, H, W, 3], sRGB in [0, 1].
-        alpha: the content picture's transparency, float32 [1, H, W, 1] in [0, 1], or None.
-        config: the settings.
-        seconds: of the whole call, the first call's building of the network included.
-        precision: Keras dtype policy of the network.
-        network: of encoder and decoder: source, sha256 and licence.
-        inputs: name, sha256 and size of the content picture, of each style and of each mask.
+    `seconds` includes the first call's building of the network; `network` has an entry for encoder and decoder each,
+    and `inputs` lists the masks after the styles.
     """
 
-    image: np.ndarray
-    alpha: np.ndarray | None
-    config: configs.AdainConfig
-    seconds: float
-    precision: str
-    network: dict[str, dict[str, str]]
-    inputs: tuple[dict[str, Any], ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything but the pixels, fit for JSON."""
-        record = {name: getattr(self, name) for name in ("seconds", "precision", "network", "inputs")}
-        about = {"config": dataclasses.asdict(self.config), "versions": results.versions()}
-        return {"method": "adain"} | record | about
-
-    def save(self, path: str | os.PathLike[str], *, bit_depth: int = 8) -> tuple[str, ...]:
-        """Writes the picture and PATH.json beside it, as `StyleTransferResult.save` does."""
-        return results.save(path, self.image, self.alpha, self.as_dict(), bit_depth=bit_depth)
+    method: ClassVar[str] = "adain"
 
 
 class AdainTransfer:
@@ -76,7 +50,7 @@ class AdainTransfer:
         style: inputs.Source | Sequence[inputs.Source],
         *,
         masks: Sequence[inputs.Source] = (),
-        on_message: messages.OnMessage = logging.info,
+        on_message: messages.OnMessage = messages.log,
     ) -> AdainResult:
         """Stylises one picture.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from absl import logging
 
 from nst_tf import configs, errors, machine, messages, precision, results, vgg
 from nst_tf.losses import objective as objectives
@@ -33,7 +32,7 @@ def stylize(
     objective: objectives.Objective | None = None,
     checkpoints: checkpoint.Checkpoints | None = None,
     on_report: loop.OnReport | None = None,
-    on_message: messages.OnMessage = logging.info,
+    on_message: messages.OnMessage = messages.log,
 ) -> results.StyleTransferResult:
     """Renders the content of one picture in the style of another.
 
@@ -99,7 +98,7 @@ class StyleTransfer:
         *,
         checkpoints: checkpoint.Checkpoints | None = None,
         on_report: loop.OnReport | None = None,
-        on_message: messages.OnMessage = logging.info,
+        on_message: messages.OnMessage = messages.log,
     ) -> results.StyleTransferResult:
         """Stylises one picture; arguments and result are those of `stylize`."""
         with self._lock:

