@@ -93,7 +93,7 @@ def main(_):
             terms = exact.terms(tf.constant(image), targets)
             images.save(folder / f"{pair} {name}.png".replace(" ", "-").replace(",", ""), image)
             share = noise.high_frequency_share(image)
-            losses = f"{float(terms.content[0]):.3f} | {float(terms.style[0]):.3f}"
+            losses = f"{float(terms.values['content'][0]):.3f} | {float(terms.values['style'][0]):.3f}"
             print(f"| {name} | {share:.4f} | {losses} | {seconds:.0f} |", flush=True)
             place = {"row": 1 + len(cells) // COLUMNS, "column": 1 + len(cells) % COLUMNS}
             cells.append(grids.GridCell(**place, pixels=image, caption=name, note=f"noise {share:.3f}"))

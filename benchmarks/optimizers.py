@@ -14,7 +14,7 @@ from absl import app, flags
 
 from nst_tf import configs, vgg
 from nst_tf.losses import objective
-from nst_tf.optimisation import lbfgs, stages
+from nst_tf.optimisation import lbfgs, optimizers
 from nst_tf.pictures import inputs
 from nst_tf.weights import vgg19
 
@@ -66,7 +66,7 @@ def evaluations_to(best, threshold):
 
 
 def run_ours(method, goal, targets, content, config):
-    optimizer = stages.OPTIMIZERS[method](goal.terms_and_gradient, content.shape, config)
+    optimizer = optimizers.BY_NAME[method](goal.terms_and_gradient, content.shape, config)
     optimizer.start(content)
     one = tf.constant(1.0)
     history = [float(optimizer.step(targets, one).total[0]) for _ in range(_EVALUATIONS.value)]

@@ -13,7 +13,7 @@ from absl import app, flags
 
 from nst_tf import configs, precision, vgg
 from nst_tf.losses import objective
-from nst_tf.optimisation import lbfgs, schedule, transfer
+from nst_tf.optimisation import lbfgs, transfer
 from nst_tf.pictures import images, inputs
 from nst_tf.weights import vgg19
 
@@ -83,7 +83,7 @@ def edges(extractor):
     print("\n| sides 255 x 190 | change of the last 8 rows | of the last 8 columns | against the rest |")
     for name in ("padded", "not padded"):
         config = configs.preset("default", max_side_px=256, scales=1, steps=60)
-        with mock.patch.object(schedule, "padded", schedule.padded if name == "padded" else lambda image, _: image):
+        with mock.patch.object(vgg, "padded", vgg.padded if name == "padded" else lambda image, _: image):
             image = transfer.stylize(content, _STYLE.value, config, extractor=extractor).image
         change = np.abs(image - content)[0].mean(axis=-1)
         rest = change[:-EDGE_PX, :-EDGE_PX].mean()

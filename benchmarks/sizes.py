@@ -51,7 +51,9 @@ def main(_):
         terms = exact.terms(tf.constant(result.image), targets)
         each = " + ".join(str(stage["steps"]) for stage in result.stages)
         share = noise.high_frequency_share(result.image)
-        losses = " | ".join(f"{float(term[0]):.4f}" for term in (terms.total, terms.content, terms.style))
+        losses = " | ".join(
+            f"{float(term[0]):.4f}" for term in (terms.total, terms.values["content"], terms.values["style"])
+        )
         print(f"| {scales} | {each} | {result.seconds:.0f} | {losses} | {share:.4f} |", flush=True)
         images.save(pathlib.Path(_OUTPUT_DIR.value) / f"{_SIZE.value}-{scales}-sizes-{coarse_steps}.png", result.image)
         place = {"row": 1 + len(cells) // COLUMNS, "column": 1 + len(cells) % COLUMNS}

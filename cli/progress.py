@@ -30,10 +30,8 @@ class Progress:
             report: how far the run is.
             label: what runs; the bar of a terminal shows it where it differs from the default.
         """
-        text = (
-            f"{report.step}/{report.steps}  loss {report.losses['total']:.4g} "
-            f"(content {report.losses['content']:.3g}, style {report.losses['style']:.3g})"
-        )
+        terms = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in report.terms.items() if value)
+        text = f"{report.step}/{report.steps}  loss {report.losses['total']:.4g} ({terms})"
         if report.seconds_per_step:
             text += f"  {report.seconds_per_step:.2f} s/step  {_clock(report.seconds_left)} left"
         if self._is_terminal:

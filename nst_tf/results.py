@@ -44,6 +44,12 @@ class Report:
     is_snapshot: bool
     image: Callable[[], np.ndarray]
 
+    @property
+    def terms(self) -> dict[str, float]:
+        """The weighted terms alone, whose sum is total."""
+        others = ("total", "gradient_norm")
+        return {name: loss for name, loss in self.losses.items() if "/" not in name and name not in others}
+
 
 OnReport = Callable[[Report], None]
 

@@ -11,7 +11,6 @@ from nst_tf import configs, messages, vgg
 from nst_tf.evaluation import lpips, noise
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
-from nst_tf.optimisation import schedule
 from nst_tf.pictures import inputs
 
 
@@ -21,9 +20,7 @@ class Score(NamedTuple):
     image: str
     width_px: int
     height_px: int
-    content: float  # alpha L_content
-    style: float  # beta L_style
-    total: float  # eq. 7 plus the total variation
+    losses: dict[str, float]  # the weighted terms of the objective by name, then total, their sum
     noise: float  # the share of spectral energy beyond 0.7 of Nyquist; see `noise.high_frequency_share`
     lpips: float | None  # distance to the content, where it was asked for
 
@@ -63,21 +60,20 @@ def evaluate(
         objective = on_vgg19.SharedNetworks(judge.layers).network(judge, on_message).objective
     distance = None if config.lpips == "none" else lpips.load(config.lpips, on_message=on_message)
     stride = vgg.stride_px(judge.layers[-1])
-    targets: dict[int, objectives.Targets] = {}  # by the pictures of a size
+    targets: dict[tuple[int, int], objectives.Targets] = {}  # by size: the pictures of a size share their inputs
     scores = []
     for picture, pictures in pairs:
-        if id(pictures) not in targets:
+        size = (picture.height_px, picture.width_px)
+        if size not in targets:
             styles = [tf.constant(style.pixels) for style in pictures.styles]
-            targets[id(pictures)] = objective.targets(_padded(pictures.content.pixels, stride), styles)
-        terms = objective.terms(_padded(picture.pixels, stride), targets[id(pictures)])
+            targets[size] = objective.targets(_padded(pictures.content.pixels, stride), styles)
+        terms = objective.terms(_padded(picture.pixels, stride), targets[size])
         scores.append(
             Score(
                 image=picture.name,
                 width_px=picture.width_px,
                 height_px=picture.height_px,
-                content=float(terms.content[0]),
-                style=float(terms.style[0]),
-                total=float(terms.total[0]),
+                losses={name: float(value[0]) for name, value in (terms.values | {"total": terms.total}).items()},
                 noise=noise.high_frequency_share(picture.pixels),
                 lpips=None if distance is None else float(distance(picture.pixels, pictures.content.pixels)[0]),
             )
@@ -89,26 +85,33 @@ def as_csv(scores: Sequence[Score]) -> bytes:
     """A table with a header, one row for each picture; lpips is empty where it was not asked for."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Score._fields)
+    writer.writerow(_columns(scores[0]))
     writer.writerows(_row(score, "") for score in scores)
     return text.getvalue().encode()
 
 
 def as_text(scores: Sequence[Score]) -> str:
     """The same in columns, for people."""
-    rows = [Score._fields, *(_row(score, "-") for score in scores)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(Score._fields))]
+    rows = [list(_columns(scores[0])), *(_row(score, "-") for score in scores)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 
-def _row(score: Score, absent: str) -> tuple[str, ...]:
-    return tuple(
-        absent if value is None else f"{value:.5g}" if isinstance(value, float) else str(value) for value in score
-    )
+def _columns(score: Score) -> dict[str, Any]:
+    """A score with its losses as columns of their own."""
+    columns: dict[str, Any] = {}
+    for name, value in score._asdict().items():
+        columns |= value if name == "losses" else {name: value}
+    return columns
+
+
+def _row(score: Score, absent: str) -> list[str]:
+    values = _columns(score).values()
+    return [absent if value is None else f"{value:.5g}" if isinstance(value, float) else str(value) for value in values]
 
 
 def _padded(pixels: Any, stride: int) -> tf.Tensor:
     """As a run pads it, so that the losses are those of a run."""
-    return schedule.padded(tf.constant(pixels), stride)
+    return vgg.padded(tf.constant(pixels), stride)

@@ -213,15 +213,15 @@ class Gatys(tf.Module):
         self, content: tf.Tensor, style: tf.Tensor, start: tf.Tensor, steps: tf.Tensor, content_weight: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Optimises at one size: the best image [1, H, W, 3] and its objective."""
-        targets = self._goal.targets(schedule.padded(content, self._stride_px), [style])
-        padded_start = schedule.padded(start, self._stride_px)
+        targets = self._goal.targets(vgg.padded(content, self._stride_px), [style])
+        padded_start = vgg.padded(start, self._stride_px)
         shape = tf.shape(padded_start)
 
         def step(count: tf.Tensor, state: lbfgs.LbfgsState) -> tuple[tf.Tensor, lbfgs.LbfgsState]:
             state, _ = lbfgs.lbfgs_step(
                 state,
                 shape,
-                lambda image: self._goal.terms_and_gradient(image, targets, content_weight=content_weight),
+                lambda image: self._goal.terms_and_gradient(image, targets, weights={"content": content_weight}),
             )
             return count + 1, state
 

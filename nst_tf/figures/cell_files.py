@@ -136,7 +136,7 @@ def measured(cell: experiments.Cell, record: dict[str, Any], paths: Paths) -> di
     """The numbers of a finished cell, taken from its record and its file.
 
     Returns:
-        row, column, label, file; total, content, style, total_variation (weighted) and each layer's unweighted loss,
+        row, column, label, file; total and each term of the objective (weighted), each layer's unweighted loss,
         all of the picture that was kept; mean and standard deviation of each channel; saturated: the share of pixel
         values below 1/255 or above 254/255; noise: see `noise.high_frequency_share`; seconds, seconds_per_step, steps.
     """
@@ -161,7 +161,7 @@ def write_tables(job: Job, rows: Sequence[dict[str, Any]]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     layers = [name for name in columns if "/" in name]  # not every cell has each of them
     columns = [name for name in columns if name not in layers]
-    place = columns.index("total_variation") + 1
+    place = columns.index("gradient_norm")  # after the terms, which they are parts of
     columns = [*columns[:place], *sorted(layers), *columns[place:]]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")

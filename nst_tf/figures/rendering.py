@@ -9,7 +9,7 @@ from typing import Any
 from nst_tf import messages, results
 from nst_tf.figures import cell_files, experiments, grids
 from nst_tf.losses import on_vgg19
-from nst_tf.optimisation import loop, transfer
+from nst_tf.optimisation import transfer
 from nst_tf.pictures import images, inputs
 from nst_tf.weights import vgg19
 
@@ -158,7 +158,7 @@ def _save_grid(job: cell_files.Job, rows: Sequence[dict[str, Any]]) -> None:
 
 def _reporter(
     on_report: Callable[[CellReport], None] | None, cell: experiments.Cell, number: int, count: int
-) -> loop.OnReport | None:
+) -> results.OnReport | None:
     """The callback of one cell's run."""
     if on_report is None:
         return None

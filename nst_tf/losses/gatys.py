@@ -7,7 +7,12 @@ matrices of the generated and of the style image. Features come as [B, H, W, N],
 stands in the network.
 """
 
+import dataclasses
+from typing import ClassVar, Literal
+
 import tensorflow as tf
+
+from nst_tf.losses import terms
 
 
 def content_loss(f: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
@@ -110,3 +115,84 @@ def weighted_sum(terms: list[tf.Tensor], weights: tuple[float, ...]) -> tf.Tenso
     Source: eq. 5; with (content, style) and (alpha, beta) it is eq. 7.
     """
     return tf.add_n([weight * term for weight, term in zip(weights, terms, strict=True)])
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ContentTerm(terms.FeatureTerm):
+    """alpha L_content: eq. 1, the mean over the content layers where there are several.
+
+    Attributes:
+        reduction: `equations` for eq. 1 to the letter, `mean` for the mean of (F - P)^2.
+    """
+
+    name: ClassVar[str] = "content"
+    compares_with: ClassVar[Literal["content", "style"]] = "content"
+
+    reduction: str
+
+    def partial(self, features: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
+        """Eq. 1, [B]."""
+        return content_loss(features, target)
+
+    def loss(self, measured: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """Eq. 1, or the mean of the squared differences."""
+        if self.reduction == "equations":
+            return measured
+        return measured * 2 / tf.cast(tf.size(target[0], tf.int64), measured.dtype)  # mean (F - P)^2
+
+    def value(self, losses: list[tf.Tensor], weight: terms.Weight) -> tf.Tensor:
+        """Alpha times the mean over the layers."""
+        return weight * weighted_sum(losses, (1 / len(losses),) * len(losses))
+
+    def gradient(self, features: tf.Tensor, target: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
+        """F - P; written out, no copy of the features is kept, where a tape would need two."""
+        return slope[:, tf.newaxis, tf.newaxis, tf.newaxis] * (features - target)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class StyleTerm(terms.FeatureTerm):
+    """beta L_style: eq. 5 with eq. 4 and the Gram matrices of eq. 3.
+
+    Attributes:
+        layer_weights: w_l of eq. 5; empty for 1 / number of layers.
+        reduction: `equations` for eq. 4 to the letter, `mean` for the mean of (G/M - A/M)^2.
+    """
+
+    name: ClassVar[str] = "style"
+    compares_with: ClassVar[Literal["content", "style"]] = "style"
+
+    layer_weights: tuple[float, ...]
+    reduction: str
+
+    def partial(self, features: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
+        """F F^T, [B, N, N]."""
+        shape = tf.shape(features)
+        flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+        return tf.matmul(flat, flat, transpose_a=True)
+
+    def averaged(self, total: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
+        """G/M."""
+        return total / positions
+
+    def measure(self, features: tf.Tensor, target: tf.Tensor | None = None) -> tf.Tensor:
+        """G/M of a whole picture, with the gradient in one product."""
+        return gram_matrix(features)
+
+    def loss(self, measured: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """E_l, or the mean of the squared differences, which is four times as large."""
+        loss = style_layer_loss(measured, target)
+        return loss if self.reduction == "equations" else loss * 4
+
+    def value(self, losses: list[tf.Tensor], weight: terms.Weight) -> tf.Tensor:
+        """Beta times the sum of w_l E_l."""
+        return weight * weighted_sum(losses, self.layer_weights or (1 / len(losses),) * len(losses))
+
+    def zeros(self, target: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
+        """[B, N, N]."""
+        return tf.zeros_like(target) * zero[:, tf.newaxis, tf.newaxis]
+
+    def gradient(self, features: tf.Tensor, target: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
+        """F (D + D^T) for the slope D; written out, it needs one product and no copy of the features is kept."""
+        shape = tf.shape(features)
+        flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+        return tf.reshape(tf.matmul(flat, slope + tf.linalg.matrix_transpose(slope)), shape)

@@ -1,55 +1,81 @@
-"""What a stylised image should be: targets taken from two pictures, and the weighted sum of eq. 7.
+"""What a stylised image should be: targets taken from two pictures, and the sum of named terms.
 
 There is one definition of content and style in the project, this one. Gram matrices are G/M everywhere.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from nst_tf import configs
-from nst_tf.losses import gatys, total_variation
+from nst_tf.losses import gatys, terms, total_variation
 
+Features = dict[str, tf.Tensor]  # by layer, [B, H', W', N]
+Terms = terms.Terms
 
-class Targets(NamedTuple):
-    """What the generated image is compared with, by layer in the paper's names."""
+# What the generated image is compared with: by the name of a term, then by layer (or what a pixel term names)
+Targets = dict[str, dict[str, tf.Tensor]]
 
-    content: dict[str, tf.Tensor]  # P: features of the content image, [1, H', W', N]
-    style: dict[str, tf.Tensor]  # A/M: Gram matrices of the style images, blended, [1, N, N]
-
-
-class Terms(NamedTuple):
-    """The objective of each image of a batch, and its parts: everything [B], float32."""
-
-    total: tf.Tensor  # eq. 7 plus the total variation
-    content: tf.Tensor  # alpha L_content
-    style: tf.Tensor  # beta L_style
-    total_variation: tf.Tensor  # its weight times the total variation
-    content_layers: dict[str, tf.Tensor]  # each layer's part, unweighted
-    style_layers: dict[str, tf.Tensor]  # E_l, unweighted
-    gradient_norm: tf.Tensor | None = None  # |d total / d image|, which the optimisers add
-
+Weights = Mapping[str, terms.Weight]  # of terms, in place of their own; a scalar tensor lets one graph take any weight
 
 # (image, targets, loss_scale) -> (terms, gradient), as Objective.terms_and_gradient
 TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Tensor]]
 
 
+def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
+    """The terms of a configuration: eq. 7 of Gatys et al., and the total variation."""
+    return (
+        gatys.ContentTerm(weight=config.content_weight, layers=config.content_layers, reduction=config.reduction),
+        gatys.StyleTerm(
+            weight=config.style_weight,
+            layers=config.style_layers,
+            layer_weights=config.style_layer_weights,
+            reduction=config.reduction,
+        ),
+        total_variation.TotalVariationTerm(weight=config.total_variation_weight, form=config.total_variation),
+    )
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Objective:
-    """Eq. 7 on one network, with one configuration's layers, weights and reduction.
+    """The sum of named terms on one network.
 
     Attributes:
         extractor: image [B, H, W, 3] in [0, 1] -> {layer: features}, such as `vgg.feature_extractor` builds, or any
             callable of that form; the features are cast to the image's dtype before anything is computed from them.
-        config: the layers, weights and reduction.
+        config: the settings of the terms, and the shares of several styles.
+        named_terms: what is added up, in this order; the terms of config when left out. Their layers must be among
+            those of config, by which memory and tiles are planned.
     """
 
-    extractor: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+    extractor: Callable[[tf.Tensor], Features]
     config: configs.StyleTransferConfig
+    named_terms: tuple[terms.Term, ...] = ()
 
-    def features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __post_init__(self) -> None:
+        if not self.named_terms:
+            object.__setattr__(self, "named_terms", terms_of(self.config))
+
+    @property
+    def feature_terms(self) -> tuple[terms.FeatureTerm, ...]:
+        """The terms on features."""
+        return tuple(term for term in self.named_terms if isinstance(term, terms.FeatureTerm))
+
+    @property
+    def pixel_terms(self) -> tuple[terms.PixelTerm, ...]:
+        """The terms on pixels."""
+        return tuple(term for term in self.named_terms if isinstance(term, terms.PixelTerm))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every number of a step, as `Terms.named` orders them."""
+        parts = [f"{term.name}/{layer}" for term in self.feature_terms for layer in term.layers]
+        return ("total", *(term.name for term in self.named_terms), "gradient_norm", *parts)
+
+    def features(self, image: tf.Tensor) -> Features:
         """The tapped features in the image's dtype: a Gram matrix in float16 would overflow."""
         return {layer: tf.cast(f, image.dtype) for layer, f in self.extractor(image).items()}
 
@@ -69,88 +95,89 @@ class Objective:
         """
         blend = self.config.style_blend or (1.0,) * len(styles)
         shares = tuple(share / sum(blend) for share in blend)
-        grams = [self.gram_matrices(style) for style in styles]
-        return Targets(
-            content=self.content_features(content),
-            style={
-                layer: gatys.weighted_sum([gram[layer] for gram in grams], shares) for layer in self.config.style_layers
-            },
-        )
+        measured = [self.style_measurements(style) for style in styles]
+        features = self.content_features(content)
+        targets: Targets = {term.name: term.target(content) for term in self.pixel_terms}
+        for term in self.feature_terms:
+            if term.compares_with == "content":
+                targets[term.name] = {layer: features[layer] for layer in term.layers}
+            else:
+                targets[term.name] = {
+                    layer: gatys.weighted_sum([style[term.name][layer] for style in measured], shares)
+                    for layer in term.layers
+                }
+        return targets
 
-    def content_features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """P of a content image, by layer."""
+    def content_features(self, image: tf.Tensor) -> Features:
+        """The features of a content image at every layer where they are a target."""
         features = self.features(image)
-        return {layer: features[layer] for layer in self.config.content_layers}
+        return {layer: features[layer] for layer in self._layers_compared_with("content")}
 
-    def gram_matrices(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A/M of a style image, by layer."""
+    def style_measurements(self, image: tf.Tensor) -> Targets:
+        """What the terms that compare with style measure of a style image, by name and layer: A/M."""
         features = self.features(image)
-        return {layer: gatys.gram_matrix(features[layer]) for layer in self.config.style_layers}
+        return {
+            term.name: {layer: term.measure(features[layer]) for layer in term.layers}
+            for term in self.feature_terms
+            if term.compares_with == "style"
+        }
 
-    def terms(self, image: tf.Tensor, targets: Targets, content_weight: tf.Tensor | float | None = None) -> Terms:
+    def terms(self, image: tf.Tensor, targets: Targets, weights: Weights | None = None) -> Terms:
         """Evaluates the objective.
 
         Args:
             image: [B, H, W, 3] in [0, 1], of the content target's size.
             targets: of one content image and one style.
-            content_weight: alpha, in place of the configuration's; a scalar tensor lets one graph serve every alpha.
+            weights: of some terms, in place of their own.
 
         Source: eq. 7 with eq. 1, 4 and 5. With several content layers their mean is taken.
         """
         features = self.features(image)
-        return self.combined(
-            {layer: gatys.content_loss(features[layer], p) for layer, p in targets.content.items()},
-            {layer: gatys.gram_matrix(features[layer]) for layer in targets.style},
-            self.smoothness(image),
-            targets,
-            content_weight,
-        )
-
-    def smoothness(self, image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
-        """The weighted total variation, [B]; size as for `total_variation.total_variation`."""
-        if not self.config.total_variation_weight:
-            return tf.zeros_like(image[:, 0, 0, 0])
-        variation = total_variation.TOTAL_VARIATIONS[self.config.total_variation]
-        return self.config.total_variation_weight * variation(image, size)
+        measured = {
+            term.name: {layer: term.measure(features[layer], targets[term.name][layer]) for layer in term.layers}
+            for term in self.feature_terms
+        }
+        values = {term.name: term.value(image, targets[term.name]) for term in self.pixel_terms}
+        return self.combined(measured, values, tf.zeros_like(image[:, 0, 0, 0]), targets, weights)
 
     def combined(
         self,
-        content_losses: dict[str, tf.Tensor],
-        grams: dict[str, tf.Tensor],
-        smoothness: tf.Tensor,
+        measured: Targets,
+        pixel_values: dict[str, tf.Tensor],
+        zero: tf.Tensor,
         targets: Targets,
-        content_weight: tf.Tensor | float | None = None,
+        weights: Weights | None = None,
     ) -> Terms:
-        """The objective from what an image's features add up to.
+        """The objective from what an image's features and pixels add up to.
 
         Args:
-            content_losses: eq. 1 by layer, [B] each.
-            grams: G/M by layer, [B, N, N] each.
-            smoothness: the weighted total variation, [B].
+            measured: of each term on features, by layer.
+            pixel_values: of each term on pixels, weighted, [B] each.
+            zero: [B].
             targets: as in `terms`.
-            content_weight: as in `terms`.
+            weights: as in `terms`.
         """
-        content_layers = {
-            layer: self._content_term(loss, targets.content[layer]) for layer, loss in content_losses.items()
-        }
-        style_layers = {layer: self._style_term(g, targets.style[layer]) for layer, g in grams.items()}
-        content = style = tf.zeros_like(smoothness)
-        if content_layers:
-            equal = (1 / len(content_layers),) * len(content_layers)
-            alpha = self.config.content_weight if content_weight is None else content_weight
-            content = alpha * gatys.weighted_sum(list(content_layers.values()), equal)
-        if style_layers:
-            equal = (1 / len(style_layers),) * len(style_layers)
-            layer_weights = self.config.style_layer_weights or equal
-            style = self.config.style_weight * gatys.weighted_sum(list(style_layers.values()), layer_weights)
-        return Terms(content + style + smoothness, content, style, smoothness, content_layers, style_layers)
+        values: dict[str, tf.Tensor] = {}
+        parts: dict[str, tf.Tensor] = {}
+        for term in self.named_terms:
+            if isinstance(term, terms.PixelTerm):
+                values[term.name] = pixel_values[term.name]
+                continue
+            losses = {
+                layer: term.loss(layer_measured, targets[term.name][layer])
+                for layer, layer_measured in measured[term.name].items()
+            }
+            weight = (weights or {}).get(term.name, term.weight)
+            values[term.name] = term.value(list(losses.values()), weight) if losses else zero
+            parts |= {f"{term.name}/{layer}": loss for layer, loss in losses.items()}
+        return Terms(functools.reduce(operator.add, values.values()), values, parts)
 
     def terms_and_gradient(
         self,
         image: tf.Tensor,
         targets: Targets,
         loss_scale: tf.Tensor | float = 1.0,
-        content_weight: tf.Tensor | float | None = None,
+        weights: Weights | None = None,
     ) -> tuple[Terms, tf.Tensor]:
         """Evaluates the objective and its gradient with respect to the image.
 
@@ -159,25 +186,21 @@ class Objective:
             targets: as in `terms`.
             loss_scale: the gradient is carried back through the network multiplied by this and divided again, so that
                 float16 does not flush it to zero.
-            content_weight: as in `terms`.
+            weights: as in `terms`.
 
         Returns:
             The terms and d total / d image, [B, H, W, 3].
         """
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(image)
-            terms = self.terms(image, targets, content_weight)
-            scaled_total = terms.total * loss_scale
-        return terms, tape.gradient(scaled_total, image) / loss_scale
+            evaluated = self.terms(image, targets, weights)
+            scaled_total = evaluated.total * loss_scale
+        return evaluated, tape.gradient(scaled_total, image) / loss_scale
 
-    def _content_term(self, loss: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
-        if self.config.reduction == "equations":
-            return loss
-        return loss * 2 / tf.cast(tf.size(p[0], tf.int64), loss.dtype)  # mean (F - P)^2
-
-    def _style_term(self, g: tf.Tensor, a: tf.Tensor) -> tf.Tensor:
-        loss = gatys.style_layer_loss(g, a)
-        return loss if self.config.reduction == "equations" else loss * 4  # mean (G/M - A/M)^2
+    def _layers_compared_with(self, picture: str) -> tuple[str, ...]:
+        """The layers of the terms that compare with a picture, each once."""
+        layers = [layer for term in self.feature_terms if term.compares_with == picture for layer in term.layers]
+        return tuple(dict.fromkeys(layers))
 
 
 def norm(gradient: tf.Tensor) -> tf.Tensor:

@@ -1,25 +1,20 @@
 """The objective of a picture larger than memory: the same terms and the same gradient, computed tile by tile.
 
-Gram matrices and squared errors are sums over positions. Each position of each layer is owned by
-one tile; a tile reads its pixels and a halo as wide as the network's receptive field, so that the zero padding of the
-network meets owned features at the picture's own borders only. A first pass adds up the sums of all tiles, a second one
-computes each tile's features again and carries the gradient back; the gradients of overlapping halos add up.
+What a term measures of features is a sum over positions. Each position of each layer is owned by one tile; a tile reads
+its pixels and a halo as wide as the network's receptive field, so that the zero padding of the network meets owned
+features at the picture's own borders only. A first pass adds up the sums of all tiles, a second one computes each
+tile's features again and carries the gradient back; the gradients of overlapping halos add up. Terms on pixels go strip
+by strip.
 """
 
 import dataclasses
-from typing import NamedTuple
 
 import tensorflow as tf
 
 from nst_tf import errors, vgg
-from nst_tf.losses import gatys, objective, tiles
+from nst_tf.losses import objective, terms, tiles
 
-
-class _Sums(NamedTuple):
-    """What adds up over the tiles."""
-
-    content: dict[str, tf.Tensor]  # eq. 1 by layer, [B]
-    grams: dict[str, tf.Tensor]  # F F^T by layer, [B, N, N]
+Sums = objective.Targets  # what adds up over the tiles: by the name of a term, then by layer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +32,7 @@ class TiledObjective(objective.Objective):
     tile_width_px: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         stride = vgg.stride_px(*self.config.layers)
         for side_px in (self.tile_height_px, self.tile_width_px):
             if side_px < stride or side_px % stride:
@@ -45,13 +41,13 @@ class TiledObjective(objective.Objective):
                     f"Received: {side_px} px."
                 )
 
-    def content_features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """P of a content image by layer, in the extractor's own dtype: nothing is lost and half the memory needed."""
+    def content_features(self, image: tf.Tensor) -> objective.Features:
+        """The features of a content image that are targets, in the extractor's own dtype: half the memory is needed."""
         wanted: dict[str, tf.Variable] = {}
         for index in range(self._count(tf.shape(image))):
             tile = self._tile(index, tf.shape(image))
             features = self._owned(tiles.read(image, tile), tile)
-            for layer in self.config.content_layers:
+            for layer in self._layers_compared_with("content"):
                 part = features[layer]
                 if layer not in wanted:  # filled in place: parts put together at the end would be there twice
                     stride = vgg.stride_px(layer)
@@ -60,39 +56,53 @@ class TiledObjective(objective.Objective):
                 wanted[layer][tiles.place(layer, tile)].assign(part)
         return {layer: variable.value() for layer, variable in wanted.items()}
 
-    def gram_matrices(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A/M of a style image, by layer."""
-        sums: dict[str, list[tf.Tensor]] = {layer: [] for layer in self.config.style_layers}
+    def style_measurements(self, image: tf.Tensor) -> objective.Targets:
+        """What the terms that compare with style measure of a style image, by name and layer."""
+        style_terms = [term for term in self.feature_terms if term.compares_with == "style"]
+        parts = []
         for index in range(self._count(tf.shape(image))):
             tile = self._tile(index, tf.shape(image))
             features = self._owned(tiles.read(image, tile), tile)
-            for layer, parts in sums.items():
-                parts.append(_gram_sum(tf.cast(features[layer], image.dtype)))
-        return {layer: tf.add_n(parts) / _positions(image, layer) for layer, parts in sums.items()}
+            parts.append(
+                {
+                    term.name: {
+                        layer: term.partial(tf.cast(features[layer], image.dtype), None) for layer in term.layers
+                    }
+                    for term in style_terms
+                }
+            )
+        return {
+            term.name: {
+                layer: term.averaged(tf.add_n([part[term.name][layer] for part in parts]), _positions(image, layer))
+                for layer in term.layers
+            }
+            for term in style_terms
+        }
 
     def terms(
-        self, image: tf.Tensor, targets: objective.Targets, content_weight: tf.Tensor | float | None = None
+        self, image: tf.Tensor, targets: objective.Targets, weights: objective.Weights | None = None
     ) -> objective.Terms:
         """Evaluates the objective; arguments and result are those of `Objective.terms`."""
-        smoothness, _ = self._smoothness_and_gradient(image)
+        pixel_values, _ = self._pixel_values_and_gradient(image, targets)
         sums = self._summed(image, targets, self._count(tf.shape(image)))
-        return self._terms_of(sums, image, smoothness, targets, content_weight)
+        return self._terms_of(sums, image, pixel_values, targets, weights)
 
     def terms_and_gradient(
         self,
         image: tf.Tensor,
         targets: objective.Targets,
         loss_scale: tf.Tensor | float = 1.0,
-        content_weight: tf.Tensor | float | None = None,
+        weights: objective.Weights | None = None,
     ) -> tuple[objective.Terms, tf.Tensor]:
         """Evaluates the objective and its gradient; arguments and result are those of `Objective.terms_and_gradient`.
 
-        The tile that the first pass ends with keeps its features for the second. The control dependencies keep total
-        variation, first and second pass in order: without them TensorFlow holds the features of tiles side by side.
+        The tile that the first pass ends with keeps its features for the second. The control dependencies keep the
+        terms on pixels, first and second pass in order: without them TensorFlow holds the features of tiles side by
+        side.
         """
         shape = tf.shape(image)
         others = self._count(shape) - 1
-        smoothness, gradient = self._smoothness_and_gradient(image)
+        pixel_values, gradient = self._pixel_values_and_gradient(image, targets)
         with tf.control_dependencies([gradient]):
             sums = self._summed(image, targets, others)
         kept = self._tile(others, shape)
@@ -104,11 +114,10 @@ class TiledObjective(objective.Objective):
         sums = tf.nest.map_structure(tf.add, sums, self._sums(owned, kept, targets, image.dtype))
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(sums)
-            terms = self._terms_of(sums, image, smoothness, targets, content_weight)
-            scaled_total = terms.total * loss_scale
+            evaluated = self._terms_of(sums, image, pixel_values, targets, weights)
+            scaled_total = evaluated.total * loss_scale
         slopes = outer.gradient(scaled_total, sums, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        part = tape.gradient(owned, pixels, self._output_gradients(owned, kept, targets, slopes))
-        gradient = tiles.with_part_added(gradient, kept, part / loss_scale)
+        gradient = self._with_tile(gradient, tape, owned, pixels, kept, targets, slopes, loss_scale)
         with tf.control_dependencies([gradient]):
             slopes = tf.nest.map_structure(tf.identity, slopes)
             for index in tf.range(others):
@@ -118,40 +127,62 @@ class TiledObjective(objective.Objective):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(pixels)
                     owned = self._owned(pixels, tile)
-                part = tape.gradient(owned, pixels, self._output_gradients(owned, tile, targets, slopes))
-                gradient = tiles.with_part_added(gradient, tile, part / loss_scale)
-        return terms, gradient
+                gradient = self._with_tile(gradient, tape, owned, pixels, tile, targets, slopes, loss_scale)
+        return evaluated, gradient
 
-    def _smoothness_and_gradient(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The weighted total variation [B] and its gradient, strip by strip: its temporaries are 14 images large.
+    def _with_tile(
+        self,
+        gradient: tf.Tensor,
+        tape: tf.GradientTape,
+        owned: objective.Features,
+        pixels: tf.Tensor,
+        tile: tiles.Tile,
+        targets: objective.Targets,
+        slopes: Sums,
+        loss_scale: tf.Tensor | float,
+    ) -> tf.Tensor:
+        """The gradient of the image with that of one tile's features added, carried back by the tape they are on."""
+        part = tape.gradient(owned, pixels, self._output_gradients(owned, tile, targets, slopes))
+        return tiles.with_part_added(gradient, tile, part / loss_scale)
 
-        A strip reads one row of the next, whose own neighbours to the right are then taken off again.
+    def _pixel_values_and_gradient(
+        self, image: tf.Tensor, targets: objective.Targets
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """The terms on pixels, weighted, [B] each, and their gradient, strip by strip.
+
+        The temporaries of total variation are 14 images large. A strip reads the rows that its last neighbourhoods
+        reach into; what lies within those rows alone is then taken off again, since the next strip has it, too.
         """
-        smoothness, gradient = tf.zeros_like(image[:, 0, 0, 0]), tf.zeros_like(image)
-        if not self.config.total_variation_weight:
-            return smoothness, gradient
+        values = {term.name: tf.zeros_like(image[:, 0, 0, 0]) for term in self.pixel_terms}
+        gradient = tf.zeros_like(image)
+        weighted = [term for term in self.pixel_terms if term.weight]
+        if not weighted:
+            return values, gradient
         shape, left = tf.shape(image), tf.constant(0)
         for top in tf.range(0, shape[1], self.tile_height_px):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
-            bottom = tf.minimum(top + self.tile_height_px + 1, shape[1])
-            is_shared = tf.cast(top + self.tile_height_px < shape[1], image.dtype)
-            strip = tiles.Tile(top, bottom, left, shape[2], top, bottom, left, shape[2])
-            pixels = tiles.read(image, strip)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(pixels)
-                part = self.smoothness(pixels, shape[1:3]) - is_shared * self.smoothness(pixels[:, -1:], shape[1:3])
-            smoothness += part
-            gradient = tiles.with_part_added(gradient, strip, tape.gradient(part, pixels))
-        return smoothness, gradient
+            for term in weighted:
+                owned_bottom = tf.minimum(top + self.tile_height_px, shape[1])
+                bottom = tf.minimum(owned_bottom + term.reach_rows, shape[1])
+                shared = bottom - owned_bottom
+                strip = tiles.Tile(top, bottom, left, shape[2], top, bottom, left, shape[2])
+                target = {name: tiles.read(value, strip) for name, value in targets[term.name].items()}
+                pixels = tiles.read(image, strip)
+                with tf.GradientTape(watch_accessed_variables=False) as tape:
+                    tape.watch(pixels)
+                    part = _without_shared_rows(term, pixels, target, shared, shape[1:3])
+                values = values | {term.name: values[term.name] + part}  # rebound, so that the loop carries it
+                gradient = tiles.with_part_added(gradient, strip, tape.gradient(part, pixels))
+        return values, gradient
 
     def _count(self, shape: tf.Tensor) -> tf.Tensor:
         """How many tiles cover an image of a shape [B, H, W, C]."""
-        return -(-shape[1] // self.tile_height_px) * -(-shape[2] // self.tile_width_px)
+        return _ceiling_of(shape[1], self.tile_height_px) * _ceiling_of(shape[2], self.tile_width_px)
 
     def _tile(self, index: tf.Tensor | int, shape: tf.Tensor) -> tiles.Tile:
         """A tile by its number, row by row."""
         halo = vgg.halo_px(self.config.layers)
-        columns = -(-shape[2] // self.tile_width_px)
+        columns = _ceiling_of(shape[2], self.tile_width_px)
         top, left = index // columns * self.tile_height_px, index % columns * self.tile_width_px
         bottom = tf.minimum(top + self.tile_height_px, shape[1])
         right = tf.minimum(left + self.tile_width_px, shape[2])
@@ -166,7 +197,7 @@ class TiledObjective(objective.Objective):
             tf.minimum(right + halo, shape[2]),
         )
 
-    def _owned(self, pixels: tf.Tensor, tile: tiles.Tile) -> dict[str, tf.Tensor]:
+    def _owned(self, pixels: tf.Tensor, tile: tiles.Tile) -> objective.Features:
         """The features that a tile owns, from the pixels it reads, in the extractor's dtype."""
         features = self.extractor(pixels)
         owned = {}
@@ -180,24 +211,24 @@ class TiledObjective(objective.Objective):
             ]
         return owned
 
-    def _sums(
-        self, owned: dict[str, tf.Tensor], tile: tiles.Tile, targets: objective.Targets, dtype: tf.DType
-    ) -> _Sums:
+    def _sums(self, owned: objective.Features, tile: tiles.Tile, targets: objective.Targets, dtype: tf.DType) -> Sums:
         """A tile's part of the sums, in the image's dtype."""
-        return _Sums(
-            {
-                layer: gatys.content_loss(tf.cast(owned[layer], dtype), tiles.part(p, layer, tile, dtype))
-                for layer, p in targets.content.items()
-            },
-            {layer: _gram_sum(tf.cast(owned[layer], dtype)) for layer in targets.style},
-        )
+        return {
+            term.name: {
+                layer: term.partial(tf.cast(owned[layer], dtype), _target(term, layer, tile, targets, dtype))
+                for layer in term.layers
+            }
+            for term in self.feature_terms
+        }
 
-    def _summed(self, image: tf.Tensor, targets: objective.Targets, count: tf.Tensor) -> _Sums:
+    def _summed(self, image: tf.Tensor, targets: objective.Targets, count: tf.Tensor) -> Sums:
         """The sums over the first tiles."""
         shape = tf.shape(image)
         zero = tf.zeros_like(image[:, 0, 0, 0])  # [B]
-        grams = {layer: tf.zeros_like(a) * zero[:, tf.newaxis, tf.newaxis] for layer, a in targets.style.items()}
-        sums = _Sums(dict.fromkeys(targets.content, zero), grams)
+        sums = {
+            term.name: {layer: term.zeros(targets[term.name][layer], zero) for layer in term.layers}
+            for term in self.feature_terms
+        }
         for index in tf.range(count):
             tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             tile = self._tile(index, shape)
@@ -207,46 +238,61 @@ class TiledObjective(objective.Objective):
 
     def _terms_of(
         self,
-        sums: _Sums,
+        sums: Sums,
         image: tf.Tensor,
-        smoothness: tf.Tensor,
+        pixel_values: dict[str, tf.Tensor],
         targets: objective.Targets,
-        content_weight: tf.Tensor | float | None,
+        weights: objective.Weights | None,
     ) -> objective.Terms:
         """The terms from the sums over all tiles."""
-        grams = {layer: gram / _positions(image, layer) for layer, gram in sums.grams.items()}
-        return self.combined(sums.content, grams, smoothness, targets, content_weight)
+        measured = {
+            term.name: {
+                layer: term.averaged(total, _positions(image, layer)) for layer, total in sums[term.name].items()
+            }
+            for term in self.feature_terms
+        }
+        return self.combined(measured, pixel_values, tf.zeros_like(image[:, 0, 0, 0]), targets, weights)
 
     def _output_gradients(
-        self, owned: dict[str, tf.Tensor], tile: tiles.Tile, targets: objective.Targets, slopes: _Sums
-    ) -> dict[str, tf.Tensor]:
-        """The gradient with respect to a tile's owned features.
-
-        That of a Gram matrix F^T F whose own gradient is D is F (D + D^T), that of eq. 1 is F - P; written out, they
-        need one product and no float32 copy of the features kept, where a tape would need two of each.
-        """
+        self, owned: objective.Features, tile: tiles.Tile, targets: objective.Targets, slopes: Sums
+    ) -> objective.Features:
+        """The gradient with respect to a tile's owned features, layer by layer: the sum of its terms' gradients."""
         dtype = tf.nest.flatten(slopes)[0].dtype
         gradients = {}
         for layer, features in owned.items():
             f = tf.cast(features, dtype)
             gradient = tf.zeros_like(f)
-            if layer in slopes.grams:
-                d = slopes.grams[layer]
-                shape = tf.shape(f)
-                flat = tf.reshape(f, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
-                gradient = tf.reshape(tf.matmul(flat, d + tf.linalg.matrix_transpose(d)), shape)
-            if layer in slopes.content:
-                residual = f - tiles.part(targets.content[layer], layer, tile, dtype)
-                gradient += slopes.content[layer][:, tf.newaxis, tf.newaxis, tf.newaxis] * residual
+            for term in self.feature_terms:
+                if layer in term.layers:
+                    target = _target(term, layer, tile, targets, dtype)
+                    gradient += term.gradient(f, target, slopes[term.name][layer])
             gradients[layer] = tf.cast(gradient, features.dtype)
         return gradients
 
 
-def _gram_sum(features: tf.Tensor) -> tf.Tensor:
-    """F F^T, [B, N, N], from [B, H, W, N]."""
-    shape = tf.shape(features)
-    flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
-    return tf.matmul(flat, flat, transpose_a=True)
+def _target(
+    term: terms.FeatureTerm, layer: str, tile: tiles.Tile, targets: objective.Targets, dtype: tf.DType
+) -> tf.Tensor:
+    """A term's target at a layer: the positions that a tile owns where the target has positions."""
+    target = targets[term.name][layer]
+    return tiles.part(target, layer, tile, dtype) if term.compares_with == "content" else target
+
+
+def _without_shared_rows(
+    term: terms.PixelTerm, pixels: tf.Tensor, target: dict[str, tf.Tensor], shared: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """A term on a strip, less what it gives on the last rows alone, which the next strip has, too."""
+    value = term.value(pixels, target, size)
+    if not term.reach_rows:
+        return value
+    last_rows = slice(-tf.maximum(shared, 1), None)
+    repeated = term.value(pixels[:, last_rows], {name: part[:, last_rows] for name, part in target.items()}, size)
+    return value - tf.cast(shared > 0, pixels.dtype) * repeated
+
+
+def _ceiling_of(side: tf.Tensor, part: int) -> tf.Tensor:
+    """How many parts cover a side."""
+    return (side + part - 1) // part
 
 
 def _positions(image: tf.Tensor, layer: str) -> tf.Tensor:

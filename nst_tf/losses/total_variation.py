@@ -3,7 +3,12 @@
 Each is a function of images [B, H, W, 3] in [0, 1].
 """
 
+import dataclasses
+from typing import ClassVar
+
 import tensorflow as tf
+
+from nst_tf.losses import terms
 
 
 def total_variation(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
@@ -91,3 +96,23 @@ TOTAL_VARIATIONS = {
     "absolute-sum": total_variation_absolute_sum,
     "power-sum": total_variation_power_sum,
 }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class TotalVariationTerm(terms.PixelTerm):
+    """The weighted total variation.
+
+    Attributes:
+        form: a key of `TOTAL_VARIATIONS`.
+    """
+
+    name: ClassVar[str] = "total_variation"
+    reach_rows: ClassVar[int] = 1
+
+    form: str
+
+    def value(self, image: tf.Tensor, target: dict[str, tf.Tensor], size: tf.Tensor | None = None) -> tf.Tensor:
+        """The weighted total variation, [B]; 0 where it has no weight."""
+        if not self.weight:
+            return tf.zeros_like(image[:, 0, 0, 0])
+        return self.weight * TOTAL_VARIATIONS[self.form](image, size)

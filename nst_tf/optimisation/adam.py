@@ -68,7 +68,7 @@ class Adam:
 
         self._traced = tf.function(traced, jit_compile=jit_compile)
 
-    def serves(self, shape: tf.TensorShape) -> bool:
+    def fits(self, shape: tf.TensorShape) -> bool:
         """Whether this optimiser can start at an image of a shape."""
         return bool(self._image.shape == shape)
 

@@ -26,28 +26,50 @@ _MAX_HEADER_BYTES = 2**20
 _DTYPES = ("float32", "float64", "int32", "int64")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+BY_STEPS = "steps"  # how a size ends that takes all its steps
+
+
+@dataclasses.dataclass(kw_only=True)
 class Position:
-    """How far a run is.
+    """How far a run is: the state of its loop.
 
     Attributes:
-        done: steps done at each size that was begun.
-        ended_by: what ended each of them so far; `steps` where nothing else did.
-        milestone: see `Loop`; infinite for none.
+        done: steps done at each size that was started.
+        ended_by: what ended each of them so far; `BY_STEPS` where nothing else did.
+        milestone: the best objective `patience` steps ago; infinite for none.
         seconds: spent on the run.
         resumed_after_steps: where the run was continued before.
     """
 
-    done: Sequence[int]
-    ended_by: Sequence[str]
-    milestone: float
-    seconds: float
-    resumed_after_steps: Sequence[int] = ()
+    done: list[int] = dataclasses.field(default_factory=list)
+    ended_by: list[str] = dataclasses.field(default_factory=list)
+    milestone: float = math.inf
+    seconds: float = 0.0
+    resumed_after_steps: list[int] = dataclasses.field(default_factory=list)
 
     @property
     def steps(self) -> int:
         """Steps done at all sizes."""
         return sum(self.done)
+
+    def start_stage(self) -> None:
+        """Goes to the next size."""
+        self.done.append(0)
+        self.ended_by.append(BY_STEPS)
+        self.milestone = math.inf
+
+    def before_its_last_stage(self) -> "Position":
+        """A copy from before the size that was interrupted was started."""
+        return dataclasses.replace(self, done=self.done[:-1], ended_by=self.ended_by[:-1], resumed_after_steps=[])
+
+    def resumed(self) -> "Position":
+        """A copy that notes that the run is continued here."""
+        return dataclasses.replace(
+            self,
+            done=list(self.done),
+            ended_by=list(self.ended_by),
+            resumed_after_steps=[*self.resumed_after_steps, self.steps],
+        )
 
 
 class Identity(NamedTuple):
@@ -260,20 +282,21 @@ def _parsed(path: pathlib.Path, header: Any) -> Saved:
     position = Position(**header["position"])
     counts = [*position.done, *position.resumed_after_steps]
     if not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError("a position that is none")
+        raise ValueError("an invalid position")
     numbers = (position.seconds, position.milestone, header["budget_bytes"])
     if (
         not all(type(number) is float and number == number for number in numbers)
         or not 0 <= position.seconds < math.inf
     ):
-        raise ValueError("a time or a budget that is none")
+        raise ValueError("an invalid time or budget")
     if len(position.ended_by) != len(position.done) or not all(type(end) is str for end in position.ended_by):
-        raise ValueError("an end that is none")
+        raise ValueError("an invalid end of a size")
     arrays = tuple(_Array(str(name), dtype, tuple(shape)) for name, dtype, shape in header["arrays"])
     for array in arrays:
         if array.dtype not in _DTYPES or not all(type(side) is int and side >= 0 for side in array.shape):
-            raise ValueError(f"an array that is none ({array.name})")
-    identity.run.items(), identity.machine.items()
+            raise ValueError(f"an invalid array ({array.name})")
+    if not isinstance(identity.run, dict) or not isinstance(identity.machine, dict):
+        raise ValueError("an invalid identity")
     return Saved(path, identity, header["budget_bytes"], position, arrays)
 
 

@@ -234,7 +234,7 @@ class Lbfgs:
 
         self._step = step
 
-    def serves(self, shape: tf.TensorShape) -> bool:
+    def fits(self, shape: tf.TensorShape) -> bool:
         """Whether this optimiser can start at an image of a shape."""
         return True
 

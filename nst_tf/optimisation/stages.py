@@ -1,32 +1,193 @@
-"""One size of a run: where it starts, what it is compared with, and the optimiser that works on it."""
+"""One size of a run: how it is computed, where it starts, what it is compared with, and how it ends."""
 
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs
+from nst_tf import configs, errors, machine, precision, vgg
 from nst_tf.losses import objective as objectives
-from nst_tf.optimisation import adam, lbfgs, schedule
+from nst_tf.losses import on_vgg19, tiled_objective
+from nst_tf.optimisation import averaging, memory_plan, optimizers, schedule
 from nst_tf.pictures import images, inputs
 
-OPTIMIZERS = {"adam": adam.Adam, "lbfgs": lbfgs.Lbfgs}
+DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
+_FLOAT16 = "mixed_float16"
+
+
+class Stage(NamedTuple):
+    """One size, and how it is computed."""
+
+    height_px: int
+    width_px: int
+    steps: int
+    plan: memory_plan.Plan
+
+    @property
+    def work(self) -> float:
+        """Of one step, in floating-point operations."""
+        return self.plan.step_flop
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """Stages with the same key share an optimiser and its graph."""
+        tile = (self.plan.tile_height_px, self.plan.tile_width_px) if self.plan.is_tiled else ()
+        return (self.plan.lbfgs_memory, *tile)
+
+    def recorded(self) -> dict[str, int]:
+        """What a result tells of it."""
+        return {"height_px": self.height_px, "width_px": self.width_px, "steps": self.steps}
+
+
+class Outcome(NamedTuple):
+    """What a stage came to."""
+
+    image: tf.Tensor  # the best one, [1, H, W, 3]
+    best_loss: float  # its objective
+    diverged: bool
+
+
+def planned(
+    config: configs.StyleTransferConfig,
+    policy: str,
+    height_px: int,
+    width_px: int,
+    budget_bytes: float,
+    *,
+    can_tile: bool = True,
+) -> tuple[Stage, ...]:
+    """The stages of a run, coarsest first, each fitted into memory; arguments as for `memory_plan.plan`.
+
+    Raises:
+        MemoryBudgetError: a size does not fit.
+    """
+    return tuple(
+        Stage(*size, memory_plan.plan(config, policy, *size[:2], budget_bytes, can_tile=can_tile))
+        for size in schedule.sizes(config, height_px, width_px)
+    )
+
+
+def described(stages: Sequence[Stage], config: configs.StyleTransferConfig, network: on_vgg19.Network) -> str:
+    """What the user reads before the start: the sizes, how they are computed, memory and time."""
+    text = "plan: " + "; ".join(stage.plan.describe(config) for stage in stages)
+    if not network.weights:  # a caller's own network, whose work is not known
+        return text
+    seconds = sum(stage.steps * stage.work for stage in stages) / machine.flop_per_s(network.policy)
+    return f"{text}; about {seconds / 60:.0f} min" if seconds > 90 else f"{text}; about {seconds:.0f} s"
+
+
+def objective(whole: objectives.Objective, stage: Stage) -> objectives.Objective:
+    """The objective as a stage computes it: whole, or in tiles."""
+    if not stage.plan.is_tiled:
+        return whole
+    return tiled_objective.TiledObjective(
+        extractor=whole.extractor,
+        config=whole.config,
+        named_terms=whole.named_terms,
+        tile_height_px=stage.plan.tile_height_px,
+        tile_width_px=stage.plan.tile_width_px,
+    )
+
+
+def targets(goal: objectives.Objective, pictures: inputs.Inputs, stage: Stage) -> objectives.Targets:
+    """The targets of one size. The scaled pictures go with this function's end."""
+    content = tf.constant(inputs.at_size(pictures.content.pixels, stage.height_px, stage.width_px))
+    scale = stage.height_px / pictures.content.height_px
+    styles = [tf.constant(inputs.scaled(picture.pixels, scale)) for picture in pictures.styles]
+    return goal.targets(vgg.padded(content, vgg.stride_px(*goal.config.layers)), styles)
+
+
+def start(
+    config: configs.StyleTransferConfig, pictures: inputs.Inputs, stage: Stage, before: tf.Tensor | None
+) -> tf.Tensor:
+    """The image that a size starts at: the size before scaled up, or the start of the run; padded to the stride."""
+    if before is None:
+        image = start_image(config, pictures, stage.height_px, stage.width_px)
+    else:
+        size = [stage.height_px, stage.width_px]
+        image = tf.clip_by_value(tf.image.resize(before, size, "bicubic"), 0.0, 1.0)
+    return vgg.padded(image, vgg.stride_px(*config.layers))
 
 
 def start_image(
     config: configs.StyleTransferConfig, pictures: inputs.Inputs, height_px: int, width_px: int
 ) -> tf.Tensor:
-    """The image the optimisation begins at, [1, height_px, width_px, 3] in [0, 1]."""
+    """The image that the optimisation starts at, [1, height_px, width_px, 3] in [0, 1]."""
     if config.initialisation == "noise":
         shape = [1, height_px, width_px, 3]
         noise = tf.random.stateless_normal(shape, [config.seed, 0], 0.5, config.noise_stddev)
         return tf.clip_by_value(noise, 0.0, 1.0)
-    start = pictures.styles[0] if config.initialisation == "style" else pictures.start or pictures.content
-    return tf.constant(images.resize(start.pixels, height_px, width_px))
+    picture = pictures.styles[0] if config.initialisation == "style" else pictures.start or pictures.content
+    return tf.constant(images.resize(picture.pixels, height_px, width_px))
 
 
-def targets(
-    objective: objectives.Objective, pictures: inputs.Inputs, stage: schedule.Stage, stride: int
-) -> objectives.Targets:
-    """The targets of one size. The scaled pictures go with this function's end."""
-    content = tf.constant(inputs.at_size(pictures.content.pixels, stage.height_px, stage.width_px))
-    scale = stage.height_px / pictures.content.height_px
-    styles = [tf.constant(inputs.scaled(picture.pixels, scale)) for picture in pictures.styles]
-    return objective.targets(schedule.padded(content, stride), styles)
+def new_optimizer(
+    config: configs.StyleTransferConfig, goal: objectives.Objective, stage: Stage, shape: tf.TensorShape
+) -> optimizers.Startable:
+    """An optimiser for a stage, with as many pairs of L-BFGS as its memory allows."""
+    return optimizers.make(
+        dataclasses.replace(config, lbfgs_memory=stage.plan.lbfgs_memory),
+        goal.terms_and_gradient,
+        shape,
+        jit_compile=precision.resolve_xla(config.xla) and not stage.plan.is_tiled,  # XLA needs fixed shapes
+    )
+
+
+def loss_scale(
+    policy: str, goal: objectives.Objective, optimizer: optimizers.Optimizer, targets: objectives.Targets
+) -> tf.Tensor:
+    """By what the objective is multiplied inside the network: 1 but under float16.
+
+    It is found where the optimiser starts, since L-BFGS moves the image off black and white.
+    """
+    if policy != _FLOAT16:
+        return tf.constant(1.0)
+    return tf.constant(precision.loss_scale(goal.terms_and_gradient, optimizer.best_image, targets))
+
+
+def outcome(
+    goal: objectives.Objective,
+    targets: objectives.Targets,
+    stage: Stage,
+    optimizer: optimizers.Optimizer,
+    history: Sequence[objectives.Terms],
+) -> Outcome:
+    """What a stage came to.
+
+    Args:
+        goal: its objective.
+        targets: its targets.
+        stage: which one.
+        optimizer: after its last step.
+        history: the terms of its steps.
+
+    Raises:
+        NstError: the objective or its gradient was not a finite number at the start.
+    """
+    best_loss = float(optimizer.best_loss)
+    if not np.isfinite([best_loss, float(history[0].named()["gradient_norm"][0])]).all():
+        raise errors.NstError(
+            "the objective or its gradient is not a finite number at the start. Try --precision=float32 or other "
+            "weights."
+        )
+    last_loss = float(history[-1].total[0])
+    diverged = not optimizer.recovers and not last_loss <= DIVERGED * best_loss  # true for NaN, too
+    image = optimizer.best_image
+    if isinstance(optimizer, averaging.Averaged):  # whose image was never evaluated
+        best_loss = float(goal.terms(image, targets).total[0])
+    return Outcome(image[:, : stage.height_px, : stage.width_px], best_loss, diverged)
+
+
+def not_enough_memory(stage: Stage) -> errors.NstError:
+    """The error of a size for which TensorFlow found no memory."""
+    return errors.NstError(
+        f"there is not enough memory for {stage.width_px} x {stage.height_px} px. Set memory_budget_mb below what "
+        "there is, or use a smaller max_side_px (--size) or optimizer=adam."
+    )
+
+
+def averaged(config: configs.StyleTransferConfig, optimizer: optimizers.Startable) -> Any:
+    """The optimiser, or the average over its images where the configuration asks for one."""
+    return averaging.Averaged(optimizer, config.averaging) if config.averaging else optimizer

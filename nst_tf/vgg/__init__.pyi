@@ -1,4 +1,5 @@
 from nst_tf.vgg.extractor import feature_extractor as feature_extractor
+from nst_tf.vgg.extractor import padded as padded
 from nst_tf.vgg.extractor import preprocess as preprocess
 from nst_tf.vgg.layers import CHANNELS_PER_BLOCK as CHANNELS_PER_BLOCK
 from nst_tf.vgg.layers import CONVOLUTIONS as CONVOLUTIONS

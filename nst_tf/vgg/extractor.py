@@ -56,3 +56,20 @@ def _rebuilt(layer: keras.Layer, pooling: str, policy: str) -> keras.Layer:
 def preprocess(rgb: tf.Tensor) -> tf.Tensor:
     """From sRGB in [0, 1] to BGR in 0-255 minus the training mean."""
     return rgb[..., ::-1] * 255.0 - tf.constant(vgg_layers.VGG_MEAN_BGR, rgb.dtype)
+
+
+def padded(image: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Mirrors an image beyond its right and bottom edges up to a multiple of the network's stride.
+
+    The network's pooling drops what is left over of a side, so that no gradient of the deep layers reaches the last
+    rows and columns: they stay unpainted.
+
+    Args:
+        image: [B, H, W, C].
+        multiple: 2**(block - 1) of the deepest layer.
+
+    Returns:
+        [B, H', W', C], which `[:, :H, :W]` turns back.
+    """
+    height, width = (tf.shape(image)[axis] if image.shape[axis] is None else image.shape[axis] for axis in (1, 2))
+    return tf.pad(image, [[0, 0], [0, -height % multiple], [0, -width % multiple], [0, 0]], "SYMMETRIC")

@@ -126,7 +126,7 @@ def test_equations_5_and_7_are_the_weighted_sums(reduction, layer_weights):
     terms = goal.terms(tf.constant(image), goal.targets(tf.constant(content), [tf.constant(style)]))
     expected = numpy_total(config, network, image, content, style)
     np.testing.assert_allclose(terms.total, [expected], **CLOSE)
-    np.testing.assert_allclose(terms.total, terms.content + terms.style, **CLOSE)
+    np.testing.assert_allclose(terms.total, terms.values["content"] + terms.values["style"], **CLOSE)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "equations"])

@@ -35,8 +35,9 @@ def test_the_losses_are_those_of_the_objective(goal):
     judged = tiny_network.picture(14, 18, seed=3)
     (score,) = evaluate(goal, [picture(judged, "x.png")])
     terms = goal.terms(tf.constant(judged), goal.targets(tf.constant(CONTENT), [tf.constant(STYLE)]))
-    for name in ("content", "style", "total"):
-        assert getattr(score, name) == pytest.approx(float(getattr(terms, name)[0]), rel=1e-5)
+    assert list(score.losses) == ["content", "style", "total_variation", "total"]
+    for name, loss in score.losses.items():
+        assert loss == pytest.approx(float(terms.named()[name][0]), rel=1e-5)
     assert (score.image, score.width_px, score.height_px) == ("x.png", 18, 14)
     assert score.noise == noise.high_frequency_share(judged)
     assert score.lpips is None
@@ -47,15 +48,15 @@ def test_a_result_is_judged_as_its_run_judged_it(goal):
     config = dataclasses.replace(goal.config, steps=4, max_side_px=36)
     result = transfer.stylize(content, style, config, objective=goal)
     (score,) = evaluation.evaluate(content, style, [result.image], objective=goal)
-    assert score.total == pytest.approx(result.best_loss, rel=1e-4)
+    assert score.losses["total"] == pytest.approx(result.best_loss, rel=1e-4)
 
 
 def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(goal):
     (score,) = evaluate(goal, [CONTENT])
-    assert score.content == 0
-    assert score.style > 0
+    assert score.losses["content"] == 0
+    assert score.losses["style"] > 0
     (score,) = evaluation.evaluate(CONTENT, CONTENT, [CONTENT], objective=goal)
-    assert score.style == pytest.approx(0, abs=1e-8)
+    assert score.losses["style"] == pytest.approx(0, abs=1e-8)
 
 
 def test_pictures_of_several_sizes_are_each_judged_at_their_own(goal):
@@ -63,8 +64,8 @@ def test_pictures_of_several_sizes_are_each_judged_at_their_own(goal):
     big = configs.EvaluationConfig()
     scores = evaluation.evaluate(large, STYLE, [large, large, CONTENT[:, ::-1]], big, objective=goal)
     assert [(score.width_px, score.height_px) for score in scores] == [(36, 28), (36, 28), (18, 14)]
-    assert scores[0].content == scores[1].content == 0
-    assert scores[2].content > 0
+    assert scores[0].losses["content"] == scores[1].losses["content"] == 0
+    assert scores[2].losses["content"] > 0
     with pytest.raises(errors.ConfigError, match="size"):
         evaluation.evaluate(large, STYLE, [small], big, objective=goal)
 
@@ -90,15 +91,15 @@ def test_the_judge_computes_in_float32_on_the_preset_asked_for():
 
 def test_the_tables_hold_every_score():
     scores = [
-        evaluation.Score("a,b.png", 18, 14, 0.5, 1.25, 2.0, 0.0123456789, None),
-        evaluation.Score("c.png", 18, 14, 0.25, 1e-7, 2.0, 0.5, 0.75),
+        evaluation.Score("a,b.png", 18, 14, {"content": 0.5, "style": 1.25, "total": 2.0}, 0.0123456789, None),
+        evaluation.Score("c.png", 18, 14, {"content": 0.25, "style": 1e-7, "total": 2.0}, 0.5, 0.75),
     ]
     rows = list(csv.DictReader(evaluation.as_csv(scores).decode().splitlines()))
     assert rows[0]["image"] == "a,b.png"
     assert [row["lpips"] for row in rows] == ["", "0.75"]
     assert float(rows[1]["style"]) == 1e-7
     header, first, second = evaluation.as_text(scores).splitlines()
-    assert header.split() == list(evaluation.Score._fields)
+    assert header.split() == ["image", "width_px", "height_px", "content", "style", "total", "noise", "lpips"]
     assert first.split() == ["a,b.png", "18", "14", "0.5", "1.25", "2", "0.012346", "-"]
     assert second.split()[-1] == "0.75"
 

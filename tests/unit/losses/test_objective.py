@@ -17,13 +17,13 @@ def tensors(count=3, **kwargs):
 def test_the_content_image_has_no_content_loss():
     content, style = tensors(2)
     aim = goal()
-    assert float(aim.terms(content, aim.targets(content, [style])).content[0]) == 0
+    assert float(aim.terms(content, aim.targets(content, [style])).values["content"][0]) == 0
 
 
 def test_the_style_image_has_no_style_loss():
     content, style = tensors(2)
     aim = goal()
-    np.testing.assert_allclose(aim.terms(style, aim.targets(content, [style])).style, [0], atol=1e-6)
+    np.testing.assert_allclose(aim.terms(style, aim.targets(content, [style])).values["style"], [0], atol=1e-6)
 
 
 def test_a_style_of_another_size_serves():
@@ -48,7 +48,7 @@ def test_several_styles_blend_as_their_mean_gram_matrix():
     network = tiny_network.TinyNetwork()
     first_gram, second_gram = (gatys.gram_matrix(network(style)["conv2_1"]) for style in (first, second))
     expected = 0.75 * first_gram + 0.25 * second_gram
-    np.testing.assert_allclose(targets.style["conv2_1"], expected, **tolerances.of("float32"))
+    np.testing.assert_allclose(targets["style"]["conv2_1"], expected, **tolerances.of("float32"))
 
 
 def test_blended_targets_have_the_gradient_of_the_blended_losses():
@@ -72,9 +72,9 @@ def test_without_style_layers_there_is_no_style_term():
     content, style, image = tensors()
     aim = goal(style_layers=())
     terms = aim.terms(image, aim.targets(content, [style]))
-    assert float(terms.style[0]) == 0
-    assert terms.style_layers == {}
-    np.testing.assert_allclose(terms.total, terms.content)
+    assert float(terms.values["style"][0]) == 0
+    assert not any(name.startswith("style/") for name in terms.parts)
+    np.testing.assert_allclose(terms.total, terms.values["content"])
 
 
 def test_features_of_low_precision_are_cast_before_the_gram_matrix():
@@ -86,8 +86,8 @@ def test_features_of_low_precision_are_cast_before_the_gram_matrix():
     )
     content, style = tensors(2)
     targets = aim.targets(content, [style])
-    assert targets.style["conv1_1"].dtype == tf.float32
-    assert np.isfinite(targets.style["conv1_1"]).all()
+    assert targets["style"]["conv1_1"].dtype == tf.float32
+    assert np.isfinite(targets["style"]["conv1_1"]).all()
 
 
 def test_the_loss_scale_leaves_the_gradient_as_it_is():

@@ -142,7 +142,7 @@ def test_terms_alone_are_those_with_the_gradient():
 def test_several_styles_blend_in_tiles():
     content, first, second = pictures()
     whole, tiled = objectives(style_blend=(0.7, 0.3))
-    expected, got = (aim.targets(content, [first, second]).style for aim in (whole, tiled))
+    expected, got = (aim.targets(content, [first, second])["style"] for aim in (whole, tiled))
     for layer, gram in expected.items():
         np.testing.assert_allclose(got[layer], gram, **tolerances.of("float64"))
 
@@ -169,9 +169,9 @@ def test_the_loss_scale_leaves_the_gradient_as_it_is():
 def test_content_targets_stay_in_the_networks_own_format():
     whole, tiled = objectives(dtype=tf.bfloat16)
     content, style, _ = pictures(dtype=np.float32)
-    p = tiled.targets(content, [style]).content["conv4_2"]
+    p = tiled.targets(content, [style])["content"]["conv4_2"]
     assert p.dtype == tf.bfloat16
-    np.testing.assert_array_equal(tf.cast(p, tf.float32), whole.targets(content, [style]).content["conv4_2"])
+    np.testing.assert_array_equal(tf.cast(p, tf.float32), whole.targets(content, [style])["content"]["conv4_2"])
 
 
 def test_one_graph_serves_every_size():

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from nst_tf.losses import objective
-from nst_tf.optimisation import averaging, lbfgs, stages
+from nst_tf.optimisation import averaging, lbfgs, optimizers
 from tests import tiny_network
 
 SHAPE = tf.TensorShape([1, 6, 5, 3])
@@ -13,7 +13,7 @@ ONE = tf.constant(1.0)
 
 def terms_of(total):
     zero = tf.zeros_like(total)
-    return objective.Terms(total, total, zero, zero, {}, {})
+    return objective.Terms(total, {"content": total, "style": zero, "total_variation": zero}, {})
 
 
 def quadratic(wanted, curvature):
@@ -34,7 +34,7 @@ def problem(seed=0):
 
 
 def run(kind, terms_and_gradient, steps, start=None, **settings):
-    optimizer = stages.OPTIMIZERS[kind](terms_and_gradient, SHAPE, tiny_network.config(**settings))
+    optimizer = optimizers.BY_NAME[kind](terms_and_gradient, SHAPE, tiny_network.config(**settings))
     optimizer.start(tf.fill(SHAPE, 0.5) if start is None else start)
     history = [float(optimizer.step((), ONE).total[0]) for _ in range(steps)]
     return optimizer, history
@@ -47,7 +47,7 @@ def test_an_optimiser_finds_the_minimum(kind, steps):
     np.testing.assert_allclose(optimizer.best_image, wanted, atol=2e-2)
 
 
-@pytest.mark.parametrize("kind", stages.OPTIMIZERS)
+@pytest.mark.parametrize("kind", optimizers.BY_NAME)
 def test_the_first_evaluation_is_at_the_start(kind):
     wanted, curvature = problem()
     start = tf.fill(SHAPE, 0.4)
@@ -56,7 +56,7 @@ def test_the_first_evaluation_is_at_the_start(kind):
     np.testing.assert_allclose(history[0], terms_and_gradient(start, (), ONE)[0].total[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", stages.OPTIMIZERS)
+@pytest.mark.parametrize("kind", optimizers.BY_NAME)
 def test_the_image_stays_in_range_when_the_minimum_is_outside(kind):
     wanted = tf.fill(SHAPE, 3.0)
     optimizer, _ = run(kind, quadratic(wanted, tf.ones(SHAPE)), 40, learning_rate=0.1)
@@ -66,7 +66,7 @@ def test_the_image_stays_in_range_when_the_minimum_is_outside(kind):
     assert image.min() > 0.95
 
 
-@pytest.mark.parametrize("kind", stages.OPTIMIZERS)
+@pytest.mark.parametrize("kind", optimizers.BY_NAME)
 def test_the_best_image_is_the_one_of_the_lowest_objective(kind):
     wanted, curvature = problem()
     terms_and_gradient = quadratic(wanted, curvature)
@@ -76,7 +76,7 @@ def test_the_best_image_is_the_one_of_the_lowest_objective(kind):
     np.testing.assert_allclose(again, min(history), rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", stages.OPTIMIZERS)
+@pytest.mark.parametrize("kind", optimizers.BY_NAME)
 def test_a_second_run_repeats_the_first(kind):
     wanted, curvature = problem()
     optimizer, history = run(kind, quadratic(wanted, curvature), 12)

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs
+from nst_tf import configs, vgg
 from nst_tf.optimisation import schedule
 
 
 def sizes(height_px, width_px, **settings):
-    stages = schedule.stages(configs.preset("default", **settings), height_px, width_px)
+    stages = schedule.sizes(configs.preset("default", **settings), height_px, width_px)
     return [(stage.height_px, stage.width_px, stage.steps) for stage in stages]
 
 
@@ -27,11 +27,11 @@ def test_sizes_too_small_to_see_anything_are_left_out():
 @pytest.mark.parametrize(("size", "padded"), [((32, 48), (32, 48)), ((33, 47), (48, 48)), ((16, 31), (16, 32))])
 def test_padding_reaches_the_next_multiple_and_keeps_the_picture(size, padded):
     image = tf.constant(np.random.default_rng(0).uniform(size=[1, *size, 3]), tf.float32)
-    result = schedule.padded(image, 16)
+    result = vgg.padded(image, 16)
     assert result.shape == (1, *padded, 3)
     np.testing.assert_array_equal(result[:, : size[0], : size[1]], image)
 
 
 def test_padding_mirrors_the_picture():
     image = tf.reshape(tf.range(6.0), [1, 1, 6, 1]) * tf.ones([1, 4, 1, 1])
-    np.testing.assert_array_equal(schedule.padded(image, 4)[0, 0, :, 0], [0, 1, 2, 3, 4, 5, 5, 4])
+    np.testing.assert_array_equal(vgg.padded(image, 4)[0, 0, :, 0], [0, 1, 2, 3, 4, 5, 5, 4])
