@@ -1,6 +1,6 @@
 """Neural style transfer after Gatys, Ecker and Bethge, for TensorFlow and Keras.
 
-The public names stand in `__init__.pyi` and are imported on first use, so that `import nst_tf` loads no TensorFlow.
+The public names are listed in `__init__.pyi` and imported on first use, so that `import nst_tf` loads no TensorFlow.
 """
 
 from nst_tf import public_names

@@ -46,7 +46,7 @@ class Report:
 
     @property
     def terms(self) -> dict[str, float]:
-        """The weighted terms alone, whose sum is total."""
+        """The weighted terms alone; total is their sum."""
         others = ("total", "gradient_norm")
         return {name: loss for name, loss in self.losses.items() if "/" not in name and name not in others}
 

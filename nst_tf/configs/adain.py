@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 
-from nst_tf import errors
 from nst_tf.configs import fields, optimisation
 
 _same = functools.partial(fields.like, optimisation.StyleTransferConfig)
@@ -47,5 +46,4 @@ class AdainConfig:
 
     def __post_init__(self) -> None:
         fields.check(self)
-        if self.style_blend and sum(self.style_blend) == 0:
-            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")
+        fields.check_blend(self.style_blend)

@@ -76,6 +76,16 @@ def check(config: Any) -> None:
         object.__setattr__(config, field.name, value)
 
 
+def check_blend(shares: tuple[float, ...]) -> None:
+    """Checks the shares of several styles.
+
+    Raises:
+        ConfigError: no share is above 0.
+    """
+    if shares and sum(shares) == 0:
+        raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")
+
+
 def label(field: dataclasses.Field[Any]) -> str:
     """What messages call a setting: its name, and its flag where that differs."""
     return f"{field.name} (--{field.metadata['flag']})" if field.metadata["flag"] else field.name

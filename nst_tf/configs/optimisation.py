@@ -291,8 +291,7 @@ class StyleTransferConfig:
             raise errors.ConfigError(
                 "the objective is empty: content and style both have no weight or no layer. Give one of them both."
             )
-        if self.style_blend and sum(self.style_blend) == 0:
-            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")
+        fields.check_blend(self.style_blend)
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -110,5 +110,4 @@ class BatchConfig:
                 f"a bundle has its network and style baked in. Received: {', '.join(given)} beside bundle. Leave them "
                 "out, or leave out bundle."
             )
-        if self.style_blend and sum(self.style_blend) == 0:
-            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")
+        fields.check_blend(self.style_blend)

@@ -3,8 +3,8 @@
 Symbols are those of Gatys, Ecker and Bethge (2015, 2016): F and P are the feature maps of the generated and of the
 content image in one layer, N the number of filters, M the number of positions (height times width), G and A the Gram
 matrices of the generated and of the style image. Features come as [B, H, W, N], so the paper's F_ij is
-`features[b, y, x, i]` with j = (y, x). The losses hold no mask: the zero branch of eq. 2 and eq. 6 is the ReLU's, which
-stands in the network.
+`features[b, y, x, i]` with j = (y, x). The losses contain no mask: the zero branch of eq. 2 and eq. 6 is that of the
+ReLU in the network.
 """
 
 import dataclasses

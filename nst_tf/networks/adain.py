@@ -50,7 +50,7 @@ def load(
             AdaIN and images are float32.
         encoder: as `weights.load` takes it, the normalised network.
         decoder: as `adain_decoder.load` takes it.
-        on_message: is told in one line what takes time and what was chosen.
+        on_message: called with one line about what takes time and what was chosen.
 
     Raises:
         WeightsError: weights that cannot be obtained or are others.

@@ -62,7 +62,7 @@ class AdainTransfer:
             on_message: called with lines worth telling the user, such as where the weights came from.
 
         Raises:
-            NstError: a picture, setting or network that does not serve; the message names the mend.
+            NstError: a picture, setting or network is unusable; the message says how to fix it.
         """
         with self._lock:
             started = time.perf_counter()
@@ -133,7 +133,7 @@ def _shared_transfer(config: configs.AdainConfig) -> AdainTransfer:
 
 
 class _Engine(NamedTuple):
-    """The network and its traced passes, each of which serves every size."""
+    """The network and its traced passes, each for every size."""
 
     loaded: adain.Loaded
     moments: Callable[..., adain.Moments]

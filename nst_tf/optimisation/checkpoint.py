@@ -90,7 +90,7 @@ class _Array(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A checkpoint whose header was read."""
+    """A checkpoint after its header was read."""
 
     path: pathlib.Path
     identity: Identity
@@ -130,22 +130,22 @@ class Saved(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one run in a folder: the last one is kept until the next is wholly written.
+    """The checkpoints of one run in a folder: the last one stays until the next is complete.
 
     Made before the run, it finds what would go wrong: a folder that cannot be written, nothing to resume, or a
-    checkpoint that a new run would destroy. `remove` it when the result is in safety.
+    checkpoint that a new run would destroy. `remove` it once the result is saved.
 
     Args:
         folder: where to; it is created, and holds one run at a time.
-        interval_s: seconds between two checkpoints, counted from the end of the one to the begin of the next; 0 writes
+        interval_s: seconds between two checkpoints, counted from the end of one to the start of the next; 0 writes
             one after every step. One more is written when the run is stopped.
         resume: continue the run whose checkpoint the folder holds.
 
     Attributes:
-        budget_bytes: of memory, that the run was planned with; None for a new run that has not begun.
+        budget_bytes: of memory, that the run was planned with; None for a new run that has not started.
 
     Raises:
-        CheckpointError: there is none to resume, one is in the way, or it is damaged.
+        CheckpointError: there is nothing to resume, another checkpoint is in the way, or it is damaged.
         OutputError: the folder cannot be written.
     """
 
@@ -185,7 +185,7 @@ class Checkpoints:
             identity: of the run.
             stage_steps: the steps of each size of the run.
             budget_bytes: of memory, that the run is planned with.
-            on_message: is told what differs between the machine of the checkpoint and this one.
+            on_message: called with what differs between the machine of the checkpoint and this one.
 
         Raises:
             CheckpointError: the checkpoint is of another run; the message names each difference.
@@ -248,7 +248,7 @@ def read(path: pathlib.Path) -> Saved:
     """Reads the header of a checkpoint; `Saved.state` reads the rest.
 
     Raises:
-        CheckpointError: there is none, or it is none.
+        CheckpointError: there is no such file, or it is not a valid checkpoint.
     """
     try:
         if not path.is_file():

@@ -8,7 +8,7 @@ from nst_tf import configs, machine, precision
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import inputs
 
-# A preset is the settings it stands for, weights are told by their hash, and snapshots only show the run.
+# A preset is the same as its settings, weights are recognised by their hash, and snapshots only show the run.
 _WITHOUT_EFFECT = ("preset", "weights", "snapshot_interval")
 
 

@@ -1,9 +1,4 @@
-"""Adam on a variable, and L-BFGS whose state is tensors. Both keep the image in [0, 1] throughout.
-
-Both have one form: `start(image)`, then `step(...)` as often as wanted, each one evaluation of the objective and one
-update, with nothing fetched to the host; `best_image` and `best_loss` at any time. `state()` names every tensor that
-the steps to come depend on, and `restore(...)` puts them into an optimiser that was started at the same shape.
-"""
+"""L-BFGS whose state is tensors, fit for `tf.while_loop` and for a bundle's graph. It keeps the image in [0, 1]."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -201,7 +196,7 @@ def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 
 
 class Lbfgs:
-    """`lbfgs_step` as a compiled graph that serves every shape, with the state held between calls.
+    """`lbfgs_step` as a compiled graph for every shape, which keeps the state between calls.
 
     Args:
         terms_and_gradient: the objective.

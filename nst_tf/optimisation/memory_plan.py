@@ -4,13 +4,14 @@ The peak of a process is a base, plus what lasts for each pixel of the picture, 
 one tile reads. The counts follow from the network's shape, the constants were calibrated by `benchmarks/memory.py`.
 """
 
+import math
 from typing import NamedTuple
 
 from nst_tf import configs, errors, vgg
 
 MIB = 2**20
 BASE_BYTES = 850 * MIB  # a process with TensorFlow, the network and its traced step; measured
-AUTO_SHARE = 0.8  # of the memory that is free when a run begins, where no budget is given
+AUTO_SHARE = 0.8  # of the memory that is free when a run starts, where no budget is given
 LBFGS_FLOOR = 2  # fewer pairs than this are kept only where the setting asks for fewer
 
 _PICTURE_BYTES = 24  # a pixel of the content picture as it was read, and of a style as large
@@ -41,7 +42,7 @@ class Plan(NamedTuple):
     @property
     def tiles(self) -> int:
         """How many tiles there are."""
-        return -(-self.height_px // self.tile_height_px) * -(-self.width_px // self.tile_width_px)
+        return math.ceil(self.height_px / self.tile_height_px) * math.ceil(self.width_px / self.tile_width_px)
 
     def describe(self, config: configs.StyleTransferConfig) -> str:
         """The plan in words, such as `512 x 384 px whole, about 1100 MB`."""
@@ -81,7 +82,7 @@ def plan(
         half = min(config.lbfgs_memory, max(LBFGS_FLOOR, config.lbfgs_memory // 2))
         return min(fitting, key=lambda found: found.step_flop * (1 if found.lbfgs_memory >= half else 1.5))
     smallest = min(candidates, key=lambda candidate: candidate.peak_bytes)
-    need_mb = -(-smallest.peak_bytes // MIB)
+    need_mb = math.ceil(smallest.peak_bytes / MIB)
     side_px = _side_that_fits(config, policy, height_px, width_px, budget_bytes, can_tile)
     size = f"Use --size={side_px}" if side_px else "No size fits"
     adam = ", --optimizer=adam with its smaller state" if config.optimizer == "lbfgs" else ""
@@ -96,7 +97,7 @@ def _candidates(
 ) -> list[Plan]:
     """Every tiling of a size, each with as many pairs as fit, or the fewest where not even those do."""
     stride, halo = vgg.stride_px(*config.layers), vgg.halo_px(config.layers)
-    height, width = -(-height_px // stride) * stride, -(-width_px // stride) * stride
+    height, width = (math.ceil(side_px / stride) * stride for side_px in (height_px, width_px))
     plans = []
     for tile_height in _sides(height, stride) if can_tile else [height]:
         for tile_width in _sides(width, stride) if can_tile else [width]:
@@ -119,7 +120,7 @@ def _candidates(
 def _sides(side_px: int, stride: int) -> list[int]:
     """The sides of a tile that cut a side into equal parts, largest first, none below 256 px but the whole."""
     units = side_px // stride
-    sides = {-(-units // parts) * stride for parts in range(1, units + 1)}
+    sides = {math.ceil(units / parts) * stride for parts in range(1, units + 1)}
     return sorted((side for side in sides if side == side_px or side >= 256), reverse=True)
 
 
@@ -178,7 +179,7 @@ def _side_that_fits(
 ) -> int:
     """The longest side, a multiple of 16 px, at which the picture fits; 0 where none does."""
     longer_px = max(height_px, width_px)
-    fits, too_large = 0, -(-longer_px // 16)  # in units of 16 px
+    fits, too_large = 0, math.ceil(longer_px / 16)  # in units of 16 px
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
         height, width = (max(1, round(side * middle * 16 / longer_px)) for side in (height_px, width_px))

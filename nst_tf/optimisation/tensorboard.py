@@ -65,7 +65,7 @@ class TensorBoardLog:
 
 
 def _tag(name: str) -> str:
-    """TensorBoard groups charts by what stands before the slash."""
+    """TensorBoard groups charts by the text before the slash."""
     return f"layers/{name.replace('/', ' ')}" if "/" in name else f"run/{name}"
 
 
