@@ -22,7 +22,7 @@ PRESETS: dict[str, Preset] = {
         settings={},
     ),
     # A photograph in the colours and light of another: forty times the content of Gatys et al., and both answers to
-    # low-level noise. Measured in BUILD_NOTES.md.
+    # low-level noise. Measured in benchmarks/RESULTS.md.
     "photo": Preset(
         summary="a photograph after a photograph: ratio 5e-2, two sizes, total variation against low-level noise",
         settings={"content_weight": 1.0, "style_weight": 20.0, "scales": 2, "total_variation_weight": 10.0},
