@@ -2,9 +2,9 @@
 
     python -m examples.stylized_training --photos=photos --styles='paintings/*.jpg' --output=classifier.keras
 
-`photos` has a subfolder of pictures for each class. After Geirhos et al. 2019, "ImageNet-trained CNNs are biased towards
-texture": each photograph keeps its label and is repainted by AdaIN in the style of a random painting, a new one in
-each epoch. --probability=1 is their Stylized-ImageNet, 0.5 roughly their training on both, 0 the usual training.
+`photos` has a subfolder of pictures for each class. After Geirhos et al. 2019, "ImageNet-trained CNNs are biased
+towards texture": each photograph keeps its label and is repainted by AdaIN in the style of a random painting, a new one
+in each epoch. --probability=1 is their Stylized-ImageNet, 0.5 roughly their training on both, 0 the usual training.
 """
 
 import glob
