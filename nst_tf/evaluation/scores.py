@@ -1,4 +1,4 @@
-"""evaluate(): pictures by any method, judged by the one objective of the project and by what it does not see."""
+"""evaluate(): pictures of any method, judged by the objective of the project and by what it does not measure."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from nst_tf.pictures import inputs
 
 
 class Score(NamedTuple):
-    """What is known of one picture."""
+    """The measurements of one picture."""
 
     image: str
     width_px: int
@@ -25,7 +25,7 @@ class Score(NamedTuple):
     style: float  # beta L_style
     total: float  # eq. 7 plus the total variation
     noise: float  # the share of spectral energy beyond 0.7 of Nyquist; see `noise.high_frequency_share`
-    lpips: float | None  # distance to the content, where it was asked for
+    lpips: float | None  # distance to the content, if it was asked for
 
 
 def evaluate(
@@ -37,24 +37,24 @@ def evaluate(
     objective: objectives.Objective | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> tuple[Score, ...]:
-    """Judges pictures that were made of one content and one style.
+    """Judges pictures that were made from one content and one style.
 
-    Each is judged at its own size, against the content scaled to it and the style as a run of that size would read it.
-    Losses of pictures of different sizes can be compared where the reduction is `mean`.
+    Each is judged at its own size, with the content scaled to it and the style as a run of that size would read it.
+    Losses of pictures of different sizes are comparable if the reduction is `mean`.
 
     Args:
         content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor, as for `transfer.stylize`.
         style: the same, or a list or tuple of several.
         images: the pictures to judge, in the same forms.
-        config: the objective, and whether LPIPS is wanted.
-        objective: one to use in place of the one that config describes.
-        on_message: called with lines worth telling the user.
+        config: the objective, and whether to compute LPIPS.
+        objective: used instead of the one that config describes.
+        on_message: receives lines for the user.
 
     Returns:
         A score for each picture, in order.
 
     Raises:
-        NstError: a picture, setting or network that does not serve.
+        NstError: a picture, setting or network is unusable; the message says how to fix it.
     """
     config = configs.EvaluationConfig() if config is None else config
     judge = config.judge if objective is None else objective.config
@@ -86,7 +86,7 @@ def evaluate(
 
 
 def as_csv(scores: Sequence[Score]) -> bytes:
-    """A table with a header, one row for each picture; lpips is empty where it was not asked for."""
+    """The scores as CSV with a header, one row for each picture; lpips is empty if it was not computed."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Score._fields)
@@ -95,7 +95,7 @@ def as_csv(scores: Sequence[Score]) -> bytes:
 
 
 def as_text(scores: Sequence[Score]) -> str:
-    """The same in columns, for people."""
+    """The scores as a text table in columns, for people."""
     rows = [Score._fields, *(_row(score, "-") for score in scores)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(Score._fields))]
     return "\n".join(
@@ -110,5 +110,5 @@ def _row(score: Score, absent: str) -> tuple[str, ...]:
 
 
 def _padded(pixels: Any, stride: int) -> tf.Tensor:
-    """As a run pads it, so that the losses are those of a run."""
+    """Pads like a run, so that the losses are those of a run."""
     return schedule.padded(tf.constant(pixels), stride)

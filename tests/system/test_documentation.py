@@ -4,11 +4,8 @@ import ast
 import doctest
 import importlib
 import json
-import pathlib
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 
@@ -18,7 +15,13 @@ from tests.system import command_line
 
 ROOT = command_line.ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "BUILD_NOTES.md", ROOT / "benchmarks/RESULTS.md"]
+TEXTS = [
+    *PAGES,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "BUILD_NOTES.md",
+    ROOT / "benchmarks/RESULTS.md",
+]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 WINGS = sorted(path.parent.name for path in (ROOT / "nst_tf").glob("*/__init__.py"))
 DOCTESTED = sorted(path for path in (ROOT / "nst_tf").rglob("*.py") if ">>> " in path.read_text())
