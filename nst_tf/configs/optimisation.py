@@ -314,6 +314,12 @@ def preset(name: str, **overrides: Any) -> StyleTransferConfig:
 
     Raises:
         ConfigError: an unknown preset or field, or a value out of its range.
+
+    Example:
+        >>> import nst_tf
+        >>> config = nst_tf.preset("gatys", max_side_px=1024)
+        >>> config.max_side_px, config.steps, config.content_weight / config.style_weight
+        (1024, 500, 0.001)
     """
     known = {field.name for field in dataclasses.fields(StyleTransferConfig)}
     for key in overrides:

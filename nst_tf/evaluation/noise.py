@@ -18,6 +18,15 @@ def high_frequency_share(pixels: np.ndarray) -> float:
 
     Returns:
         0 for a smooth picture, about `area_share()` for white noise; 0 if nothing varies.
+
+    Example:
+        >>> import numpy as np
+        >>> from nst_tf import evaluation
+        >>> evaluation.high_frequency_share(np.full([1, 32, 32, 3], 0.5))
+        0.0
+        >>> noise = np.random.default_rng(0).uniform(size=[1, 32, 32, 3])
+        >>> evaluation.high_frequency_share(noise) > 0.5
+        True
     """
     luminance = pixels[0].astype(np.float64) @ np.array(LUMA)  # [H, W]
     height, width = luminance.shape

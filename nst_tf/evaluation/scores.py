@@ -86,7 +86,16 @@ def evaluate(
 
 
 def as_csv(scores: Sequence[Score]) -> bytes:
-    """The scores as CSV with a header, one row for each picture; lpips is empty if it was not computed."""
+    """The scores as CSV with a header, one row for each picture; lpips is empty if it was not computed.
+
+    Example:
+        >>> from nst_tf import evaluation
+        >>> score = evaluation.Score("out.png", 512, 408, 0.4, 0.3, 0.8, 0.02, None)
+        >>> print(evaluation.as_csv([score]).decode())
+        image,width_px,height_px,content,style,total,noise,lpips
+        out.png,512,408,0.4,0.3,0.8,0.02,
+        <BLANKLINE>
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Score._fields)
@@ -95,7 +104,15 @@ def as_csv(scores: Sequence[Score]) -> bytes:
 
 
 def as_text(scores: Sequence[Score]) -> str:
-    """The scores as a text table in columns, for people."""
+    """The scores as a text table in columns, for people.
+
+    Example:
+        >>> from nst_tf import evaluation
+        >>> score = evaluation.Score("out.png", 512, 408, 0.4, 0.3, 0.8, 0.02, None)
+        >>> print(evaluation.as_text([score]))
+        image    width_px  height_px  content  style  total  noise  lpips
+        out.png  512       408        0.4      0.3    0.8    0.02   -
+    """
     rows = [Score._fields, *(_row(score, "-") for score in scores)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(Score._fields))]
     return "\n".join(

@@ -68,6 +68,12 @@ def describe(config: configs.FigureConfig) -> Figure:
 
     Raises:
         ConfigError: the figure does not take some of the settings.
+
+    Example:
+        >>> from nst_tf import configs, figures
+        >>> figure = figures.describe(configs.FigureConfig(name="content-layer", steps=100))
+        >>> [cell.label for cell in figure.cells]
+        ['conv2_2', 'conv4_2']
     """
     return FIGURES[config.name](config)
 

@@ -43,8 +43,7 @@ def read(data: bytes, *, name: str) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, ArithmeticError, EOFError, RuntimeError) as error:
         reason = f"damaged or not a pickle ({type(error).__name__}: {error})"
     raise errors.WeightsError(
-        f"{name}: the file must hold dictionaries of arrays. Received: {errors.one_line(reason)}. "
-        "Get the file again."
+        f"{name}: the file must hold dictionaries of arrays. Received: {errors.one_line(reason)}. Get the file again."
     )
 
 
