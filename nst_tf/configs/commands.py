@@ -184,8 +184,8 @@ class ExportCommand:
         required=True,
         path="folder",
         example="saved_models/gatys",
-        help="Folder of the model, which takes its name; a bundle becomes OUTPUT_DIR/VERSION, litert and onnx files go "
-        "directly into it.",
+        help="The model's folder; its name becomes the model's name. A bundle goes to OUTPUT_DIR/VERSION, litert and "
+        "onnx files go directly into it.",
     )
     style: tuple[str, ...] = _same(
         "style",

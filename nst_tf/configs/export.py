@@ -43,7 +43,7 @@ class ExportConfig:
         low=16 * 16,
         high=2**29,
         example="4000000",
-        help="A picture with more pixels is refused by its header, before it is decoded.",
+        help="A picture with more pixels than this is refused before it is decoded.",
     )
     max_steps: int = fields.setting(
         500,
@@ -51,7 +51,7 @@ class ExportConfig:
         low=1,
         high=10000,
         example="200",
-        help="Most evaluations at one size; more steps in a request are cut to this number.",
+        help="Largest number of evaluations at one size; a request for more is cut to this number.",
     )
     max_content_weight: float = fields.setting(
         1e6,
@@ -67,8 +67,8 @@ class ExportConfig:
         low=0,
         high=1024,
         example="8",
-        help="Most pictures of several requests that a server merges into one batch; 0 merges none. Default: 0 for "
-        "gatys, where each request would wait for the others, 8 for adain.",
+        help="Largest number of pictures from several requests that a server merges into one batch; 0 merges none. "
+        "Default: 0 for gatys, where each request would wait for the others, 8 for adain.",
     )
     height_px: int = fields.setting(
         384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file accepts."

@@ -88,8 +88,8 @@ class BatchConfig:
         group="Machine",
         low=1,
         example="16",
-        help="Most pictures that pass the network together. Only pictures of the same size do, and each result is the "
-        "same as alone. More use a GPU better and need more memory.",
+        help="Largest number of pictures that pass through the network together. Only pictures of the same size "
+        "do, and each result is the same as alone. A larger number uses a GPU better and needs more memory.",
     )
     threads: int = fields.setting(
         0,
