@@ -24,7 +24,7 @@ fuzz: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"
 	$(BIN)/python -m tests.fuzz.coverage_guided -max_total_time=$(FUZZ_SECONDS)
 
-# The tables of BUILD_NOTES.md in their short form, about 40 minutes on two cores; each program has more under --help.
+# The tables of benchmarks/RESULTS.md in their short form, about 40 minutes on two cores; each program has more under --help.
 # PyTorch has an environment of its own: its import raises warnings that the tests forbid.
 bench: .venv-bench/.done
 	.venv-bench/bin/python -m benchmarks.startup

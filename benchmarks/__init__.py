@@ -1,1 +1,1 @@
-"""Programs that print the tables of BUILD_NOTES.md."""
+"""Programs that print the tables of RESULTS.md."""

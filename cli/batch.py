@@ -17,7 +17,7 @@ from . import config_flags, program
 
 config_flags.define(configs.BatchCommand, configs.BatchConfig)
 
-SOME_FAILED = 1  # exit code where every picture was met and some could not be stylised
+SOME_FAILED = 1  # exit code if every picture was tried and some could not be stylised
 
 _INTRO = f"""nst-tf batch: render whole folders of photographs in the style of a painting, in one pass each (AdaIN)
 
@@ -27,11 +27,11 @@ _INTRO = f"""nst-tf batch: render whole folders of photographs in the style of a
   nst-tf batch --input='photos/*' --style=painting.jpg --output_dir=out --threads=1 \\
       -- --direct_running_mode=multi_processing --direct_num_workers=8
 
-It is an Apache Beam pipeline (pip install 'nst-tf[beam]'). What follows -- are Beam's own options: workers, or another
-runner with its flags; pictures and output_dir must then lie where every worker reaches them.
-A result is named after its picture: photo-1a2b3c4d.png, with a hash of the picture's bytes and of the settings. What is
-there already is skipped, so the same command continues a run that was stopped. A picture that cannot be stylised never
-stops the rest: OUTPUT_DIR/{jobs.FAILURES} lists them, and the exit code is then {SOME_FAILED}."""
+It is an Apache Beam pipeline (pip install 'nst-tf[beam]'). Beam's own options follow --: workers, or another runner
+with its flags; every worker must then be able to reach pictures and output_dir.
+A result is named after its picture: photo-1a2b3c4d.png, with a hash of the picture's bytes and of the settings.
+Existing results are skipped, so the same command continues a run that was stopped. A picture that cannot be stylised
+never stops the rest: OUTPUT_DIR/{jobs.FAILURES} lists them, and the exit code is then {SOME_FAILED}."""
 
 
 def run(argv: list[str]) -> int:
@@ -45,7 +45,7 @@ def main(beam_arguments: list[str]) -> int:
     command = config_flags.config_from_flags(configs.BatchCommand)
     config = config_flags.config_from_flags(configs.BatchConfig)
     if not command.style and not config.bundle:
-        raise flags.IllegalFlagValueError("--style is missing, or --bundle with a style baked in")
+        raise flags.IllegalFlagValueError("--style is missing; give it, or --bundle with a fixed style")
     jobs.check_beam()
     job = jobs.describe(command.input, command.style, command.output_dir, config)
     program.say(f"{len(job.paths)} pictures match")
@@ -59,13 +59,13 @@ def main(beam_arguments: list[str]) -> int:
     else:
         from nst_tf.weights import (
             adain_decoder,
-            vgg19,  # seconds of work that --help and usage errors need not wait for
+            vgg19,  # slow imports that --help and usage errors do not need
         )
 
         loaded = (vgg19.load(config.weights, on_message=program.say), adain_decoder.load(config.decoder))
         job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
         network = [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded]
-    standard_logging.disable(standard_logging.WARNING)  # Beam names packages that it would like to have
+    standard_logging.disable(standard_logging.WARNING)  # Beam lists optional packages that are missing
     from nst_tf.pipelines import batch
 
     standard_logging.disable(standard_logging.NOTSET)
@@ -79,25 +79,25 @@ def main(beam_arguments: list[str]) -> int:
         "versions": results.versions(),
     }
     files.write_atomically(os.path.join(job.output_dir, jobs.RECORD), json.dumps(record, indent=1).encode())
-    program.say(_told(summary, job))
+    program.say(_summary_line(summary, job))
     return SOME_FAILED if summary.failed else 0
 
 
 def _end_at_once_on_interrupt(job: jobs.Job) -> None:
-    """Ctrl-C ends this process and so its workers; Beam would wait for their bundles, which may be all there is."""
+    """Ctrl-C ends this process and so its workers; Beam would wait for their bundles, which may be the whole job."""
 
     def end(*signal_and_frame: object) -> None:
-        print(f"\ninterrupted: what is in {job.output_dir} is kept; the same command continues.", file=sys.stderr)
+        print(f"\ninterrupted: finished results stay in {job.output_dir}; the same command continues.", file=sys.stderr)
         sys.stderr.flush()
         os._exit(program.INTERRUPTED)
 
     signal.signal(signal.SIGINT, end)
 
 
-def _told(summary: Any, job: jobs.Job) -> str:
+def _summary_line(summary: Any, job: jobs.Job) -> str:
     parts = [f"wrote {summary.written} of {len(job.paths)} pictures to {job.output_dir} in {summary.seconds:.0f} s"]
     if summary.skipped:
-        parts.append(f"{summary.skipped} finished before")
+        parts.append(f"{summary.skipped} already finished")
     if summary.repeated:
         parts.append(f"{summary.repeated} the same as another")
     if summary.failed:

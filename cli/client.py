@@ -16,7 +16,7 @@ _INTRO = """nst-tf client: have a TensorFlow Serving server render a photograph 
   nst-tf client --transport=rest --server=localhost:8501 --model=gatys --content=photo.jpg --style=painting.jpg \\
       --output=out.png --steps=50
 
-The server runs a bundle of `nst-tf export`; docs/serving.md goes from the one to the other."""
+The server runs a bundle made by `nst-tf export`; see docs/serving.md."""
 
 
 def run(argv: list[str]) -> int:
@@ -25,13 +25,13 @@ def run(argv: list[str]) -> int:
 
 
 def main() -> int:
-    """Sends the request that the flags say."""
+    """Sends the request that the flags describe."""
     command = config_flags.config_from_flags(configs.ClientCommand)
     config = config_flags.config_from_flags(configs.ClientConfig)
     images.check_writable(command.output)
     pictures = client.load(command.content, command.style or None, config)
     if config.transport == "grpc":
-        program.load_tensorflow()  # the service's protos need it
+        program.load_tensorflow()  # the service's protos import it
     result = client.stylize(*pictures, config)
     for note in images.save(command.output, result.pixels, alpha=result.alpha):
         program.say(f"{command.output}: {note}")

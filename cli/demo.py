@@ -8,7 +8,7 @@ OUTPUT = "outputs/demo.png"
 
 
 def run(argv: list[str]) -> int:
-    """Runs `nst-tf stylize` on the samples; further flags win over the demo's."""
+    """Runs `nst-tf stylize` on the samples; further flags override the demo's."""
     if any(argument in program.HELP_FLAGS for argument in argv[1:]):
         return stylize.run([argv[0], "--help"])
     program.load_tensorflow()
@@ -18,7 +18,7 @@ def run(argv: list[str]) -> int:
     size_px = 512
     if policy == "float32":
         size_px = 384
-        program.say(f"computing at {size_px} px instead of 512 to stay within minutes: {reason}")
+        program.say(f"computing at {size_px} px instead of 512 so that it takes only minutes: {reason}")
     pictures = ["--content=sample:launch-pad", "--style=sample:van-gogh"]
     return stylize.run([argv[0], *pictures, f"--output={OUTPUT}", f"--size={size_px}", *argv[1:]])
 

@@ -9,13 +9,13 @@ from . import config_flags, program
 
 config_flags.define(configs.EvaluateCommand, configs.EvaluationConfig)
 
-_INTRO = """nst-tf evaluate: judge results of any method by one objective
+_INTRO = """nst-tf evaluate: judge the results of any method by one objective
 
   nst-tf evaluate --content=photo.jpg --style=painting.jpg --images=gatys.png,adain.png
   nst-tf evaluate --content=photo.jpg --style=painting.jpg --images=a.png,b.png --lpips=alexnet --output=table.csv
 
-content and style are the weighted losses of nst-tf stylize, total their sum with the total variation: lower is nearer.
-noise is the share of spectral energy beyond 0.7 of the Nyquist frequency: what strokes do not explain."""
+content and style are the weighted losses of nst-tf stylize, total is their sum plus the total variation: lower is
+better. noise is the share of spectral energy beyond 0.7 of the Nyquist frequency, which strokes hardly use."""
 
 
 def run(argv: list[str]) -> int:
@@ -31,7 +31,7 @@ def main() -> int:
         files.check_writable(command.output)
     inputs.read_judged(command.content, command.style, command.images, config.judge)  # before TensorFlow loads
     program.load_tensorflow()
-    from nst_tf import evaluation  # seconds of work that --help and usage errors need not wait for
+    from nst_tf import evaluation  # slow imports that --help and usage errors do not need
 
     scores = evaluation.evaluate(command.content, command.style, command.images, config, on_message=program.say)
     print(evaluation.as_text(scores))

@@ -23,8 +23,8 @@ _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with ev
   nst-tf export --method=adain --style=painting.jpg --output_dir=saved_models/painting
   nst-tf export --method=adain --style=painting.jpg --format=onnx --output_dir=painting-onnx
 
-The bundle is loaded in TensorFlow's C library, in a process of its own, and its answers are compared with Python's
-before it gets its version number. Needs `pip install 'nst-tf[serving]'`. docs/serving.md goes on from here."""
+Before the bundle gets its version number, TensorFlow's C library loads it in a separate process and its answers are
+compared with Python's. Needs `pip install 'nst-tf[serving]'`. See docs/serving.md for what to do next."""
 
 
 def run(argv: list[str]) -> int:
@@ -33,13 +33,15 @@ def run(argv: list[str]) -> int:
 
 
 def main() -> int:
-    """Exports as the flags say."""
+    """Exports what the flags describe."""
     command = config_flags.config_from_flags(configs.ExportCommand)
     limits = config_flags.config_from_flags(configs.ExportConfig)
     config_flags.check_method(limits.method, configs.ExportCommand, _METHODS)
     for name in _IN_REQUESTS[limits.method]:
         if flags.FLAGS[name].present:
-            raise flags.IllegalFlagValueError(f"--{name} comes with each request and is not baked in. Leave it out.")
+            raise flags.IllegalFlagValueError(
+                f"--{name} is part of each request and cannot be fixed at export. Leave it out."
+            )
     export = {"gatys": _export_gatys, "adain": _export_adain}[limits.method]
     folder = export(command, limits)
     size_bytes = sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
@@ -51,7 +53,7 @@ def _export_gatys(command: configs.ExportCommand, limits: configs.ExportConfig) 
     """--method=gatys."""
     config = config_flags.config_from_flags(configs.StyleTransferConfig)
     program.load_tensorflow()
-    from nst_tf.export import bundle  # seconds of work that --help and usage errors need not wait for
+    from nst_tf.export import bundle  # slow imports that --help and usage errors do not need
 
     return bundle.export_gatys(command.output_dir, config, limits, on_message=program.say)
 
@@ -62,7 +64,7 @@ def _export_adain(command: configs.ExportCommand, limits: configs.ExportConfig) 
     side_px = config.style_max_side_px or config.max_side_px
     styles = [images.load(path, max_side_px=side_px) for path in command.style]
     program.load_tensorflow()
-    from nst_tf.export import bundle, litert_onnx  # seconds of work that --help need not wait for
+    from nst_tf.export import bundle, litert_onnx  # slow imports that --help does not need
 
     if limits.format == "saved_model":
         return bundle.export_adain(command.output_dir, config, limits, styles=styles, on_message=program.say)

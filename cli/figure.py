@@ -20,8 +20,9 @@ _INTRO = """nst-tf figure: repeat an experiment of the papers as a labelled grid
   nst-tf figure --name=initialisation --form=coarse-to-fine --output=starts.png
   nst-tf figure --name=photorealism --content=photo.jpg --style=other_photo.jpg --output=photos.png
 
-Beside OUTPUT, grid.png: grid.cells/ with every cell and its record, grid.csv and grid.json with the numbers. Ctrl-C
-keeps the finished cells; the same command continues. Cells whose settings or pictures have changed are run again."""
+Next to grid.png it writes grid.cells/ with every cell and its record, and grid.csv and grid.json with the numbers.
+Ctrl-C keeps the finished cells, and the same command continues. A cell whose settings or pictures have changed is run
+again."""
 
 
 def run(argv: list[str]) -> int:
@@ -30,7 +31,7 @@ def run(argv: list[str]) -> int:
 
 
 def main() -> int:
-    """Renders the figure that the flags name."""
+    """Renders the figure that the flags describe."""
     config = config_flags.config_from_flags(configs.FigureConfig)
     command = config_flags.config_from_flags(configs.FigureCommand)
     content, style = command.content, command.style or configs.default_style(config.name)
@@ -38,7 +39,7 @@ def main() -> int:
     job = cell_files.prepare(figure, content, style, command.output)
 
     program.load_tensorflow()
-    from nst_tf import results  # seconds of work that --help and usage errors need not wait for
+    from nst_tf import results  # slow imports that --help and usage errors do not need
     from nst_tf.figures import rendering
 
     interrupted = False
@@ -66,12 +67,12 @@ def main() -> int:
     count = len(figure.cells)
     if result.stopped_early:
         print(
-            f"interrupted: {len(result.rows)} of {count} cells are kept in {job.paths.folder}; the same command "
+            f"interrupted: {len(result.rows)} of {count} cells are finished in {job.paths.folder}; the same command "
             "continues.",
             file=sys.stderr,
         )
         return program.INTERRUPTED
-    program.say(f"wrote {job.paths.grid}: {count} cells, {result.computed} run now, {result.kept} finished before")
+    program.say(f"wrote {job.paths.grid}: {count} cells, {result.computed} run now, {result.kept} already finished")
     return 0
 
 

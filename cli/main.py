@@ -7,11 +7,11 @@ import nst_tf
 
 JOBS = {
     "stylize": "render a photograph in the style of a painting",
-    "figure": "repeat an experiment of the papers as a labelled grid of pictures with the numbers behind it",
-    "batch": "render whole folders of photographs in the style of a painting, by Apache Beam",
+    "figure": "repeat an experiment of the papers as a labelled grid of pictures, with tables",
+    "batch": "render whole folders of photographs in the style of a painting, with Apache Beam",
     "export": "write a bundle that TensorFlow Serving loads",
     "client": "have a server stylise a picture",
-    "evaluate": "judge results of any method: content and style losses, noise, LPIPS",
+    "evaluate": "judge the results of any method: content and style losses, noise, LPIPS",
     "demo": "stylise a sample picture into outputs/demo.png",
 }
 
@@ -22,7 +22,7 @@ def run() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Runs a job and returns its exit code: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    """Runs a job and returns its exit code: 0 done, 2 for a user's mistake, 130 when interrupted."""
     job = argv[1] if len(argv) > 1 else "--help"
     if job in ("--help", "-h", "-help", "help"):
         print(_usage())
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
         print(f"nst-tf {nst_tf.__version__}")
         return 0
     if job not in JOBS:
-        print(f"nst-tf: there is no job {job!r}. Choose among {', '.join(JOBS)}; see nst-tf --help.", file=sys.stderr)
+        print(f"nst-tf: there is no job {job!r}. Choose one of {', '.join(JOBS)}; see nst-tf --help.", file=sys.stderr)
         return 2
     program = importlib.import_module(f".{job}", __package__)
     return int(program.run([f"nst-tf {job}", *argv[2:]]))

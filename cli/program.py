@@ -14,7 +14,7 @@ from nst_tf import errors
 
 HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-MISTAKE = 2  # exit code of every mistake of the user's
+MISTAKE = 2  # exit code for every mistake of the user
 INTERRUPTED = 130  # 128 + SIGINT
 VERBOSITY = (
     "--verbosity=-1",
@@ -49,23 +49,23 @@ def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) 
             print(f"{argv[0]} --help lists the flags.", file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
-        print(f"{argv[0]}: interrupted before there was a picture to keep.", file=sys.stderr)
+        print(f"{argv[0]}: interrupted before there was a picture to save.", file=sys.stderr)
         return INTERRUPTED
 
 
 def say(message: str) -> None:
-    """A line for the user on stderr, unless --verbosity is below 0."""
+    """Prints a line for the user on stderr, unless --verbosity is below 0."""
     if logging.get_verbosity() >= logging.INFO:
         print(message, file=sys.stderr, flush=True)
 
 
 def load_tensorflow(*, deterministic: bool = False) -> None:
-    """Imports TensorFlow and looks for devices, without the notes its C++ side writes past every log level.
+    """Imports TensorFlow and looks for devices, without the notes of its C++ side, which no log level stops.
 
-    They are shown when TF_CPP_MIN_LOG_LEVEL asks for them (0 or 1) or when loading fails.
+    They are shown if TF_CPP_MIN_LOG_LEVEL asks for them (0 or 1) or if loading fails.
 
     Args:
-        deterministic: every operation gives the same bits each time.
+        deterministic: whether every operation must give the same bits each time.
     """
     os.environ.setdefault(_LOG_LEVEL, "2")  # read when TensorFlow loads; the user's value wins
     say("loading TensorFlow")
@@ -79,7 +79,7 @@ def load_tensorflow(*, deterministic: bool = False) -> None:
 
 @contextlib.contextmanager
 def _native_stderr_held_back() -> Iterator[None]:
-    """Keeps what is written to file descriptor 2 from the user unless the block fails."""
+    """Hides what is written to file descriptor 2, unless the block fails."""
     if os.environ[_LOG_LEVEL] in ("0", "1"):
         yield
         return
@@ -99,7 +99,7 @@ def _native_stderr_held_back() -> Iterator[None]:
 
 
 def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:
-    """Lays out a help text: the intro, then under each group's heading its (term, explanation) rows.
+    """Lays out a help text: the intro, then each group's heading with its (term, explanation) rows.
 
     The row of --verbosity, which absl defines for every program, is added to the group Reports.
     """

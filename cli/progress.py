@@ -7,15 +7,15 @@ from typing import TextIO
 
 from nst_tf import results
 
-PLAIN_INTERVAL_S = 10.0  # between two lines where the output is no terminal
+PLAIN_INTERVAL_S = 10.0  # between two lines if the output is not a terminal
 BAR_WIDTH = 24
 
 
 class Progress:
-    """Shows one report after the other.
+    """Shows the reports of a run.
 
     Args:
-        stream: where to; whether it is a terminal decides the form.
+        stream: where to write; a terminal gets a bar.
     """
 
     def __init__(self, stream: TextIO = sys.stderr) -> None:
@@ -24,11 +24,11 @@ class Progress:
         self._last_line_s = float("-inf")
 
     def show(self, report: results.Report, label: str = "step") -> None:
-        """Redraws the bar, or prints a line when the last one is old enough or the run is over.
+        """Redraws the bar, or prints a line if the last one is old enough or the run is over.
 
         Args:
-            report: how far the run is.
-            label: what runs; the bar of a terminal shows it where it differs from the default.
+            report: the progress of the run.
+            label: what runs; a terminal's bar shows it if it differs from the default.
         """
         terms = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in report.terms.items() if value)
         text = f"{report.step}/{report.steps}  loss {report.losses['total']:.4g} ({terms})"
@@ -49,7 +49,7 @@ class Progress:
         self._stream.flush()
 
     def close(self) -> None:
-        """Leaves the bar's line."""
+        """Ends the bar's line."""
         if self._is_terminal:
             self._stream.write("\n")
             self._stream.flush()

@@ -1,10 +1,10 @@
-"""Trains a small classifier on stylised photographs, so that it goes by shape rather than by texture.
+"""Trains a small classifier on stylised photographs, so that it uses shape rather than texture.
 
     python -m examples.stylized_training --photos=photos --styles='paintings/*.jpg' --output=classifier.keras
 
-`photos` holds a folder of pictures for each class. After Geirhos et al. 2019, "ImageNet-trained CNNs are biased towards
-texture": each photograph is repainted by AdaIN in the style of a painting drawn at random, anew in each epoch, while
-its label stays. --probability=1 is their Stylized-ImageNet, 0.5 about their training on both, 0 the usual training.
+`photos` has a subfolder of pictures for each class. After Geirhos et al. 2019, "ImageNet-trained CNNs are biased
+towards texture": each photograph keeps its label and is repainted by AdaIN in the style of a random painting, a new one
+in each epoch. --probability=1 is their Stylized-ImageNet, 0.5 roughly their training on both, 0 the usual training.
 """
 
 import glob
@@ -13,13 +13,12 @@ import keras
 import tensorflow as tf
 from absl import app, flags
 
-from nst_tf import configs, pipelines
-from nst_tf.pictures import samples
+from nst_tf import configs, pictures, pipelines
 
-_PHOTOS = flags.DEFINE_string("photos", None, "Folder with a folder of pictures for each class.", required=True)
-_PAINTINGS = [f"sample:{sample.name}" for sample in samples.list_samples() if sample.kind == "painting"]
+_PHOTOS = flags.DEFINE_string("photos", None, "Folder with a subfolder of pictures for each class.", required=True)
+_PAINTINGS = [f"sample:{sample.name}" for sample in pictures.list_samples() if sample.kind == "painting"]
 _STYLES = flags.DEFINE_list("styles", _PAINTINGS, "Paintings: paths, globs or sample:NAME.")
-_OUTPUT = flags.DEFINE_string("output", None, "Where the trained classifier goes, a .keras file.")
+_OUTPUT = flags.DEFINE_string("output", None, "Where to save the trained classifier, a .keras file.")
 _SIZE = flags.DEFINE_integer("size", 128, "Sides of the pictures, px.")
 _EPOCHS = flags.DEFINE_integer("epochs", 20, "Passes over the photographs.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures in a step.")
@@ -64,7 +63,7 @@ def train(folder, augment, *, side_px, epochs, batch_size, seed):
     steps = int(photographs.cardinality())
     training = (
         photographs.repeat()
-        .enumerate()  # the number of a batch is its seed: other styles in each epoch, the same ones in each run
+        .enumerate()  # the number of a batch is its seed: new styles in each epoch, the same ones in each run
         .map(lambda n, batch: (augment(batch[0], seed=n), batch[1]), num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
@@ -74,7 +73,7 @@ def train(folder, augment, *, side_px, epochs, batch_size, seed):
         steps_per_epoch=steps,
         epochs=epochs,
         validation_data=held_out,
-        shuffle=False,  # the folder's reader does
+        shuffle=False,  # the folder's reader already shuffles
         verbose=2,
     )
 

@@ -1,6 +1,6 @@
 """Every setting of every job: default, unit, range, source and help, one file a job, and the presets.
 
-Imports no TensorFlow. What a setting is, `fields` says; a flag of the command line is one of these settings.
+Imports no TensorFlow. `fields` defines what a setting is; every flag of the command line is one of these settings.
 """
 
 from nst_tf.configs.adain import AdainConfig as AdainConfig

@@ -1,4 +1,4 @@
-"""The settings of a stylisation in one pass by AdaIN. Imports no TensorFlow."""
+"""The settings of AdaIN, which stylises in one pass. Imports no TensorFlow."""
 
 import dataclasses
 import functools
@@ -24,15 +24,15 @@ class AdainConfig:
         low=0,
         high=1,
         example="0.6",
-        help="alpha of Huang & Belongie 2017, eq. 14: 1 the full style, 0 the content as the network draws it.",
+        help="alpha of Huang & Belongie 2017, eq. 14: 1 is the full style, 0 the content as the network draws it.",
     )
     colours: str = fields.setting(
         "style",
         group="One pass",
         choices=("style", "content"),
         example="content",
-        help="Whose colours the result has. content: the style picture is given the mean and covariance of the "
-        "content's colours first, as in Gatys et al. 2016, 'Preserving Color in Neural Artistic Style Transfer'.",
+        help="The picture whose colours the result has. content: the style picture first gets the mean and covariance "
+        "of the content's colours, as in Gatys et al. 2016, 'Preserving Color in Neural Artistic Style Transfer'.",
     )
     decoder: str = fields.setting(
         "auto",

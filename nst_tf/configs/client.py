@@ -9,7 +9,7 @@ from nst_tf.configs import fields, optimisation
 class ClientConfig:
     """One request. Every field is also a flag of `nst-tf client`.
 
-    The settings of the group Request are sent where the model takes them; one that was given to a model that does not
+    The settings of the group Request are sent if the model takes them. Giving one explicitly to a model that does not
     take it is an error.
     """
 
@@ -17,25 +17,25 @@ class ClientConfig:
         "localhost:8500",
         group="Server",
         example="https://example.org:8501",
-        help="HOST:PORT; https://HOST:PORT for one behind TLS. TensorFlow Serving: 8500 for grpc, 8501 for rest.",
+        help="HOST:PORT, or https://HOST:PORT for a server with TLS. TensorFlow Serving: 8500 for grpc, 8501 for rest.",
     )
     transport: str = fields.setting(
         "grpc",
         group="Server",
         choices=("grpc", "rest"),
         example="rest",
-        help="grpc needs `pip install 'nst-tf[serving]'`; rest needs nothing and sends pictures a third larger.",
+        help="grpc needs `pip install 'nst-tf[serving]'`; rest needs nothing but sends a third more bytes.",
     )
     model: str = fields.setting("gatys", group="Server", example="adain", help="The model's name on the server.")
     model_version: int | None = fields.setting(
-        None, group="Server", low=1, example="2", help="Version of the model. Default: the server's choice, the newest."
+        None, group="Server", low=1, example="2", help="Version of the model. Default: the newest on the server."
     )
     timeout_s: float = fields.setting(
         600.0,
         group="Server",
         above=0,
         example="60",
-        help="Seconds until the request is given up, its retries included; the server then stops working on it.",
+        help="Seconds after which the request is given up, retries included; the server then stops working on it.",
     )
     retries: int = fields.setting(
         4,
@@ -43,7 +43,7 @@ class ClientConfig:
         low=0,
         high=100,
         example="0",
-        help="How often a request is sent again while the server is not available, after 0.5, 1, 2 s and so on.",
+        help="How often a request is repeated while the server is unavailable, after 0.5, 1, 2 s and so on.",
     )
     max_side_px: int = fields.setting(
         optimisation.StyleTransferConfig.max_side_px,
@@ -60,7 +60,7 @@ class ClientConfig:
         group="Request",
         low=16,
         example="1024",
-        help="Long side in pixels at which the style picture is sent. Default: --size.",
+        help="Long side in pixels of the style picture that is sent. Default: --size.",
     )
     steps: int | None = fields.setting(
         None,
@@ -83,7 +83,7 @@ class ClientConfig:
         low=0,
         high=2**31 - 1,
         example="7",
-        help="Seed of the white noise, where the bundle starts from it. Default: 0.",
+        help="Seed of the white noise, if the bundle starts from it. Default: 0.",
     )
 
     style_strength: float | None = fields.setting(

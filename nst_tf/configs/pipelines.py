@@ -12,7 +12,7 @@ _of_adain = functools.partial(fields.like, adain.AdainConfig)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StyleAugmentConfig:
-    """How a pipeline's pictures are stylised; see `pipelines.StyleAugment`."""
+    """How the pictures of a pipeline are stylised; see `pipelines.StyleAugment`."""
 
     probability: float = fields.setting(
         0.5, group="Augmentation", low=0, high=1, example="1", help="Share of the pictures that are stylised."
@@ -23,7 +23,7 @@ class StyleAugmentConfig:
         low=0,
         high=1,
         example="0.3,1",
-        help="Lowest and highest strength; each picture draws its own between them. Geirhos et al. 2019 take 1.",
+        help="Lowest and highest strength; each picture draws its own in between. Geirhos et al. 2019 use 1.",
     )
     style_max_side_px: int = fields.setting(
         512,
@@ -39,7 +39,7 @@ class StyleAugmentConfig:
         low=0,
         high=2**31 - 1,
         example="7",
-        help="Joined with the number of a picture where that is its seed, and the start of the layer's own generator.",
+        help="Combined with the number of a picture if that is its seed; also seeds the layer's own generator.",
     )
     precision: str = _same("precision")
     weights: str = _same("weights")
@@ -64,13 +64,13 @@ class BatchConfig:
     max_side_px: int = _of_adain("max_side_px")
     style_max_side_px: int | None = _of_adain(
         "style_max_side_px",
-        help="Long side in pixels at which the style is read, for all pictures alike: smaller gives finer strokes. "
-        "Default: that of --size. A smaller style picture is never enlarged.",
+        help="Long side in pixels at which the style is read, the same for all pictures: smaller gives finer strokes. "
+        "Default: --size. A smaller style picture is never enlarged.",
     )
     style_blend: tuple[float, ...] = _of_adain("style_blend")
     style_strength: float = _of_adain("style_strength", group="Picture")
     suffix: str = fields.setting(
-        ".png", group="Picture", example=".jpg", help="Format of the results, as a file's suffix names it."
+        ".png", group="Picture", example=".jpg", help="Format of the results, as a file suffix."
     )
     decoder: str = _of_adain("decoder", group="Network")
     weights: str = _of_adain("weights")
@@ -79,25 +79,25 @@ class BatchConfig:
         "",
         group="Network",
         example="saved_models/adain/1",
-        help="A bundle with its style baked in, as nst-tf export --method=adain --style=... makes it, to run in place "
-        "of a network built here; then without --style and the other settings of network and style. It computes in "
-        "the precision it was exported in, float32 unless another was asked for there.",
+        help="A bundle with a fixed style, as nst-tf export --method=adain --style=... makes it, to run instead of a "
+        "network built here; then leave out --style and the other settings of network and style. It computes in the "
+        "precision it was exported in, float32 unless another was chosen there.",
     )
     batch_size: int = fields.setting(
         4,
         group="Machine",
         low=1,
         example="16",
-        help="Most pictures that pass the network together. Only pictures of one size do, and the result is that of "
-        "each alone. More fill a GPU better and need more memory.",
+        help="Largest number of pictures that pass through the network together. Only pictures of the same size "
+        "do, and each result is the same as alone. A larger number uses a GPU better and needs more memory.",
     )
     threads: int = fields.setting(
         0,
         group="Machine",
         low=0,
         example="1",
-        help="TensorFlow's threads in each worker process; 0 leaves it to TensorFlow, which takes every core. With a "
-        "worker for each core, take 1.",
+        help="TensorFlow's threads in each worker process; 0 leaves the choice to TensorFlow, which uses every core. "
+        "With one worker per core, set 1.",
     )
 
     def __post_init__(self) -> None:
@@ -107,7 +107,7 @@ class BatchConfig:
         given = [fields.label(field) for field in baked_in if getattr(self, field.name) != field.default]
         if self.bundle and given:
             raise errors.ConfigError(
-                f"a bundle has its network and style baked in. Received: {', '.join(given)} beside bundle. Leave them "
-                "out, or leave out bundle."
+                f"a bundle has a fixed network and style. Received: bundle with {', '.join(given)}. Leave them out, or "
+                "leave out bundle."
             )
         fields.check_blend(self.style_blend)

@@ -14,17 +14,16 @@ class Preset:
 
 _FILTERS = (64, 128, 256, 512, 512)  # N of conv1_1 to conv5_1, the style layers of every preset
 
-# Each preset states the network and the reduction that its alpha/beta refers to: the same number means another strength
-# under another reduction or network.
+# Each preset states the network and the reduction that its alpha/beta refers to, since its strength depends on both.
 PRESETS: dict[str, Preset] = {
     "default": Preset(
         summary="the best-looking picture for most pairs: ratio 4e-3, mean-reduced, normalised network",
         settings={},
     ),
-    # A photograph in the colours and light of another: forty times the content of Gatys et al., and both answers to
-    # low-level noise. Measured in BUILD_NOTES.md.
+    # A photograph in the colours and light of another: fifty times the content of Gatys et al., and both remedies for
+    # low-level noise. Measured in benchmarks/RESULTS.md.
     "photo": Preset(
-        summary="a photograph after a photograph: ratio 5e-2, two sizes, total variation against low-level noise",
+        summary="a photograph in the style of a photograph: ratio 5e-2, two sizes, total variation against noise",
         settings={"content_weight": 1.0, "style_weight": 20.0, "scales": 2, "total_variation_weight": 10.0},
     ),
     # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),

@@ -1,3 +1,4 @@
+from nst_tf.evaluation.noise import high_frequency_share as high_frequency_share
 from nst_tf.evaluation.scores import Score as Score
 from nst_tf.evaluation.scores import as_csv as as_csv
 from nst_tf.evaluation.scores import as_text as as_text

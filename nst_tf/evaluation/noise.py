@@ -17,7 +17,16 @@ def high_frequency_share(pixels: np.ndarray) -> float:
         pixels: float [1, H, W, 3] in [0, 1].
 
     Returns:
-        0 for a smooth picture, about `area_share()` for white noise; 0 where nothing varies.
+        0 for a smooth picture, about `area_share()` for white noise; 0 if nothing varies.
+
+    Example:
+        >>> import numpy as np
+        >>> from nst_tf import evaluation
+        >>> evaluation.high_frequency_share(np.full([1, 32, 32, 3], 0.5))
+        0.0
+        >>> noise = np.random.default_rng(0).uniform(size=[1, 32, 32, 3])
+        >>> evaluation.high_frequency_share(noise) > 0.5
+        True
     """
     luminance = pixels[0].astype(np.float64) @ np.array(LUMA)  # [H, W]
     height, width = luminance.shape
@@ -41,5 +50,5 @@ def _radius(height: int, width: int) -> np.ndarray:
 
 
 def _hann(length: int) -> np.ndarray:
-    """The Hann window without its zeros at both ends, so that even one pixel has a weight."""
+    """The Hann window without the zeros at its ends, so that even a single pixel has a weight."""
     return np.hanning(length + 2)[1:-1]

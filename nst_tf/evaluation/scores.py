@@ -1,4 +1,4 @@
-"""evaluate(): pictures by any method, judged by the one objective of the project and by what it does not see."""
+"""evaluate(): pictures of any method, judged by the objective of the project and by what it does not measure."""
 
 import csv
 import io
@@ -15,14 +15,14 @@ from nst_tf.pictures import inputs
 
 
 class Score(NamedTuple):
-    """What is known of one picture."""
+    """The measurements of one picture."""
 
     image: str
     width_px: int
     height_px: int
     losses: dict[str, float]  # the weighted terms of the objective by name, then total, their sum
     noise: float  # the share of spectral energy beyond 0.7 of Nyquist; see `noise.high_frequency_share`
-    lpips: float | None  # distance to the content, where it was asked for
+    lpips: float | None  # distance to the content, if it was asked for
 
 
 def evaluate(
@@ -34,24 +34,24 @@ def evaluate(
     objective: objectives.Objective | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> tuple[Score, ...]:
-    """Judges pictures that were made of one content and one style.
+    """Judges pictures that were made from one content and one style.
 
-    Each is judged at its own size, against the content scaled to it and the style as a run of that size would read it.
-    Losses of pictures of different sizes can be compared where the reduction is `mean`.
+    Each is judged at its own size, with the content scaled to it and the style as a run of that size would read it.
+    Losses of pictures of different sizes are comparable if the reduction is `mean`.
 
     Args:
         content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor, as for `transfer.stylize`.
         style: the same, or a list or tuple of several.
         images: the pictures to judge, in the same forms.
-        config: the objective, and whether LPIPS is wanted.
-        objective: one to use in place of the one that config describes.
-        on_message: called with lines worth telling the user.
+        config: the objective, and whether to compute LPIPS.
+        objective: used instead of the one that config describes.
+        on_message: receives lines for the user.
 
     Returns:
         A score for each picture, in order.
 
     Raises:
-        NstError: a picture, setting or network that does not serve.
+        NstError: a picture, setting or network is unusable; the message says how to fix it.
     """
     config = configs.EvaluationConfig() if config is None else config
     judge = config.judge if objective is None else objective.config
@@ -82,7 +82,16 @@ def evaluate(
 
 
 def as_csv(scores: Sequence[Score]) -> bytes:
-    """A table with a header, one row for each picture; lpips is empty where it was not asked for."""
+    """The scores as CSV with a header, one row for each picture; lpips is empty if it was not computed.
+
+    Example:
+        >>> from nst_tf import evaluation
+        >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
+        >>> print(evaluation.as_csv([evaluation.Score("out.png", 512, 408, losses, 0.02, None)]).decode())
+        image,width_px,height_px,content,style,total_variation,total,noise,lpips
+        out.png,512,408,0.4,0.3,0.1,0.8,0.02,
+        <BLANKLINE>
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_columns(scores[0]))
@@ -91,7 +100,15 @@ def as_csv(scores: Sequence[Score]) -> bytes:
 
 
 def as_text(scores: Sequence[Score]) -> str:
-    """The same in columns, for people."""
+    """The scores as a text table in columns, for people.
+
+    Example:
+        >>> from nst_tf import evaluation
+        >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
+        >>> print(evaluation.as_text([evaluation.Score("out.png", 512, 408, losses, 0.02, None)]))
+        image    width_px  height_px  content  style  total_variation  total  noise  lpips
+        out.png  512       408        0.4      0.3    0.1              0.8    0.02   -
+    """
     rows = [list(_columns(scores[0])), *(_row(score, "-") for score in scores)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
@@ -113,5 +130,5 @@ def _row(score: Score, absent: str) -> list[str]:
 
 
 def _padded(pixels: Any, stride: int) -> tf.Tensor:
-    """As a run pads it, so that the losses are those of a run."""
+    """Pads like a run, so that the losses are those of a run."""
     return vgg.padded(tf.constant(pixels), stride)

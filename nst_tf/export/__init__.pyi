@@ -1,1 +1,2 @@
-
+from nst_tf.export.bundle import export_adain as export_adain
+from nst_tf.export.bundle import export_gatys as export_gatys

@@ -1,1 +1,11 @@
-
+from nst_tf.figures.experiments import Cell as Cell
+from nst_tf.figures.experiments import Figure as Figure
+from nst_tf.figures.experiments import content_layer as content_layer
+from nst_tf.figures.experiments import describe as describe
+from nst_tf.figures.experiments import initialisation as initialisation
+from nst_tf.figures.experiments import photorealism as photorealism
+from nst_tf.figures.experiments import ratio as ratio
+from nst_tf.figures.experiments import reconstruction as reconstruction
+from nst_tf.figures.rendering import CellReport as CellReport
+from nst_tf.figures.rendering import FigureResult as FigureResult
+from nst_tf.figures.rendering import render as render

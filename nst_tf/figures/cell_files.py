@@ -1,4 +1,4 @@
-"""The files of a figure: what is read, where each cell goes, which cells are finished, and the tables of numbers."""
+"""The files of a figure: its inputs, the place of each cell, which cells are finished, and the tables of numbers."""
 
 import contextlib
 import csv
@@ -36,7 +36,7 @@ class Paths(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Job:
-    """A figure with its pictures read and its output found writable.
+    """A figure whose pictures have been read and whose output is writable.
 
     Attributes:
         figure: what to render.
@@ -55,7 +55,7 @@ def prepare(
     style: inputs.Source,
     output: str | os.PathLike[str],
 ) -> Job:
-    """Finds every mistake that can be found before any work.
+    """Reads the pictures and finds every mistake that can be found before any work.
 
     Args:
         figure: what to render.
@@ -64,17 +64,16 @@ def prepare(
         output: the grid's picture; its suffix names the format.
 
     Raises:
-        ConfigError: the figure has no cells, or two at one place.
+        ConfigError: the figure has no cells, or two cells at one place.
         ImageError: a picture cannot be read, or is too small for the layers.
         OutputError: one of the files cannot be written.
     """
     places = {(cell.row, cell.column) for cell in figure.cells}
     if not places or len(places) < len(figure.cells):
         raise errors.ConfigError(
-            f"the figure {figure.name} must have at least one cell and one at each place. Received: "
+            f"the figure {figure.name} must have at least one cell, and one cell for each place. Received: "
             f"{len(figure.cells)} cells at {len(places)} places."
         )
-    content, style = content, style
     read: dict[Any, inputs.Inputs] = {}
     pictures = []
     for cell in figure.cells:
@@ -99,14 +98,14 @@ def finished(
     extractor_given: bool,
     weights_sha256: str | None = None,
 ) -> dict[str, Any] | None:
-    """The record of a cell that need not be run again, or None.
+    """The record of a cell if it need not be run again, otherwise None.
 
     Args:
         cell: which one.
         pictures: of the cell.
         paths: of the figure.
-        extractor_given: whether the caller brings the network, so that no weights are recorded.
-        weights_sha256: the weights that the cell would be run with, where they are a file, which may have changed.
+        extractor_given: whether the caller provides the network, so that no weights are recorded.
+        weights_sha256: the hash of the weights if they come from a file, which may have changed.
     """
     path = paths.cell(cell)
     try:
@@ -127,13 +126,13 @@ def finished(
 
 
 def forget(cell: experiments.Cell, paths: Paths) -> None:
-    """Removes a cell's record, so that it never stands beside a picture that another run wrote."""
+    """Removes a cell's record, so that it never describes a picture that another run wrote."""
     with contextlib.suppress(FileNotFoundError):
         os.remove(f"{paths.cell(cell)}.json")
 
 
 def measured(cell: experiments.Cell, record: dict[str, Any], paths: Paths) -> dict[str, Any]:
-    """The numbers of a finished cell, taken from its record and its file.
+    """The numbers of a finished cell, from its record and its file.
 
     Returns:
         row, column, label, file; total and each term of the objective (weighted), each layer's unweighted loss,
@@ -159,7 +158,7 @@ def measured(cell: experiments.Cell, record: dict[str, Any], paths: Paths) -> di
 def write_tables(job: Job, rows: Sequence[dict[str, Any]]) -> None:
     """Writes the rows of `measured` as CSV, and as JSON with the figure's texts and the settings of every cell."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    layers = [name for name in columns if "/" in name]  # not every cell has each of them
+    layers = [name for name in columns if "/" in name]  # not every cell has all of them
     columns = [name for name in columns if name not in layers]
     place = columns.index("gradient_norm")  # after the terms, which they are parts of
     columns = [*columns[:place], *sorted(layers), *columns[place:]]

@@ -7,12 +7,12 @@ from typing import Any
 from nst_tf import configs
 from nst_tf.evaluation import noise
 
-# What every cell takes over from the figure.
+# The settings that every cell takes over from the figure.
 _SHARED = (
     "style_layers", "max_side_px", "seed", "noise_stddev", "pooling", "weights", "optimizer", "steps", "coarse_steps",
     "precision",
 )  # fmt: skip
-# What a figure sets itself, whatever the preset of the answer says.
+# The settings that a figure sets itself, whatever the preset against noise says.
 _OWN = (
     "content_weight", "style_weight", "content_layers", "style_layers", "style_layer_weights", "initialisation",
     "max_side_px", "steps", "optimizer",
@@ -26,8 +26,8 @@ class Cell:
     Attributes:
         row: from 1.
         column: from 1.
-        label: names the cell in messages and tables.
-        caption: drawn beneath the cell; empty where the axes say it all.
+        label: the name of the cell in messages and tables.
+        caption: drawn below the cell; empty if the axes say enough.
         config: the settings to run.
     """
 
@@ -44,8 +44,8 @@ class Figure:
 
     Attributes:
         name: one of `configs.FIGURES`, or your own.
-        title: drawn above.
-        caption: how it was made, drawn beneath.
+        title: drawn at the top.
+        caption: how it was made, drawn at the bottom.
         row_title: what the rows are.
         column_title: what the columns are.
         row_labels: one for each row, or none.
@@ -64,16 +64,22 @@ class Figure:
 
 
 def describe(config: configs.FigureConfig) -> Figure:
-    """The figure that config.name names.
+    """The figure named by config.name.
 
     Raises:
-        ConfigError: settings that the figure does not take.
+        ConfigError: the figure does not take some of the settings.
+
+    Example:
+        >>> from nst_tf import configs, figures
+        >>> figure = figures.describe(configs.FigureConfig(name="content-layer", steps=100))
+        >>> [cell.label for cell in figure.cells]
+        ['conv2_2', 'conv4_2']
     """
     return FIGURES[config.name](config)
 
 
 def ratio(config: configs.FigureConfig) -> Figure:
-    """Ratio of content to style across the columns, growing sets of style layers down the rows.
+    """Ratios of content to style across the columns, growing sets of style layers down the rows.
 
     Source: Gatys et al. 2015, fig. 3 (layout `grid`), and 2016, fig. 4 (layout `row`).
     """
@@ -125,7 +131,7 @@ def content_layer(config: configs.FigureConfig) -> Figure:
 
 
 def initialisation(config: configs.FigureConfig) -> Figure:
-    """A from the content picture, B from the style picture, C from four seeds of noise. Source: 2016, fig. 6."""
+    """Starts: A the content picture, B the style picture, C four seeds of noise. Source: Gatys et al. 2016, fig. 6."""
     name = "initialisation"
     (value,) = config.chosen_ratios(name)
     starts: list[tuple[str, dict[str, Any]]] = [
@@ -152,7 +158,7 @@ def initialisation(config: configs.FigureConfig) -> Figure:
 
 
 def photorealism(config: configs.FigureConfig) -> Figure:
-    """A photograph in the style of a photograph, where low-level noise shows, without and with our answer to it.
+    """A photograph in the style of a photograph, where low-level noise shows, without and with our remedy.
 
     Source: Gatys et al. 2016, fig. 7 and section 4. The second row is not in the paper.
     """
@@ -165,7 +171,7 @@ def photorealism(config: configs.FigureConfig) -> Figure:
     literal = dataclasses.replace(config, form="literal")
     preset = configs.PRESETS[configs.FIGURE_ANSWER].settings
     answer = {"preset": configs.FIGURE_ANSWER} | {key: value for key, value in preset.items() if key not in _OWN}
-    rows: tuple[tuple[str, dict[str, Any]], ...] = (("as in the paper", {}), ("with our answer to the noise", answer))
+    rows: tuple[tuple[str, dict[str, Any]], ...] = (("as in the paper", {}), ("with our remedy for the noise", answer))
     return Figure(
         name=name,
         title="Photograph onto photograph, and its noise (Gatys et al. 2016, fig. 7)",
@@ -190,7 +196,7 @@ def photorealism(config: configs.FigureConfig) -> Figure:
 
 
 def reconstruction(config: configs.FigureConfig) -> Figure:
-    """What the layers hold: the content from each alone, the style from growing sets. Source: 2015, fig. 1."""
+    """What the layers represent: content by one layer, style by growing sets. Source: Gatys et al. 2015, fig. 1."""
     name = "reconstruction"
     config.chosen_ratios(name)
     content_layers = config.chosen_content_layers(name)
@@ -219,7 +225,7 @@ def reconstruction(config: configs.FigureConfig) -> Figure:
     ]
     return Figure(
         name=name,
-        title="What the layers hold of content and of style (Gatys et al. 2015, fig. 1)",
+        title="What the layers represent of content and of style (Gatys et al. 2015, fig. 1)",
         caption=_caption(config, "content: one layer alone; style: each column adds a layer", ratio=""),
         row_labels=("content", "style"),
         cells=(*contents, *styles),
@@ -248,7 +254,7 @@ def _growing(layers: Sequence[str]) -> tuple[list[tuple[str, ...]], list[str]]:
 
 
 def _cell(config: configs.FigureConfig, name: str, value: float, **settings: Any) -> configs.StyleTransferConfig:
-    """The settings of one cell: white noise, mean-reduced losses on the normalised network, unless told otherwise."""
+    """The settings of one cell: white noise, mean-reduced losses on the normalised network, unless settings differ."""
     own: dict[str, Any] = {key: getattr(config, key) for key in _SHARED} | {
         "content_layers": config.chosen_content_layers(name),
         "content_weight": 1.0,
@@ -269,7 +275,7 @@ def _caption(
     start: str = "the start is white noise",
     schedule: str | None = None,
 ) -> str:
-    """How a figure was made, in sentences."""
+    """Sentences that say how a figure was made."""
     if schedule is None:
         schedule = "the full size only, as in the papers"
         if config.form != "literal":

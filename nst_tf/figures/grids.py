@@ -1,6 +1,6 @@
 """Draws a figure: cells in rows and columns with a title, axis labels, captions and the source pictures.
 
-A helper of the figures; what it draws is saved through `images`.
+The caller saves what it draws.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ class GridCell:
         row: from 1.
         column: from 1.
         pixels: float32 [1, H, W, 3] in [0, 1].
-        caption: drawn beneath.
-        note: drawn beneath the caption, in grey.
+        caption: drawn below.
+        note: drawn below the caption, in grey.
     """
 
     row: int
@@ -52,14 +52,14 @@ def draw(
     """Draws the grid on white.
 
     Args:
-        cells: at least one; places without one stay white.
-        title: above everything.
-        caption: beneath everything, wrapped.
-        sources: (label, pixels) of the pictures the cells were made from, drawn small under the title.
-        row_title: what the row labels are, at the corner between both axes.
-        column_title: what the column labels are, above them.
-        row_labels: one for each row, at its left; none where empty.
-        column_labels: one for each column, above it; none where empty.
+        cells: at least one; empty places stay white.
+        title: drawn above everything.
+        caption: drawn below everything, wrapped.
+        sources: (label, pixels) of the pictures that the cells were made from, drawn small below the title.
+        row_title: what the row labels mean, in the corner between both axes.
+        column_title: what the column labels mean, above them.
+        row_labels: one for each row, on its left; or empty.
+        column_labels: one for each column, above it; or empty.
 
     Returns:
         float32 [1, H, W, 3] in [0, 1].
@@ -124,20 +124,20 @@ def _font(*, size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size=size)
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise errors.NstError(
-            "drawing a grid needs Pillow with FreeType. Received: one without. Install Pillow's wheel."
+            "drawing a grid needs Pillow with FreeType. Received: Pillow without it. Install Pillow from its wheel."
         )
     return font
 
 
 class _Page:
-    """A white page of a given width that grows downwards with what is drawn on it."""
+    """A white page of fixed width that grows downwards as it is drawn on."""
 
     def __init__(self, width: int) -> None:
         self.bottom = 0
         self._image = Image.new("RGB", (width, 1), PAPER)
 
     def text(self, text: str, x: float, y: float, font: ImageFont.FreeTypeFont, colour: tuple[int, int, int]) -> None:
-        """Draws lines with their upper left corner at (x, y)."""
+        """Draws lines of text with their upper left corner at (x, y)."""
         if text:
             self._grow(y + _height(text, font))
             draw = ImageDraw.Draw(self._image)
@@ -150,7 +150,7 @@ class _Page:
         self._image.paste(picture, (x, y))
 
     def pixels(self, margin: int) -> np.ndarray:
-        """The page with a margin beneath, float32 [1, H, W, 3]."""
+        """The page with a margin at the bottom, float32 [1, H, W, 3]."""
         self._grow(self.bottom + margin)
         return np.asarray(self._image.crop((0, 0, self._image.width, self.bottom)), np.float32)[np.newaxis] / 255
 
@@ -171,7 +171,7 @@ def _draw_sources(
     gap: int,
     font: ImageFont.FreeTypeFont,
 ) -> None:
-    """Thumbnails of one height in a row, each with its label beneath."""
+    """Draws thumbnails of equal height in a row, each with its label below."""
     for label, pixels in sources:
         picture = _picture(pixels)
         width = max(1, round(picture.width * height / picture.height))
@@ -186,7 +186,7 @@ def _picture(pixels: np.ndarray) -> Image.Image:
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text in lines of at most a width in pixels; longer words stay whole. Characters without a glyph become ?."""
+    """The text in lines no wider than `width` pixels; longer words stay whole. Characters without a glyph become ?."""
     lines: list[str] = []
     for word in _drawable(text, font).split():
         if lines and font.getlength(f"{lines[-1]} {word}") <= width:

@@ -19,9 +19,9 @@ class CellReport:
     """Progress of a figure, as `on_report` receives it.
 
     Attributes:
-        cell: which one runs.
-        number: of the cell, from 1.
-        count: of all cells.
+        cell: the cell that runs.
+        number: number of the cell, from 1.
+        count: number of cells.
         report: progress within the cell.
     """
 
@@ -32,21 +32,21 @@ class CellReport:
 
     @property
     def label(self) -> str:
-        """Such as `cell 3/20 conv3_1, 1e-3`."""
+        """The cell's number and name, such as `cell 3/20 conv3_1, 1e-3`."""
         return _label(self.cell, self.number, self.count)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FigureResult:
-    """What became of a figure.
+    """The result of rendering a figure.
 
     Attributes:
-        figure: as it was described.
-        paths: where its files are.
+        figure: its description.
+        paths: its files.
         rows: the numbers of each finished cell; see `cell_files.measured`.
-        computed: how many cells were run now.
-        kept: how many were found finished.
-        stopped_early: whether a callback ended it; then the grid and the tables were not written.
+        computed: the number of cells that were run now.
+        kept: the number of cells that were already finished.
+        stopped_early: whether a callback stopped it; the grid and the tables were not written then.
     """
 
     figure: experiments.Figure
@@ -67,23 +67,24 @@ def render(
     on_report: Callable[[CellReport], None] | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> FigureResult:
-    """Renders a figure, such as `render(experiments.ratio(FigureConfig()), "photo.jpg", "painting.jpg", "grid.png")`.
+    """Renders a figure, such as `render(ratio(FigureConfig()), "photo.jpg", "painting.jpg", "grid.png")`.
 
-    Beside OUTPUT, the labelled grid, come STEM.cells/rowR-columnC.png with a .json record each, STEM.csv and STEM.json.
-    A cell whose file and record are there, made from the same settings and pictures, is not run again.
+    Next to OUTPUT, the labelled grid, it writes STEM.cells/rowR-columnC.png, each with a .json record, STEM.csv and
+    STEM.json. A cell whose file and record already exist, for the same settings and pictures, is not run again.
 
     Args:
-        figure: such as `experiments.ratio(FigureConfig())`.
+        figure: such as `ratio(FigureConfig())`.
         content: a path, `sample:NAME`, an `images.Picture`, or an array, as for `transfer.stylize`.
         style: the same.
         output: the grid's picture; its suffix names the format.
-        extractor: a feature extractor to use in place of VGG-19, with every layer of the figure.
-        on_report: called as in `transfer.stylize`, with a `CellReport`. It may raise `StopStylizing`: the cell that
-            runs is dropped, finished ones stay.
-        on_message: called with lines worth telling the user.
+        extractor: a feature extractor to use instead of VGG-19, with every layer of the figure.
+        on_report: called as in `transfer.stylize`, with a `CellReport`. It may raise `StopStylizing`: the running
+            cell is dropped, finished cells stay.
+        on_message: receives lines for the user.
 
     Raises:
-        NstError: a picture, setting, output or network that does not serve. Finished cells stay.
+        NstError: a picture, setting, output or network is unusable; the message says how to fix it. Finished cells
+            stay.
     """
     job = cell_files.prepare(figure, content, style, output)
     layers = [layer for cell in figure.cells for layer in cell.config.layers]
@@ -99,7 +100,7 @@ def render(
             cell, pictures, job.paths, extractor_given=extractor is not None, weights_sha256=sha256
         )
         if record is not None:
-            on_message(f"{label}: finished before, kept")
+            on_message(f"{label}: already finished, kept")
             kept += 1
         else:
             on_message(label)

@@ -24,6 +24,11 @@ def total_variation(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tenso
 
     Source: not in the paper; the squared form of Mahendran & Vedaldi 2015 (beta = 2), as a mean so that a weight means
     the same at every size.
+
+    Example:
+        >>> image = tf.constant([[[[0.0] * 3, [0.5] * 3]]])  # one row, two pixels
+        >>> float(total_variation(image)[0])
+        0.25
     """
     size = tf.shape(image)[1:3] if size is None else size
     height, width = tf.unstack(tf.cast(size, tf.int64))  # counts of pixels may pass 2**31

@@ -67,6 +67,12 @@ def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = No
         errors.ImageError: no such file, not a picture, damaged, more than `MAX_PIXELS`, or of a kind that would lose
             colours silently. Truncated pictures are never read in part.
         errors.ConfigError: `max_side_px` is not positive.
+
+    Example:
+        >>> from nst_tf import pictures
+        >>> picture = pictures.load("sample:launch-pad", max_side_px=64)
+        >>> picture.width_px, picture.height_px
+        (64, 51)
     """
     if isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
@@ -144,6 +150,12 @@ def resize(pixels: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
 
     Raises:
         errors.ImageError: not of that shape, or a size below 1.
+
+    Example:
+        >>> import numpy as np
+        >>> from nst_tf import pictures
+        >>> pictures.resize(np.ones([1, 40, 60, 3], np.float32), 20, 30).shape
+        (1, 20, 30, 3)
     """
     if pixels.ndim != 4 or pixels.shape[0] != 1 or pixels.size == 0 or min(height_px, width_px) < 1:
         raise errors.ImageError(
@@ -168,6 +180,13 @@ def from_array(value: Any, *, name: str = "image") -> np.ndarray:
 
     Raises:
         errors.ImageError: anything else.
+
+    Example:
+        >>> import numpy as np
+        >>> from nst_tf import pictures
+        >>> pixels = pictures.from_array(np.full([4, 6, 3], 255, np.uint8))
+        >>> pixels.shape, float(pixels.max())
+        ((1, 4, 6, 3), 1.0)
     """
     try:
         array = np.asarray(value)

@@ -30,6 +30,11 @@ def layer_name(name: str) -> str:
 
     Raises:
         ConfigError: VGG-19 has no such convolution.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.layer_name("block4_conv2")
+        'conv4_2'
     """
     match = _LAYER_PATTERN.fullmatch(name.strip())
     paper_name = "conv{}_{}".format(*(group for group in match.groups() if group)) if match else ""
@@ -42,18 +47,36 @@ def layer_name(name: str) -> str:
 
 
 def block(layer: str) -> int:
-    """The block, 1 to 5, of a layer in the paper's form: features are 2**(block - 1) times smaller than the image."""
+    """The block, 1 to 5, of a layer in the paper's form: features are 2**(block - 1) times smaller than the image.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.block("conv4_2")
+        4
+    """
     return int(layer[len("conv")])
 
 
 def keras_name(layer: str) -> str:
-    """Keras' name of a layer in the paper's form: `block4_conv2` for `conv4_2`."""
+    """Keras' name of a layer in the paper's form.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.keras_name("conv4_2")
+        'block4_conv2'
+    """
     block_, index = layer.removeprefix("conv").split("_")
     return f"block{block_}_conv{index}"
 
 
 def channels(layer: str) -> int:
-    """N, the filters of a layer."""
+    """N, the filters of a layer.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.channels("conv4_2")
+        512
+    """
     return CHANNELS_PER_BLOCK[block(layer) - 1]
 
 
@@ -61,17 +84,34 @@ def stride_px(*layers: str) -> int:
     """How many pixels of the image, along a side, one position of a layer stands for; the largest of several layers.
 
     Pooling halves each side between the blocks: 2**(block - 1).
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.stride_px("conv1_1", "conv4_2")
+        8
     """
     return max(2 ** (block(layer) - 1) for layer in layers)
 
 
 def up_to(layers: Sequence[str]) -> tuple[str, ...]:
-    """Every layer that is computed for some taps: from the first to the deepest of them."""
+    """Every layer that is computed for some taps: from the first to the deepest of them.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.up_to(["conv2_1", "conv1_1"])
+        ('conv1_1', 'conv1_2', 'conv2_1')
+    """
     return LAYERS[: max(map(LAYERS.index, layers)) + 1]
 
 
 def ends_a_block(layer: str) -> bool:
-    """Whether pooling follows a layer."""
+    """Whether pooling follows a layer.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.ends_a_block("conv1_2"), vgg.ends_a_block("conv4_2")
+        (True, False)
+    """
     return int(layer.rsplit("_", 1)[1]) == CONVOLUTIONS_PER_BLOCK[block(layer) - 1]
 
 
@@ -80,6 +120,11 @@ def halo_px(layers: Sequence[str]) -> int:
 
     Each 3 x 3 convolution up to the deepest layer reaches one position of its own block further; pooling of 2 x 2
     reaches nowhere, since patches are aligned to it. 70 px for conv5_1, rounded up to 80.
+
+    Example:
+        >>> from nst_tf import vgg
+        >>> vgg.halo_px(["conv1_1", "conv5_1"])
+        80
     """
     reach_px = sum(stride_px(layer) for layer in up_to(layers))
     stride = stride_px(*layers)

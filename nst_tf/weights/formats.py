@@ -1,6 +1,6 @@
-"""What a weight file of each format holds: Keras' HDF5, NumPy's archive and PyTorch's state dict.
+"""Readers of weight files: Keras' HDF5, NumPy's archive and PyTorch's state dict.
 
-Each one ends as VGG-19's convolutions under Keras' names. Sizes are believed only as far as VGG-19 has them.
+Each returns VGG-19's convolutions under Keras' names. Sizes are accepted only up to those of VGG-19.
 """
 
 import io
@@ -36,17 +36,17 @@ def read(path: pathlib.Path) -> Convolutions:
         Keras layer name -> (kernel float32 [3, 3, I, O], bias float32 [O]).
 
     Raises:
-        WeightsError: the file cannot be read, or holds something else.
+        WeightsError: the file cannot be read, or contains something else.
     """
     try:
         size = path.stat().st_size
         if size > _MAX_FILE_BYTES:
             raise errors.WeightsError(
-                f"{path}: a file of VGG-19 weights takes at most {_MAX_FILE_BYTES} bytes. Received: {size} bytes. "
+                f"{path}: a file of VGG-19 weights must have at most {_MAX_FILE_BYTES} bytes. Received: {size} bytes. "
                 "Give another file, or use --weights=auto."
             )
         return READERS[path.suffix.lower()](path)
-    except (OSError, ValueError) as error:  # a ValueError where the path is none, such as one with a null
+    except (OSError, ValueError) as error:  # a ValueError if the path is invalid, such as one with a null
         reason = getattr(error, "strerror", None) or "not a file of this kind"
         raise errors.WeightsError(
             f"{path}: the weights cannot be read. Received: {errors.one_line(reason)}. "
@@ -59,11 +59,11 @@ def read_h5(path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]] | None = N
 
     Args:
         path: the file.
-        shapes: layer -> shape of its kernel, in the file's order; VGG-19's unless given.
+        shapes: layer -> shape of its kernel, in the file's order; VGG-19's by default.
 
     Raises:
-        OSError: the file is absent or no HDF5.
-        WeightsError: it holds something else.
+        OSError: the file is absent or not HDF5.
+        WeightsError: it contains something else.
     """
     if shapes is None:
         shapes = {layer: (3, 3, channels, filters) for layer, channels, filters in vgg.CONVOLUTIONS}
@@ -73,8 +73,8 @@ def read_h5(path: pathlib.Path, shapes: Mapping[str, tuple[int, ...]] | None = N
     def visit(name: str | bytes, item: h5py.Group | h5py.Dataset) -> None:
         nonlocal visited
         visited += 1
-        if isinstance(name, bytes):  # h5py's answer where a name is no UTF-8
-            raise ValueError("a name that is no text")
+        if isinstance(name, bytes):  # h5py returns bytes if a name is not UTF-8
+            raise ValueError("a name that is not text")
         if visited > _MAX_OBJECTS or name.count("/") > _MAX_DEPTH:
             raise ValueError("more groups and datasets than VGG-19 needs")
         match = re.search(r"(?:^|/)(block\d_conv\d|conv2d(?:_\d+)?)/", name)
@@ -108,7 +108,7 @@ def read_record(path: pathlib.Path) -> str:
     """The record that `to_h5` put into a file.
 
     Raises:
-        OSError: the file is absent or no HDF5.
+        OSError: the file is absent or not HDF5.
         KeyError: it has no record.
     """
     with h5py.File(path, "r") as file:
@@ -120,7 +120,7 @@ def to_h5(convolutions: Convolutions, *, record: str) -> bytes:
 
     Args:
         convolutions: all of the model's, in order.
-        record: a text that `read_record` gives back.
+        record: a text that `read_record` returns.
     """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
@@ -138,12 +138,12 @@ def from_state_dict(tensors: Mapping[str, np.ndarray], *, name: str) -> Convolut
     """The convolutions of a PyTorch state dict.
 
     Args:
-        tensors: key -> array, in the network's order, as `pth.read` gives them; the preprocessing layer may stand in
-            front, and dense layers are passed over.
+        tensors: key -> array, in the network's order, as `pth.read` gives them; a preprocessing layer may come
+            first, and dense layers are ignored.
         name: what the errors call it.
 
     Raises:
-        WeightsError: another number of convolutions, or another preprocessing.
+        WeightsError: a wrong number of convolutions, or a different preprocessing.
     """
     kernels = [(key, value) for key, value in tensors.items() if value.ndim == 4 and key.endswith("weight")]
     biases = {key: tensors.get(key.removesuffix("weight") + "bias", np.empty(0)) for key, _ in kernels}
@@ -153,12 +153,12 @@ def from_state_dict(tensors: Mapping[str, np.ndarray], *, name: str) -> Convolut
         matches = biases[key].shape == (3,) and np.allclose(biases[key], mean, atol=1e-2)
         if not (matches and np.allclose(matrix[:, :, 0, 0], _RGB_TO_CAFFE, atol=1e-2)):
             raise errors.WeightsError(
-                f"{name}: a 1x1 layer in front must turn RGB in [0, 1] into BGR in 0-255 minus the mean. "
-                f"Received: another one in {key!r}. Give VGG-19 as Caffe has it."
+                f"{name}: a 1x1 layer in front must convert RGB in [0, 1] to BGR in 0-255 minus the mean. "
+                f"Received: a different layer in {key!r}. Give VGG-19 in Caffe's form."
             )
     if len(kernels) != len(vgg.CONVOLUTIONS):
         raise errors.WeightsError(
-            f"{name}: VGG-19 has {len(vgg.CONVOLUTIONS)} convolutions. Received: {len(kernels)}. "
+            f"{name}: VGG-19 must have {len(vgg.CONVOLUTIONS)} convolutions. Received: {len(kernels)}. "
             "Give a state dict of VGG-19, with the names ending in .weight and .bias."
         )
     return {
@@ -168,7 +168,7 @@ def from_state_dict(tensors: Mapping[str, np.ndarray], *, name: str) -> Convolut
 
 
 def as_float32(kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A layer's two arrays as every file gives them."""
+    """A layer's two arrays, contiguous and in float32."""
     return np.ascontiguousarray(kernel, np.float32), np.ascontiguousarray(bias, np.float32)
 
 
@@ -177,7 +177,7 @@ def _read_pth(path: pathlib.Path) -> Convolutions:
 
 
 def _read_npz(path: pathlib.Path) -> Convolutions:
-    """Reads the arrays one by one, each with the size that VGG-19 gives it; NumPy would believe the headers."""
+    """Reads the arrays one by one, each with VGG-19's size; NumPy would trust the sizes in the headers."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {
@@ -215,7 +215,7 @@ def _read_npy(archive: zipfile.ZipFile, key: str, shape: tuple[int, ...]) -> np.
 def _not_arrays(path: pathlib.Path, found: str, count: int) -> errors.WeightsError:
     return errors.WeightsError(
         f"{path}: a file of weights must hold the network's {count} convolutions. Received: {found}. "
-        "Give another file, or use the source auto."
+        "Give another file, or use auto."
     )
 
 

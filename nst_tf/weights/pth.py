@@ -1,8 +1,8 @@
 """Reads a PyTorch state dict without PyTorch and without executing what its pickle asks for.
 
-The pickle inside is walked as data (see `pickles`); only the few global names that a state dict needs are known. Both
-of PyTorch's containers are read, the zip archive of today and the legacy sequence of pickles. Sizes are believed only
-as far as the file itself reaches.
+The pickle inside is walked as data (see `pickles`); only the few global names that a state dict needs are accepted.
+Both of PyTorch's containers are read, today's zip archive and the legacy sequence of pickles. Sizes are accepted only
+up to the size of the file.
 """
 
 import dataclasses
@@ -50,14 +50,14 @@ def read(data: bytes, *, name: str) -> dict[str, np.ndarray]:
 
     Args:
         data: the whole `.pth` file, zip or legacy.
-        name: what the errors call it.
+        name: its name in errors.
 
     Returns:
         Key -> array, in the file's order; read-only, bfloat16 widened to float32. Entries that are not tensors are
         left out.
 
     Raises:
-        WeightsError: the file is neither format, is damaged, or asks for anything but tensors.
+        WeightsError: the file has neither format, is damaged, or asks for anything but tensors.
     """
     try:
         if data[:4] == b"PK\x03\x04":
@@ -69,11 +69,12 @@ def read(data: bytes, *, name: str) -> dict[str, np.ndarray]:
         reason = str(error)
     except zipfile.BadZipFile as error:
         reason = f"damaged zip archive ({error})"
-    # What pickletools, struct and zipfile raise on damaged input; each means that the bytes are not such a file.
+    # The errors of pickletools, struct and zipfile on damaged input; each means that the bytes are not such a file.
     except (ValueError, LookupError, TypeError, ArithmeticError, EOFError, RuntimeError, struct.error) as error:
         reason = f"damaged or not a PyTorch file ({type(error).__name__}: {error})"
     raise errors.WeightsError(
-        f"{name}: a PyTorch file must hold a plain state dict of tensors. Received: {' '.join(reason.split())[:300]}. "
+        f"{name}: a PyTorch file must hold a plain state dict of tensors. "
+        f"Received: {' '.join(reason.split())[:300]}. "
         "Save the model's state_dict() again, or get the file again."
     )
 

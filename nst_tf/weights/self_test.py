@@ -1,8 +1,8 @@
-"""Is it VGG-19? A plain forward pass through the convolutions, the self-test on it, and the paper's normalisation.
+"""Is it VGG-19? A plain forward pass through the convolutions, a self-test on it, and the paper's normalisation.
 
 ReLU, max pooling and a positive scale of a channel commute. So the share of positive activations in a layer is the same
-for the original and for the normalised network, and one table of shares tells VGG-19 in its own preprocessing from
-anything else; the mean activations then tell the two networks apart.
+for the original and for the normalised network, and one table of shares tells VGG-19 with its own preprocessing from
+anything else; the mean activations then distinguish the two networks.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,8 +24,8 @@ POSITIVE_FRACTIONS = (
     *(0.5358, 0.3787, 0.3171, 0.1287),
     *(0.2721, 0.1992, 0.1673, 0.0522),
 )
-# Noise of one grey level, as between two JPEG decoders, moves a share by up to 0.0012 and another resampling filter by
-# 0.0046; red and blue swapped move one by 0.050, and two layers swapped by 0.24.
+# Noise of one grey level, as between two JPEG decoders, changes a share by up to 0.0012, a different resampling filter
+# by 0.0046, swapped red and blue by 0.050, and two swapped layers by 0.24.
 FRACTION_TOLERANCE = 0.005
 
 # Median over the channels of the mean activation, in block 1 to 4: 0.73 to 1.17 on the normalised network. Block 5 is
@@ -64,28 +64,28 @@ def identify(convolutions: vgg.Convolutions, *, name: str) -> str:
 
     Args:
         convolutions: Keras layer name -> (kernel, bias).
-        name: what the errors call it.
+        name: its name in errors.
 
     Returns:
         Which network it is, one of vgg.NETWORKS.
 
     Raises:
-        WeightsError: other shapes, values that are not finite, or layers that answer to a picture as VGG-19 does not.
+        WeightsError: wrong shapes, values that are not finite, or layers that respond to a picture unlike VGG-19's.
     """
-    mend = "Use --weights=auto, or a file of VGG-19 as Keras and Caffe have it (BGR input in 0-255 minus the mean)."
+    fix = "Use --weights=auto, or a file of VGG-19 in the form of Keras and Caffe (BGR input in 0-255 minus the mean)."
     for layer, channels, filters in vgg.CONVOLUTIONS:
         if layer not in convolutions:
             raise errors.WeightsError(
-                f"{name}: VGG-19 needs the layer {layer}. Received: {_listed(convolutions)}. {mend}"
+                f"{name}: VGG-19 needs the layer {layer}. Received: {_listed(convolutions)}. {fix}"
             )
         kernel, bias = convolutions[layer]
         if kernel.shape != (3, 3, channels, filters) or bias.shape != (filters,):
             raise errors.WeightsError(
                 f"{name}: {layer} must have a kernel {[3, 3, channels, filters]} and a bias {[filters]}. "
-                f"Received: {list(kernel.shape)} and {list(bias.shape)}. {mend}"
+                f"Received: {list(kernel.shape)} and {list(bias.shape)}. {fix}"
             )
         if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-            raise errors.WeightsError(f"{name}: {layer} must be finite. Received: NaN or infinity in it. {mend}")
+            raise errors.WeightsError(f"{name}: {layer} must be finite. Received: NaN or infinity. {fix}")
     picture = images.load(samples.PREFIX + TEST_PICTURE, max_side_px=TEST_SIDE_PX).pixels
     ordered = {layer: convolutions[layer] for layer, _, _ in vgg.CONVOLUTIONS}
     medians = []
@@ -95,7 +95,7 @@ def identify(convolutions: vgg.Convolutions, *, name: str) -> str:
         if not abs(fraction - expected) <= FRACTION_TOLERANCE:
             raise errors.WeightsError(
                 f"{name}: the shapes are VGG-19's but the weights are not: on the sample {TEST_PICTURE}, {layer} must "
-                f"be active at {expected:.1%} of its positions. Received: {fraction:.1%}. {mend}"
+                f"be active at {expected:.1%} of its positions. Received: {fraction:.1%}. {fix}"
             )
         medians.append(float(np.median(values.mean(axis=(0, 1, 2), dtype=np.float64))))
     low, high = NORMALISED_MEANS

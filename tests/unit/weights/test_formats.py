@@ -65,7 +65,7 @@ def test_another_number_of_convolutions_is_refused(tiny, tmp_path):
     arrays.popitem()
     arrays.popitem()
     (tmp_path / "x.pth").write_bytes(torch_files.save(arrays, legacy=False))
-    with pytest.raises(errors.WeightsError, match=r"VGG-19 has 3 convolutions\. Received: 2"):
+    with pytest.raises(errors.WeightsError, match=r"VGG-19 must have 3 convolutions\. Received: 2"):
         formats.read(tmp_path / "x.pth")
 
 
