@@ -18,7 +18,7 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m tests.audit
+	$(BIN)/python -m tests.programs.audit
 
 fuzz: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"

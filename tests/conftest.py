@@ -21,7 +21,7 @@ def reference_data():
 def tiny_version(tmp_path_factory):
     """The folder of version 1 of the model `tiny`, a bundle of the tiny network."""
     from nst_tf.export import bundle
-    from tests import tiny_bundle
+    from tests.tiny import tiny_bundle
 
     root = tmp_path_factory.mktemp("models") / "tiny"
     return bundle.export_gatys(root, tiny_bundle.config(), tiny_bundle.LIMITS, extractor=tiny_bundle.Network())

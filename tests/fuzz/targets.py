@@ -15,9 +15,9 @@ from nst_tf.export import graph_pictures, manifest
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import icc, images
 from nst_tf.weights import cache, formats
-from tests import tiny_weights
 from tests.fuzz import seeds
-from tests.unit import test_checkpoint
+from tests.tiny import tiny_weights
+from tests.unit.optimisation import test_checkpoint
 
 SERVED_PIXELS = 2**20  # the most that the served decoder lets in
 

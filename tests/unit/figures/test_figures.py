@@ -9,7 +9,7 @@ from nst_tf import configs, errors, results
 from nst_tf.evaluation import noise
 from nst_tf.figures import cell_files, experiments, rendering
 from nst_tf.pictures import images
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
 

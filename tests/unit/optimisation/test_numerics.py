@@ -10,7 +10,7 @@ from nst_tf import configs, errors, precision
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.optimisation import lbfgs, transfer
 from nst_tf.pictures import images
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 SIDE_PX = 24
 LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}

@@ -10,7 +10,8 @@ from nst_tf import configs, errors, precision, results
 from nst_tf.losses import objective
 from nst_tf.optimisation import stages, transfer
 from nst_tf.pictures import images, inputs
-from tests import tiny_network, tiny_vgg, tolerances
+from tests import tolerances
+from tests.tiny import tiny_network, tiny_vgg
 
 NUMBERS = {
     "total", "content", "style", "total_variation", "gradient_norm",

@@ -12,6 +12,7 @@ SETTINGS = {
     "total_variation_weight": 0.0,
     "precision": "float32",
     "scales": 1,
+    "lbfgs_memory": 3,  # every pair is unrolled in the step's graph: 20 take three times as long to trace
 }
 
 
