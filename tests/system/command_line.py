@@ -35,12 +35,9 @@ class Server:
     """Runs jobs as `run` does, without its seconds of imports: each is forked from a process that has done them."""
 
     def __enter__(self):
-        self._process = start(
-            module="tests.programs.command_server",
-            env={"TF_CPP_MIN_LOG_LEVEL": "2"},
-            stdin=subprocess.PIPE,
-            stderr=None,
-        )
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "2"}  # as the command line sets it before it loads TensorFlow
+        program = "tests.programs.command_server"
+        self._process = start(module=program, env=quiet, stdin=subprocess.PIPE, stderr=None)
         return self
 
     def __exit__(self, *_):

@@ -109,9 +109,7 @@ def test_results_are_judged_in_a_table_and_a_csv_file(commands, tmp_path):
 
 @pytest.mark.weights
 def test_verbosity_below_zero_is_silent(tmp_path):
-    code, stdout, stderr = command_line.run(
-        *RUN, *QUICK, "--steps=2", "--verbosity=-1", f"--output={tmp_path / 'out.jpg'}"
-    )
+    code, stdout, stderr = command_line.run(*RUN, "--steps=2", "--verbosity=-1", f"--output={tmp_path / 'out.jpg'}")
     assert code == 0
     assert stdout == ""
     assert stderr == ""

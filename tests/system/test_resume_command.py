@@ -108,9 +108,7 @@ def test_a_run_killed_twice_while_it_wrote_ends_as_the_unbroken_one(whole, tmp_p
 
 
 @pytest.mark.weights
-def test_a_run_ended_by_sigterm_is_resumed_with_its_settings_only_and_though_the_disk_is_full(
-    commands, whole, tmp_path
-):
+def test_a_run_ended_by_sigterm_is_resumed_with_its_settings_only_and_on_a_full_disk(commands, whole, tmp_path):
     process = command_line.start(*stylize(tmp_path))
     for line in process.stderr:
         if line.startswith("step 1/"):
