@@ -9,10 +9,10 @@ demo: .venv/.run
 	$(BIN)/nst-tf demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --durations=10
 
 test-slow: .venv/.dev
-	$(BIN)/python -m pytest -m "slow"
+	$(BIN)/python -m pytest -m "slow" --durations=10
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

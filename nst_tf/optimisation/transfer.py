@@ -19,6 +19,12 @@ from nst_tf.optimisation import averaging, checkpoint, identity, loop, memory_pl
 from nst_tf.pictures import inputs
 from nst_tf.weights import vgg19
 
+# What neither the network nor the graph of a step depends on.
+_NOT_TRACED = (
+    "preset", "max_side_px", "style_max_side_px", "style_blend", "initialisation", "seed", "noise_stddev", "steps",
+    "scales", "coarse_steps", "patience", "min_improvement", "time_budget_s", "averaging", "memory_budget_mb",
+    "snapshot_interval",
+)  # fmt: skip
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
 _FLOAT16 = "mixed_float16"
 
@@ -166,6 +172,20 @@ class StyleTransfer:
                 inputs=pictures.identities,
             )
 
+    def reconfigure(self, config: configs.StyleTransferConfig) -> None:
+        """Takes other settings for the pictures to come; what was loaded and traced is kept.
+
+        Args:
+            config: of the same `traced`.
+        """
+        if traced(config) != traced(self.config):
+            raise ValueError(f"an engine keeps its network and its traced steps. Received: {config}, not {self.config}")
+        with self._lock:
+            self.config = config
+            if self._network:
+                goal = dataclasses.replace(self._network.objective, config=config)
+                self._network = self._network._replace(objective=goal)
+
     def _budget_bytes(self, checkpoints: checkpoint.Checkpoints | None) -> float:
         """What the process may hold. A run that is resumed keeps its budget, and so its plans."""
         if checkpoints and checkpoints.budget_bytes is not None:
@@ -278,6 +298,12 @@ def _key(plan: memory_plan.Plan) -> tuple[int, ...]:
     """Plans with the same key share an optimiser and its graph."""
     tile = (plan.tile_height_px, plan.tile_width_px) if plan.is_tiled else ()
     return (plan.lbfgs_memory, *tile)
+
+
+def traced(config: configs.StyleTransferConfig) -> configs.StyleTransferConfig:
+    """The same for every configuration that one engine may take: only what its network and traced steps depend on."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    return dataclasses.replace(config, **{name: defaults[name] for name in _NOT_TRACED})
 
 
 @functools.lru_cache(maxsize=1)

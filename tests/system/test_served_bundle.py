@@ -127,7 +127,7 @@ def test_saved_model_cli_shows_and_runs_it(tiny_version, tmp_path, saved_model_c
 @pytest.mark.weights
 def test_the_real_network_is_exported_by_the_command(tmp_path):
     root = tmp_path / "gatys"
-    flags = ("--size=64", "--scales=1", "--max_steps=3")
+    flags = ("--size=64", "--scales=1", "--max_steps=3", "--lbfgs_memory=2")
     code, stdout, stderr = command_line.run("export", f"--output_dir={root}", *flags, timeout_s=600)
     assert code == 0, stderr
     assert stdout == ""
