@@ -9,16 +9,16 @@ demo: .venv/.run
 	$(BIN)/nst-tf demo
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --durations=10
 
 test-slow: .venv/.dev
-	$(BIN)/python -m pytest -m "slow"
+	$(BIN)/python -m pytest -m "slow" --durations=10
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m tests.audit
+	$(BIN)/python -m tests.programs.audit
 
 fuzz: .venv/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"

@@ -2,10 +2,20 @@
 
 import os
 import pathlib
+import tempfile
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files(tmp_path_factory):
+    """Puts what is written outside tmp_path, also by processes that are killed, where pytest clears up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +31,7 @@ def reference_data():
 def tiny_version(tmp_path_factory):
     """The folder of version 1 of the model `tiny`, a bundle of the tiny network."""
     from nst_tf.export import bundle
-    from tests import tiny_bundle
+    from tests.tiny import tiny_bundle
 
     root = tmp_path_factory.mktemp("models") / "tiny"
     return bundle.export_gatys(root, tiny_bundle.config(), tiny_bundle.LIMITS, extractor=tiny_bundle.Network())

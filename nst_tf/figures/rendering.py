@@ -89,6 +89,7 @@ def render(
     job = cell_files.prepare(figure, content, style, output)
     layers = [layer for cell in figure.cells for layer in cell.config.layers]
     networks = on_vgg19.SharedNetworks(layers)
+    engines: dict[Any, transfer.StyleTransfer] = {}  # by what is traced: cells that differ otherwise share it
     rows: list[dict[str, Any]] = []
     kept, stopped = 0, False
     for number, (cell, pictures) in enumerate(zip(figure.cells, job.pictures, strict=True), 1):
@@ -104,7 +105,11 @@ def render(
             kept += 1
         else:
             on_message(label)
-            engine = transfer.StyleTransfer(cell.config, extractor=extractor, networks=networks)
+            engine = engines.setdefault(
+                transfer.traced(cell.config),
+                transfer.StyleTransfer(cell.config, extractor=extractor, networks=networks),
+            )
+            engine.reconfigure(cell.config)
             reporter = _reporter(on_report, cell, number, len(figure.cells))
             result = engine(pictures.content, pictures.styles, on_report=reporter, on_message=on_message)
             if result.stopped_early:

@@ -170,9 +170,9 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
 
     weights = tf.cast(-tf.concat([s_weights, y_weights], 0)[:, 0], state.z.dtype)  # [2 m]
     direction = -tf.cast(gamma, state.z.dtype) * state.gradient
-    for index, vector in enumerate((*state.s, *state.y)):
+    for weight, vector in zip(tf.unstack(weights, 2 * memory), (*state.s, *state.y), strict=True):
         with tf.control_dependencies([direction]):  # one product at a time: each is as large as the image
-            direction = direction + weights[index] * vector
+            direction = direction + weight * vector
     return direction
 
 
@@ -184,7 +184,8 @@ def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tens
 
 def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
     """The product of each vector with a, float64 [m]."""
-    return tf.cast(tf.stack([_dot(vector, a) for vector in vectors]), tf.float64)
+    column = tf.reshape(a, [-1, 1])
+    return tf.cast(tf.concat([tf.matmul(tf.reshape(v, [1, -1]), column) for v in vectors], 0)[:, 0], tf.float64)
 
 
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
@@ -192,7 +193,8 @@ def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
 
 
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    return tf.tensordot(a, b, 1)
+    """The matrix product that tensordot comes to, without its 36 operations in the graph."""
+    return tf.squeeze(tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [-1, 1])))
 
 
 class Lbfgs:

@@ -1,5 +1,6 @@
 """stylize(): the main path, from two pictures and a configuration to a stylised one."""
 
+import dataclasses
 import functools
 import math
 import threading
@@ -17,6 +18,13 @@ from nst_tf.networks import one_pass
 from nst_tf.optimisation import checkpoint, identity, loop, memory_plan, optimizers, stages
 from nst_tf.pictures import images, inputs
 from nst_tf.weights import vgg19
+
+# What neither the network nor the graph of a step depends on.
+_NOT_TRACED = (
+    "preset", "max_side_px", "style_max_side_px", "style_blend", "initialisation", "seed", "noise_stddev", "steps",
+    "scales", "coarse_steps", "patience", "min_improvement", "time_budget_s", "averaging", "memory_budget_mb",
+    "snapshot_interval",
+)  # fmt: skip
 
 
 def stylize(
@@ -124,6 +132,20 @@ class StyleTransfer:
             )
             outcome = self._run(network, planned, pictures, steps)
             return self._result(network, planned, pictures, steps, outcome, started, on_message)
+
+    def reconfigure(self, config: configs.StyleTransferConfig) -> None:
+        """Takes other settings for the pictures to come; what was loaded and traced is kept.
+
+        Args:
+            config: with the same `traced` as the engine's own.
+        """
+        if traced(config) != traced(self.config):
+            raise ValueError(f"an engine keeps its network and its traced steps. Received: {config}, not {self.config}")
+        with self._lock:
+            self.config = config
+            if self._network:
+                goal = dataclasses.replace(self._network.objective, config=config)
+                self._network = self._network._replace(objective=goal)
 
     def _budget_bytes(self, checkpoints: checkpoint.Checkpoints | None) -> float:
         """What the process may hold. A run that is resumed keeps its budget, and so its plans."""
@@ -245,6 +267,12 @@ class StyleTransfer:
             network=network.weights,
             inputs=pictures.identities,
         )
+
+
+def traced(config: configs.StyleTransferConfig) -> tuple[Any, ...]:
+    """What the network and the traced steps of an engine depend on: equal for configurations that can share one."""
+    names = (field.name for field in dataclasses.fields(config))
+    return tuple(getattr(config, name) for name in names if name not in _NOT_TRACED)
 
 
 @functools.lru_cache(maxsize=1)

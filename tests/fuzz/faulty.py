@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from nst_tf import errors
-from tests.fuzz import sandbox, targets
+from tests.fuzz import sandbox
 
 
 def _refuse(_):
@@ -50,4 +50,4 @@ FAULTS = {
     "execution by a pickle": lambda _: pickle.loads(pickle.dumps(_Call())),
     "execution by text": lambda _: eval("1 + 1"),
 }
-TARGETS = {name: targets.Target(read, tuple) for name, read in FAULTS.items()}
+TARGETS = {name: sandbox.Target(read, tuple) for name, read in FAULTS.items()}

@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from tests import tiny_weights, torch_files
 from tests.fuzz import seeds
-from tests.unit import test_images
+from tests.tiny import tiny_weights, torch_files
+from tests.unit.pictures import test_images
 
 _SIDE_PX = 13_377  # its square is just below the limit of pixels
 _ROWS = zlib.compress(bytes(13 * 4))  # the data of a PNG of 4 x 4 px

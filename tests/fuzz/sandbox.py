@@ -1,7 +1,5 @@
 """Runs a reader on hostile bytes in a process of its own, and says how it ended. Linux only."""
 
-import concurrent.futures
-import contextlib
 import importlib
 import multiprocessing
 import os
@@ -9,10 +7,9 @@ import pathlib
 import resource
 import sys
 import tempfile
-import threading
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from nst_tf import errors
@@ -29,6 +26,14 @@ _FORBIDDEN = (
     *("os.chmod", "os.link", "os.mkdir", "os.putenv", "os.remove", "os.rename", "os.rmdir", "os.symlink"),
     *("subprocess.Popen", "shutil.", "socket.", "urllib.", "pickle.find_class"),
 )
+
+
+class Target(NamedTuple):
+    """A reader, which returns or raises an NstError whatever it is given; anything else is a fault."""
+
+    read: Callable[..., None]  # takes a file's bytes, or its path where suffix is set
+    seeds: Callable[[], tuple[bytes, ...]]
+    suffix: str = ""
 
 
 class Outcome(NamedTuple):
@@ -94,18 +99,6 @@ class Sandbox:
             self._process.join()
             self._connection.close()
             self._process = None
-
-
-def run_all(cases: Iterable[tuple[str, bytes]], *, processes: int = 2) -> list[Outcome]:
-    """Reads many files in a few sandboxes at a time; the outcomes are in the order of the cases."""
-    with contextlib.ExitStack() as stack:
-        mine = threading.local()
-
-        def start() -> None:
-            mine.sandbox = stack.enter_context(Sandbox())
-
-        with concurrent.futures.ThreadPoolExecutor(processes, initializer=start) as pool:
-            return list(pool.map(lambda case: mine.sandbox.run(*case), cases))
 
 
 def _serve(connection, targets: str) -> None:

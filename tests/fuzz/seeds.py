@@ -12,8 +12,10 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from nst_tf import configs
 from nst_tf.pictures import icc, images
-from tests import tiny_weights, torch_files
-from tests.unit import test_checkpoint, test_images, test_manifest
+from tests.tiny import tiny_weights, torch_files
+from tests.unit.export import test_manifest
+from tests.unit.optimisation import test_checkpoint
+from tests.unit.pictures import test_images
 
 
 @functools.cache

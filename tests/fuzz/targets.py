@@ -3,8 +3,6 @@
 import functools
 import json
 import pathlib
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,19 +13,11 @@ from nst_tf.export import graph_pictures, manifest
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import icc, images
 from nst_tf.weights import cache, formats
-from tests import tiny_weights
-from tests.fuzz import seeds
-from tests.unit import test_checkpoint
+from tests.fuzz import sandbox, seeds
+from tests.tiny import tiny_weights
+from tests.unit.optimisation import test_checkpoint
 
 SERVED_PIXELS = 2**20  # the most that the served decoder lets in
-
-
-class Target(NamedTuple):
-    """A reader, which returns or raises an NstError whatever it is given; anything else is a fault."""
-
-    read: Callable[..., None]  # takes a file's bytes, or its path where suffix is set
-    seeds: Callable[[], tuple[bytes, ...]]
-    suffix: str = ""
 
 
 def _picture(data: bytes) -> None:
@@ -115,14 +105,14 @@ def _cached() -> tuple[bytes, ...]:
 
 
 TARGETS = {
-    "picture": Target(_picture, seeds.pictures),
-    "profile": Target(_profile, seeds.profiles),
-    "h5": Target(_weights, seeds.keras_files, ".h5"),
-    "cache": Target(_cache, _cached, ".weights.h5"),
-    "npz": Target(_weights, seeds.numpy_files, ".npz"),
-    "pth": Target(_weights, seeds.torch_state_dicts, ".pth"),
-    "checkpoint": Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
-    "manifest": Target(_manifest, seeds.manifests, ".manifest"),
-    "served": Target(_served, seeds.served),
-    "settings": Target(_settings, seeds.settings),
+    "picture": sandbox.Target(_picture, seeds.pictures),
+    "profile": sandbox.Target(_profile, seeds.profiles),
+    "h5": sandbox.Target(_weights, seeds.keras_files, ".h5"),
+    "cache": sandbox.Target(_cache, _cached, ".weights.h5"),
+    "npz": sandbox.Target(_weights, seeds.numpy_files, ".npz"),
+    "pth": sandbox.Target(_weights, seeds.torch_state_dicts, ".pth"),
+    "checkpoint": sandbox.Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
+    "manifest": sandbox.Target(_manifest, seeds.manifests, ".manifest"),
+    "served": sandbox.Target(_served, seeds.served),
+    "settings": sandbox.Target(_settings, seeds.settings),
 }

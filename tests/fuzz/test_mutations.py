@@ -16,8 +16,8 @@ def cases(count):
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(30_000, marks=pytest.mark.slow)])
-def test_damaged_files_are_read_or_refused(count, record_property):
-    outcomes = sandbox.run_all(cases(count))
+def test_damaged_files_are_read_or_refused(box, count, record_property):
+    outcomes = [box.run(*case) for case in cases(count)]
     faults = [(n, o) for n, o in enumerate(outcomes) if o.kind not in sandbox.GOOD]
     kinds = collections.Counter(outcome.kind for outcome in outcomes)
     record_property("outcomes", dict(kinds))

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from nst_tf import configs, vgg
+from nst_tf import configs, precision, vgg
 from nst_tf.losses import objective
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import inputs
 from nst_tf.weights import vgg19
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 # The objective at each of the first evaluations of the tiny network, from white noise of seed 7. The bands leave room
 # for another order of summation, which a few steps magnify, and for nothing else.
@@ -23,7 +23,8 @@ REAL = {"total": 28.236, "content": 0.36339, "style": 27.751, "total_variation":
 
 @pytest.mark.parametrize("optimizer", list(TINY))
 def test_a_seeded_run_of_the_tiny_network_repeats_its_numbers(optimizer):
-    config = tiny_network.config(optimizer=optimizer, initialisation="noise", noise_stddev=0.25, seed=7, steps=8)
+    noise = {"initialisation": "noise", "noise_stddev": 0.25, "seed": 7}
+    config = tiny_network.config(optimizer=optimizer, steps=8, lbfgs_memory=8, **noise)  # as with more: all pairs fit
     content, style = tiny_network.picture(seed=1), tiny_network.picture(seed=2)
     result = transfer.stylize(content, style, config, extractor=tiny_network.TinyNetwork())
     np.testing.assert_allclose(result.losses["total"], TINY[optimizer], rtol=2e-3)
@@ -38,6 +39,9 @@ def test_a_seeded_run_of_the_real_network_repeats_its_numbers():
 
 
 @pytest.mark.weights
+@pytest.mark.skipif(
+    precision.resolve("auto")[0] == "float32", reason="the machine has no bfloat16, and 60 steps emulated take minutes"
+)
 def test_bfloat16_ends_within_two_percent_of_float32():
     # With Adam: L-BFGS takes another way at the least rounding, and two float32 runs with one and with two threads end
     # further apart (8 % at 160 px) than float32 and bfloat16 do.
@@ -48,9 +52,9 @@ def test_bfloat16_ends_within_two_percent_of_float32():
     )
     pictures = inputs.read("sample:launch-pad", "sample:hiroshige", config)
     targets = exact.targets(tf.constant(pictures.content.pixels), [tf.constant(pictures.styles[0].pixels)])
-    ends = {}
-    for precision in ("float32", "mixed_bfloat16"):
-        run_config = configs.preset("default", precision=precision, **settings)
+    ends = dict.fromkeys(("float32", "mixed_bfloat16"))
+    for policy in ends:
+        run_config = configs.preset("default", precision=policy, **settings)
         image = transfer.stylize(pictures.content, pictures.styles, run_config).image
-        ends[precision] = float(exact.terms(tf.constant(image), targets).total[0])
+        ends[policy] = float(exact.terms(tf.constant(image), targets).total[0])
     assert ends["mixed_bfloat16"] == pytest.approx(ends["float32"], rel=0.02)

@@ -7,8 +7,8 @@ import tensorflow as tf
 from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.weights import adain_decoder
-from tests import tiny_adain, tiny_network
 from tests.reference import numpy_adain
+from tests.tiny import tiny_adain, tiny_network
 
 
 @pytest.mark.parametrize("size", [(16, 24), (13, 18), (5, 9), (14, 7)])

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from nst_tf.losses import gatys, objective, total_variation
-from tests import tiny_network, tolerances
+from tests import tolerances
 from tests.reference import numpy_losses
+from tests.tiny import tiny_network
 
 CLOSE = tolerances.of("float64")
 

@@ -5,8 +5,9 @@ import pytest
 
 from nst_tf.evaluation import lpips
 from nst_tf.pictures import images
-from tests import tiny_network
+from tests import tolerances
 from tests.reference import numpy_lpips
+from tests.tiny import tiny_network
 
 NETWORKS = {"alexnet": numpy_lpips.ALEXNET, "vgg16": numpy_lpips.VGG16}
 
@@ -39,5 +40,5 @@ def test_the_real_distance_is_that_of_numpy_and_orders_pictures_as_people_do():
     picture, noisy = (pixels[:, : other.shape[1], : other.shape[2]] for pixels in (picture, noisy))
     expected = numpy_lpips.distance(other[0], picture[0], measure.layers, numpy_lpips.ALEXNET)
     np.testing.assert_allclose(measure(other, picture), [expected], rtol=1e-4)
-    assert float(measure(picture, picture)[0]) == 0
+    assert float(measure(picture, picture)[0]) < tolerances.ABSOLUTE["float32"]  # exactly 0 on some CPUs only
     assert float(measure(noisy, picture)[0]) < 0.5 * expected

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from nst_tf import configs, vgg
 from nst_tf.losses import objective, total_variation
-from tests import tiny_network, tolerances
+from tests import tolerances
+from tests.tiny import tiny_network
 
 HEIGHT, WIDTH = 32, 48
 FILTERS = {

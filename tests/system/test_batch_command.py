@@ -136,13 +136,13 @@ def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
-def test_a_mistake_ends_in_one_line_and_exit_code_2(tmp_path, change, words):
+def test_a_mistake_ends_in_one_line_and_exit_code_2(commands, tmp_path, change, words):
     images.save(tmp_path / "photo.png", np.full([1, 20, 20, 3], 0.5, np.float32))
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "empty.npz").write_bytes(b"")
     flags = {"input": "{}/photo.png", "style": "{}/photo.png", "output_dir": "{}/out", "verbosity": "-1"} | change
     given = [f"--{name}={value.format(tmp_path)}" for name, value in flags.items() if value]
-    code, stdout, stderr = command_line.run("batch", *given)
+    code, stdout, stderr = commands.run("batch", *given)
     assert code == 2, stderr
     assert stdout == ""
     lines = stderr.strip().splitlines()
@@ -154,7 +154,7 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(tmp_path, change, words):
 
 def test_a_bundle_takes_the_place_of_network_and_style(tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-    from tests import tiny_bundle
+    from tests.tiny import tiny_bundle
 
     bundle = tiny_bundle.export_adain(tmp_path / "painting", images.load("sample:van-gogh", max_side_px=40).pixels)
     photos, out = crops(tmp_path / "photos", 3), tmp_path / "out"
@@ -178,7 +178,7 @@ def test_help_explains_the_flags_without_tensorflow():
         assert word in stdout
 
 
-def test_without_the_extra_the_mend_is_named(tmp_path):
+def test_without_the_extra_the_error_says_how_to_install_it(tmp_path):
     code = f"import sys; sys.modules['apache_beam'] = None; import importlib.util as u; find = u.find_spec; \
 u.find_spec = lambda name, *a: None if name == 'apache_beam' else find(name, *a); from cli import batch; \
 sys.exit(batch.run(['nst-tf batch', '--input=x', '--style=y', '--output_dir={tmp_path}/out']))"

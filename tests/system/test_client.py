@@ -11,15 +11,15 @@ import pytest
 from nst_tf import configs, errors
 from nst_tf.pictures import images
 from nst_tf.serving import client
-from tests import tiny_bundle, tiny_network
 from tests.system import command_line
+from tests.tiny import tiny_bundle, tiny_network
 
 TRANSPORTS = ("grpc", "rest")
 
 
 def start(version, *options):
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.serving_stand_in", str(version.parent), *options],
+        [sys.executable, "-m", "tests.programs.serving_stand_in", str(version.parent), *options],
         cwd=command_line.ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -133,8 +133,8 @@ def test_the_command_turns_the_picture_upright_and_keeps_its_transparency(ports,
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_mistake_is_answered_before_any_server_is_asked(tmp_path, flags, words):
-    code, stdout, stderr = command_line.run("client", *(flag.replace("{}", str(tmp_path)) for flag in flags))
+def test_a_mistake_is_answered_before_any_server_is_asked(commands, tmp_path, flags, words):
+    code, stdout, stderr = commands.run("client", *(flag.replace("{}", str(tmp_path)) for flag in flags))
     assert code == 2, stderr
     assert stdout == ""
     assert words in stderr

@@ -19,6 +19,7 @@ from nst_tf.pictures import images
 from tests.system import command_line
 
 RUN = ("stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=64")
+QUICK = ("--lbfgs_memory=2",)  # where the optimiser is beside the point: 20 pairs take seconds more to trace
 
 
 def test_help_answers_within_a_second_and_lists_the_jobs():
@@ -79,9 +80,9 @@ def test_a_picture_is_stylised_and_its_record_written(tmp_path):
 
 
 @pytest.mark.weights
-def test_a_picture_is_stylised_in_one_pass_and_its_record_written(tmp_path):
+def test_a_picture_is_stylised_in_one_pass_and_its_record_written(commands, tmp_path):
     out = tmp_path / "out.png"
-    code, stdout, stderr = command_line.run(*RUN, "--method=adain", "--style_strength=0.8", f"--output={out}")
+    code, stdout, stderr = commands.run(*RUN, "--method=adain", "--style_strength=0.8", f"--output={out}")
     assert (code, stdout) == (0, ""), stderr
     assert max(images.load(out).pixels.shape) == 64
     record = json.loads(out.with_name("out.png.json").read_text())
@@ -93,12 +94,12 @@ def test_a_picture_is_stylised_in_one_pass_and_its_record_written(tmp_path):
 
 
 @pytest.mark.weights
-def test_results_are_judged_in_a_table_and_a_csv_file(tmp_path):
+def test_results_are_judged_in_a_table_and_a_csv_file(commands, tmp_path):
     images.save(tmp_path / "content.png", images.load("sample:launch-pad", max_side_px=64).pixels)
     images.save(tmp_path / "grey.png", np.full([1, 51, 64, 3], 0.5, np.float32))
     judged = f"--images={tmp_path / 'content.png'},{tmp_path / 'grey.png'}"
     flags = ("--lpips=alexnet", f"--output={tmp_path / 'table.csv'}", "--verbosity=-1")
-    code, stdout, stderr = command_line.run("evaluate", *RUN[1:3], judged, *flags)
+    code, stdout, stderr = commands.run("evaluate", *RUN[1:3], judged, *flags)
     assert (code, stderr) == (0, "")
     assert stdout.split()[0] == "image"
     content, grey = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
@@ -117,7 +118,7 @@ def test_verbosity_below_zero_is_silent(tmp_path):
 @pytest.mark.weights
 def test_ctrl_c_writes_the_picture_so_far_and_exits_130(tmp_path):
     out = tmp_path / "out.png"
-    process = command_line.start(*RUN, "--steps=100000", f"--output={out}")
+    process = command_line.start(*RUN, *QUICK, "--steps=100000", f"--output={out}")
     for line in process.stderr:
         if line.startswith("step 1/"):
             break
@@ -132,7 +133,7 @@ def test_ctrl_c_writes_the_picture_so_far_and_exits_130(tmp_path):
 
 @pytest.mark.weights
 def test_ctrl_c_before_the_first_step_writes_nothing_and_exits_130(tmp_path):
-    process = command_line.start(*RUN, "--steps=100000", f"--output={tmp_path / 'out.png'}")
+    process = command_line.start(*RUN, *QUICK, "--steps=100000", f"--output={tmp_path / 'out.png'}")
     for line in process.stderr:
         if line.startswith("precision"):
             break
@@ -147,7 +148,7 @@ def test_ctrl_c_before_the_first_step_writes_nothing_and_exits_130(tmp_path):
 def test_a_terminal_gets_a_progress_bar(tmp_path):
     ours, theirs = pty.openpty()
     process = command_line.start(
-        *RUN, "--steps=5", f"--output={tmp_path / 'out.png'}", stderr=theirs, env={"COLUMNS": "120"}
+        *RUN, *QUICK, "--steps=5", f"--output={tmp_path / 'out.png'}", stderr=theirs, env={"COLUMNS": "120"}
     )
     os.close(theirs)
     shown = b""
@@ -167,9 +168,9 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
 
 
 @pytest.mark.weights
-def test_a_16_bit_png_is_written_on_request(tmp_path):
+def test_a_16_bit_png_is_written_on_request(commands, tmp_path):
     out = tmp_path / "out.png"
-    code, _, stderr = command_line.run(*RUN, "--steps=2", "--bit_depth=16", f"--output={out}")
+    code, _, stderr = commands.run(*RUN, *QUICK, "--steps=2", "--bit_depth=16", f"--output={out}")
     assert code == 0, stderr
     assert out.read_bytes()[24] == 16  # the bit depth in PNG's header
     values = images.load(out).pixels * 255

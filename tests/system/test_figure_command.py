@@ -59,16 +59,16 @@ def test_help_teaches_every_flag_and_figure_without_loading_tensorflow():
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )
-def test_a_mistake_ends_in_one_line_and_exit_code_2(folder, flags, words):
+def test_a_mistake_ends_in_one_line_and_exit_code_2(commands, folder, flags, words):
     pictures = {"content": folder / "good.png", "style": folder / "good.png", "output": folder / "out" / "out.png"}
     given = pictures | {name: value and value.replace("{}", str(folder)) for name, value in flags.items()}
     arguments = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    command_line.assert_refused_in_one_line(*command_line.run("figure", *arguments), words)
+    command_line.assert_refused_in_one_line(*commands.run("figure", *arguments), words)
     assert not list(folder.glob("out/*"))
 
 
 @pytest.mark.weights
-def test_a_figure_is_drawn_and_not_run_again(tmp_path):
+def test_a_figure_is_drawn_and_not_run_again(commands, tmp_path):
     output = tmp_path / "new" / "grid.png"
     code, stdout, stderr = command_line.run(*RUN, f"--output={output}")
     assert code == 0, stderr
@@ -85,7 +85,7 @@ def test_a_figure_is_drawn_and_not_run_again(tmp_path):
     assert record["config"]["content_layers"] == ["conv2_2"]
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.parent.glob("grid.cells/*")}
 
-    code, _, stderr = command_line.run(*RUN, f"--output={output}")
+    code, _, stderr = commands.run(*RUN, f"--output={output}")
     assert code == 0, stderr
     assert "cell 2/2 conv4_2: already finished, kept" in stderr
     assert "0 run now, 2 already finished" in stderr

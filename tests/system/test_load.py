@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from nst_tf.export import self_check, trial_requests
-from tests import tiny_bundle, tiny_network
+from tests.tiny import tiny_bundle, tiny_network
 
 CALLERS = 8
-PROGRAM = pathlib.Path(__file__).resolve().parent.parent / "load_callers.py"
+PROGRAM = pathlib.Path(__file__).resolve().parents[1] / "programs" / "load_callers.py"
 GROWTH_BYTES = 24 * 2**20  # measured: -2 to 6 MiB over 400 rounds; one picture kept by each call would be 100 MiB
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import long_run
 from nst_tf.optimisation import transfer
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 

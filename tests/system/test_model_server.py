@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests import tiny_bundle
+from tests.tiny import tiny_bundle
 
 _START_S = 120
 

@@ -12,8 +12,8 @@ import pytest
 
 from nst_tf.export import bundle, self_check, trial_requests
 from nst_tf.pictures import images
-from tests import tiny_network
 from tests.system import command_line
+from tests.tiny import tiny_network
 
 
 def request(**overrides):
@@ -127,7 +127,7 @@ def test_saved_model_cli_shows_and_runs_it(tiny_version, tmp_path, saved_model_c
 @pytest.mark.weights
 def test_the_real_network_is_exported_by_the_command(tmp_path):
     root = tmp_path / "gatys"
-    flags = ("--size=64", "--scales=1", "--max_steps=3")
+    flags = ("--size=64", "--scales=1", "--max_steps=3", "--lbfgs_memory=2")
     code, stdout, stderr = command_line.run("export", f"--output_dir={root}", *flags, timeout_s=600)
     assert code == 0, stderr
     assert stdout == ""
@@ -152,9 +152,9 @@ def test_the_real_network_is_exported_by_the_command(tmp_path):
     ],
     ids=str,
 )
-def test_a_mistake_ends_in_one_line_and_exit_code_2(tmp_path, flags, words):
+def test_a_mistake_ends_in_one_line_and_exit_code_2(commands, tmp_path, flags, words):
     (tmp_path / "file").write_text("a file where a folder should be")
-    code, stdout, stderr = command_line.run("export", *(flag.replace("{}", str(tmp_path)) for flag in flags))
+    code, stdout, stderr = commands.run("export", *(flag.replace("{}", str(tmp_path)) for flag in flags))
     assert code == 2, stderr
     assert stdout == ""
     assert "Traceback" not in stderr

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from nst_tf.weights import packages
-from tests import audit
+from tests.programs import audit
 from tests.system import command_line
 
 ENTRY = re.compile(r"^[a-z0-9][a-z0-9._-]*==\S+( ; .*)? \\$")
@@ -81,18 +81,18 @@ def test_the_weights_are_downloaded_by_hash_over_the_index_that_pip_is_configure
         (
             json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "X", "fix_versions": []}]}]}),
             0,
-            "mended in none yet",
+            "fixed in none yet",
         ),
         (
             json.dumps(
                 {"dependencies": [{"name": "a", "version": "1", "vulns": [{"id": "X", "fix_versions": ["2"]}]}]}
             ),
             1,
-            "a 1: X, mended in 2",
+            "a 1: X, fixed in 2",
         ),
     ],
 )
-def test_the_audit_fails_only_where_there_is_a_mend(monkeypatch, capsys, output, code, said):
+def test_the_audit_fails_only_where_there_is_a_fix(monkeypatch, capsys, output, code, said):
     answer = subprocess.CompletedProcess([], 1, output, "no route to host")
     monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: answer)
     assert audit.main() == code

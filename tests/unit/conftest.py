@@ -9,7 +9,7 @@ import pytest
 
 from nst_tf import vgg
 from nst_tf.weights import cache, packages, self_test, vgg19
-from tests import tiny_weights
+from tests.tiny import tiny_weights
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from nst_tf import errors
 from nst_tf.evaluation import lpips
 from nst_tf.weights import cache, packages
-from tests import tiny_network, tiny_weights
 from tests.reference.test_lpips import random_layers
+from tests.tiny import tiny_network, tiny_weights
 
 
 def flax(layers):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nst_tf.evaluation import noise
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 
 def white(seed=0, stddev=0.1, height=96, width=128):

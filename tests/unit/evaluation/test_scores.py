@@ -10,7 +10,7 @@ from nst_tf.evaluation import lpips, noise
 from nst_tf.losses import objective
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import images, inputs
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 CONTENT, STYLE = tiny_network.picture(14, 18, seed=1), tiny_network.picture(12, 12, seed=2)
 

@@ -10,7 +10,7 @@ from nst_tf.export import adain_graph, bundle, manifest, trial_requests
 from nst_tf.networks import adain as networks_adain
 from nst_tf.networks import one_pass
 from nst_tf.pictures import images
-from tests import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_network
 
 CONFIG = configs.AdainConfig(max_side_px=64)
 LIMITS = configs.ExportConfig(method="adain", max_pixels=20_000)

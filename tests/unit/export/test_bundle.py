@@ -13,7 +13,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from nst_tf import configs, errors
 from nst_tf.export import bundle, manifest, self_check, server_files, trial_requests
-from tests import tiny_bundle
+from tests.tiny import tiny_bundle
 
 
 def record_of(folder):

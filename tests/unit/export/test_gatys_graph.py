@@ -11,7 +11,7 @@ from nst_tf.export import gatys_graph, trial_requests
 from nst_tf.losses import objective
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import images
-from tests import tiny_bundle, tiny_network
+from tests.tiny import tiny_bundle, tiny_network
 
 
 def module(config, network=None):

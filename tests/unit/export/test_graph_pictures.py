@@ -9,7 +9,7 @@ from PIL import Image
 
 from nst_tf.export import graph_pictures
 from nst_tf.pictures import images
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 MAX_PIXELS = 10_000
 

@@ -8,7 +8,7 @@ from nst_tf.export import litert_onnx
 from nst_tf.networks import adain as networks_adain
 from nst_tf.networks import one_pass
 from nst_tf.pictures import images
-from tests import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_network
 
 RECORD = {"source": "random", "sha256": "0", "licence": "ours"}
 CONFIG = configs.AdainConfig()

@@ -9,7 +9,7 @@ from nst_tf import configs, errors, results
 from nst_tf.evaluation import noise
 from nst_tf.figures import cell_files, experiments, rendering
 from nst_tf.pictures import images
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
 
@@ -19,10 +19,17 @@ def config(**overrides):
     return configs.FigureConfig(**(settings | overrides))
 
 
+def figure_of(**overrides):
+    """A figure to be run, with three pairs of L-BFGS, which are soon traced."""
+    figure = experiments.describe(config(**overrides))
+    cells = [
+        dataclasses.replace(cell, config=dataclasses.replace(cell.config, lbfgs_memory=3)) for cell in figure.cells
+    ]
+    return dataclasses.replace(figure, cells=tuple(cells))
+
+
 def two_cells(**overrides):
-    return experiments.describe(
-        config(name="content-layer", **({"content_layers": ("conv1_2", "conv2_2")} | overrides))
-    )
+    return figure_of(name="content-layer", **({"content_layers": ("conv1_2", "conv2_2")} | overrides))
 
 
 def render(figure, output, *, seed=1, **kwargs):
@@ -151,7 +158,7 @@ def test_settings_that_cannot_be_are_refused(settings, message):
 @pytest.mark.parametrize("name", configs.FIGURES)
 def test_a_figure_writes_grid_cells_records_and_tables(name, tmp_path):
     output = tmp_path / "new" / "grid.png"
-    figure = experiments.describe(config(name=name))
+    figure = figure_of(name=name)
     result, messages = render(figure, output)
     count = len(figure.cells)
     assert (result.computed, result.kept, result.stopped_early) == (count, 0, False)
@@ -172,7 +179,7 @@ def test_a_figure_writes_grid_cells_records_and_tables(name, tmp_path):
 
 
 def test_the_numbers_are_those_of_the_picture(tmp_path):
-    result, _ = render(experiments.describe(config(name="content-layer", steps=6)), tmp_path / "grid.png")
+    result, _ = render(figure_of(name="content-layer", steps=6), tmp_path / "grid.png")
     (row,) = result.rows
     pixels = images.load(tmp_path / row["file"]).pixels
     record = json.loads((tmp_path / f"{row['file']}.json").read_text())
@@ -188,7 +195,7 @@ def test_the_numbers_are_those_of_the_picture(tmp_path):
 
 
 def test_a_column_of_the_table_is_blank_where_a_cell_has_no_such_layer(tmp_path):
-    render(experiments.describe(config(name="reconstruction")), tmp_path / "grid.png")
+    render(figure_of(name="reconstruction"), tmp_path / "grid.png")
     header, first, *_ = csv.reader((tmp_path / "grid.csv").read_text().splitlines())
     assert header[header.index("total_variation") + 1] == "content/conv2_2"
     assert header[header.index("style/conv2_1") + 1] == "gradient_norm"
@@ -260,10 +267,10 @@ def test_only_the_cell_that_does_not_serve_is_run_again(change, tmp_path):
 
 def test_other_pictures_or_settings_run_every_cell_again(tmp_path):
     settings = {"name": "content-layer"}
-    render(experiments.describe(config(**settings)), tmp_path / "grid.png")
-    assert render(experiments.describe(config(**settings)), tmp_path / "grid.png", seed=9)[0].computed == 1
-    assert render(experiments.describe(config(**settings, steps=3)), tmp_path / "grid.png", seed=9)[0].computed == 1
-    assert render(experiments.describe(config(**settings, steps=3)), tmp_path / "grid.png", seed=9)[0].computed == 0
+    render(figure_of(**settings), tmp_path / "grid.png")
+    assert render(figure_of(**settings), tmp_path / "grid.png", seed=9)[0].computed == 1
+    assert render(figure_of(**settings, steps=3), tmp_path / "grid.png", seed=9)[0].computed == 1
+    assert render(figure_of(**settings, steps=3), tmp_path / "grid.png", seed=9)[0].computed == 0
 
 
 def stop_in(number):
@@ -286,7 +293,7 @@ def test_a_stopped_figure_keeps_its_finished_cells_and_continues(tmp_path):
 
 
 def test_an_error_in_one_cell_keeps_the_finished_ones(tmp_path):
-    figure = experiments.describe(config(name="reconstruction"))
+    figure = figure_of(name="reconstruction")
     network = tiny_network.TinyNetwork()
 
     def only_content(image):
@@ -311,12 +318,12 @@ def test_an_output_that_cannot_be_written_is_found_before_any_work(taken, tmp_pa
     (tmp_path / taken).mkdir(parents=True)
     reports = []
     with pytest.raises(errors.OutputError, match=r"row1|grid"):
-        render(experiments.describe(config()), tmp_path / "grid.png", on_report=reports.append)
+        render(figure_of(), tmp_path / "grid.png", on_report=reports.append)
     assert reports == []
 
 
 def test_a_figure_without_cells_is_refused(tmp_path):
-    empty = dataclasses.replace(experiments.describe(config()), cells=())
+    empty = dataclasses.replace(figure_of(), cells=())
     with pytest.raises(errors.ConfigError, match=r"at least one cell.*Received: 0 cells"):
         render(empty, tmp_path / "grid.png")
     assert list(tmp_path.iterdir()) == []

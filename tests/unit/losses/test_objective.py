@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from nst_tf.losses import gatys, objective
-from tests import tiny_network, tolerances
+from tests import tolerances
+from tests.tiny import tiny_network
 
 
 def goal(**settings):

@@ -5,7 +5,8 @@ import tensorflow as tf
 from nst_tf import configs, errors, vgg
 from nst_tf.losses import objective, tiled_objective, total_variation
 from nst_tf.weights import vgg19
-from tests import tiny_network, tiny_vgg, tolerances
+from tests import tolerances
+from tests.tiny import tiny_network, tiny_vgg
 
 LAYER_SETS = {
     "the paper's": (("conv4_2",), ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")),

@@ -6,8 +6,9 @@ import tensorflow as tf
 from nst_tf import errors
 from nst_tf.losses import objective
 from nst_tf.networks import adain
-from tests import tiny_adain, tiny_network, tolerances
+from tests import tolerances
 from tests.reference import numpy_adain
+from tests.tiny import tiny_adain, tiny_network
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 

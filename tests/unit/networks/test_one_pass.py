@@ -7,7 +7,7 @@ import nst_tf
 from nst_tf import configs, errors
 from nst_tf.networks import adain, one_pass
 from nst_tf.pictures import images, inputs
-from tests import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_network
 
 CLOSE = {"atol": 2e-5}
 CONTENT, STYLE, OTHER = (tiny_network.picture(14, 18, seed=seed) for seed in (1, 2, 3))

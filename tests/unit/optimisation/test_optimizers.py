@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from nst_tf.losses import objective
 from nst_tf.optimisation import averaging, lbfgs, optimizers
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 SHAPE = tf.TensorShape([1, 6, 5, 3])
 ONE = tf.constant(1.0)

@@ -13,7 +13,8 @@ import nst_tf
 from cli import progress
 from nst_tf.losses import objective, terms, tiled_objective
 from nst_tf.optimisation import tensorboard, transfer
-from tests import tiny_network, tolerances
+from tests import tolerances
+from tests.tiny import tiny_network
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

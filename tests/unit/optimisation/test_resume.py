@@ -12,7 +12,7 @@ import tensorflow as tf
 from nst_tf import errors, machine, precision, results
 from nst_tf.optimisation import checkpoint, lbfgs, memory_plan, schedule, transfer
 from nst_tf.pictures import images
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 CONTENT = tiny_network.picture(20, 24, seed=1)
 STYLE = tiny_network.picture(18, 30, seed=2)

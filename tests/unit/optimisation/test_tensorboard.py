@@ -4,7 +4,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from nst_tf import errors, results
 from nst_tf.optimisation import tensorboard, transfer
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 
 def logged(folder, **settings):

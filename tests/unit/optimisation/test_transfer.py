@@ -10,7 +10,8 @@ from nst_tf import configs, errors, precision, results
 from nst_tf.losses import objective
 from nst_tf.optimisation import stages, transfer
 from nst_tf.pictures import images, inputs
-from tests import tiny_network, tiny_vgg, tolerances
+from tests import tolerances
+from tests.tiny import tiny_network, tiny_vgg
 
 NUMBERS = {
     "total", "content", "style", "total_variation", "gradient_norm",
@@ -21,11 +22,10 @@ NUMBERS = {
 def stylize(content=None, style=None, *, on_report=None, on_message=None, **settings):
     content = tiny_network.picture(20, 24, seed=1) if content is None else content
     style = tiny_network.picture(18, 30, seed=2) if style is None else style
-    return transfer.stylize(
+    return tiny_network.stylize(
         content,
         style,
         tiny_network.config(**({"steps": 5} | settings)),
-        extractor=tiny_network.TinyNetwork(),
         on_report=on_report,
         on_message=on_message or (lambda message: None),
     )
@@ -276,6 +276,33 @@ def test_the_engine_serves_several_pictures_with_one_network():
     engine(tiny_network.picture(20, 10, seed=3), style)
     again = engine(tiny_network.picture(12, 16, seed=1), style)
     np.testing.assert_allclose(again.image, first.image, atol=1e-6)
+
+
+def test_a_reconfigured_engine_gives_what_a_new_one_gives_and_calls_the_network_no_more():
+    network, calls = tiny_network.TinyNetwork(), []
+
+    def counted(image):
+        calls.append(image.shape)
+        return network(image)
+
+    picture, styles = tiny_network.picture(seed=1), [tiny_network.picture(seed=2), tiny_network.picture(seed=3)]
+    first = tiny_network.config(steps=2)
+    other = tiny_network.config(steps=4, seed=9, initialisation="noise", style_blend=(0.2, 0.8), snapshot_interval=1)
+    expected = transfer.StyleTransfer(other, extractor=network)(picture, styles)
+    engine = transfer.StyleTransfer(first, extractor=counted)
+    engine(picture, styles)
+    traced = len(calls)
+    engine.reconfigure(other)
+    result = engine(picture, styles)
+    assert result.image.tobytes() == expected.image.tobytes()
+    assert result.config == other
+    assert len(calls) == traced + 3  # the targets: a content and two styles
+
+
+def test_an_engine_is_not_reconfigured_to_another_objective():
+    engine = transfer.StyleTransfer(tiny_network.config(), extractor=tiny_network.TinyNetwork())
+    with pytest.raises(ValueError, match="keeps its network and its traced steps"):
+        engine.reconfigure(tiny_network.config(style_layers=("conv1_1",)))
 
 
 def test_a_result_is_saved_with_its_record(tmp_path):

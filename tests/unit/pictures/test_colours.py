@@ -1,7 +1,7 @@
 import numpy as np
 
 from nst_tf.pictures import colours
-from tests import tiny_network
+from tests.tiny import tiny_network
 
 
 def statistics(pixels):

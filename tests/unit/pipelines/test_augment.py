@@ -6,7 +6,8 @@ import tensorflow as tf
 from nst_tf import configs, errors, pipelines
 from nst_tf.networks import adain
 from nst_tf.pipelines import augment as drawing
-from tests import tiny_adain, tiny_network, tolerances
+from tests import tolerances
+from tests.tiny import tiny_adain, tiny_network
 
 CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 COUNT = 12

@@ -16,7 +16,7 @@ from nst_tf.export import manifest
 from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.pipelines import batch, jobs
-from tests import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Beam's own
 
@@ -180,7 +180,7 @@ def test_a_style_that_changes_meanwhile_ends_the_job(network, folder):
 def bundle(tmp_path_factory):
     """An exported bundle of the tiny network with the style of `folder` baked in."""
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-    from tests import tiny_bundle
+    from tests.tiny import tiny_bundle
 
     return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", tiny_network.picture(16, 16, seed=9))
 
@@ -231,7 +231,7 @@ def test_what_a_bundle_does_not_serve_is_refused_before_work(bundle, folder, cha
 
 def test_a_bundle_without_a_style_is_refused(folder, tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-    from tests import tiny_bundle
+    from tests.tiny import tiny_bundle
 
     with pytest.raises(errors.ExportError, match="of adain without a style"):
         describe_with(tiny_bundle.export_adain(tmp_path / "any"), folder)

@@ -4,7 +4,7 @@ import pytest
 from examples import stylized_training
 from nst_tf import configs, pipelines
 from nst_tf.pictures import images, samples
-from tests import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_network
 
 SIDE_PX = 24
 CROPS = 12

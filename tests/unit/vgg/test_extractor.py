@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 
 from nst_tf import vgg
-from tests import tiny_network, tolerances
+from tests import tolerances
 from tests.reference import numpy_losses
+from tests.tiny import tiny_network
 
 
 @pytest.fixture(scope="module")

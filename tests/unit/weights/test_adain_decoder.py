@@ -8,7 +8,7 @@ import pytest
 from nst_tf import errors
 from nst_tf.networks import adain
 from nst_tf.weights import adain_decoder, cache, packages
-from tests import tiny_adain, tiny_weights, torch_files
+from tests.tiny import tiny_adain, tiny_weights, torch_files
 
 
 @pytest.fixture

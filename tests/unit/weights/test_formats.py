@@ -6,7 +6,7 @@ import pytest
 
 from nst_tf import errors
 from nst_tf.weights import formats
-from tests import tiny_weights, torch_files
+from tests.tiny import tiny_weights, torch_files
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from nst_tf import errors
 from nst_tf.weights import packages
-from tests import tiny_weights
+from tests.tiny import tiny_weights
 
 
 def read(folder, member=None):

@@ -11,7 +11,7 @@ import pytest
 
 from nst_tf import errors
 from nst_tf.weights import pth
-from tests import torch_files
+from tests.tiny import torch_files
 
 FORMATS = pytest.mark.parametrize("legacy", [True, False], ids=["legacy", "zip"])
 ARRAYS = {

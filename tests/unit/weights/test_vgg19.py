@@ -9,7 +9,7 @@ import pytest
 
 from nst_tf import errors
 from nst_tf.weights import vgg19
-from tests import tiny_weights
+from tests.tiny import tiny_weights
 
 
 def test_weights_from_a_file_name_it_and_hash_their_content(tiny, tmp_path):

@@ -1,6 +1,6 @@
 """Many callers of one bundle in TensorFlow's C library; run as a program, it imports neither TensorFlow nor nst_tf.
 
-    python tests/load_callers.py REPLAY BUNDLE FOLDER ROUNDS
+    python tests/programs/load_callers.py REPLAY BUNDLE FOLDER ROUNDS
 
 FOLDER holds NAME.inputs.npz, one caller's request each. They are answered one after another, then ROUNDS times all at
 once. The last line printed is JSON: how many answers came, how many of them are unlike the one alone, what failed, and

@@ -8,7 +8,7 @@ from nst_tf.export import bundle
 from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.serving import client
-from tests import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_network
 
 LIMITS = configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
 

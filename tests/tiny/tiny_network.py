@@ -1,9 +1,12 @@
 """A tiny random network with the paper's layer names, for tests that need no real one."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs
+from nst_tf.optimisation import transfer
 
 CHANNELS = {"conv1_1": 4, "conv1_2": 5, "conv2_1": 6, "conv2_2": 7}
 SETTINGS = {
@@ -12,6 +15,7 @@ SETTINGS = {
     "total_variation_weight": 0.0,
     "precision": "float32",
     "scales": 1,
+    "lbfgs_memory": 3,  # every pair is unrolled in the step's graph: 20 take three times as long to trace
 }
 
 
@@ -49,3 +53,15 @@ def picture(height=12, width=16, seed=0, dtype=np.float32):
     generator = np.random.default_rng(seed)
     coarse = generator.uniform(0.1, 0.9, [1, 4, 4, 3])
     return np.clip(tf.image.resize(coarse, [height, width], "bicubic").numpy(), 0, 1).astype(dtype)
+
+
+def stylize(content, style, config, **callbacks):
+    """`transfer.stylize` on the tiny network; runs of a configuration share what is traced."""
+    engine = _engine(transfer.traced(config))
+    engine.reconfigure(config)
+    return engine(content, style, **callbacks)
+
+
+@functools.cache
+def _engine(traced):
+    return transfer.StyleTransfer(traced, extractor=TinyNetwork())

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from nst_tf.weights import packages
-from tests import torch_files
+from tests.tiny import torch_files
 
 TINY = (("block1_conv1", 3, 4), ("block1_conv2", 4, 5), ("block2_conv1", 5, 6))
 CAFFE_LAYER = {

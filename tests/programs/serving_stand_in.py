@@ -1,6 +1,6 @@
 """A stand-in for TensorFlow Serving in tests: its PredictionService and REST form, over TensorFlow's C library.
 
-    python -m tests.serving_stand_in ROOT [--unavailable=N]
+    python -m tests.programs.serving_stand_in ROOT [--unavailable=N]
 
 It serves the newest version of the model at ROOT, prints its two ports as JSON, and runs until its input closes. The
 first N calls of each transport are answered UNAVAILABLE.

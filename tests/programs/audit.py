@@ -1,9 +1,9 @@
 """Asks pip-audit for known vulnerabilities of the locked development environment; a part of `make lint`.
 
-    python -m tests.audit
+    python -m tests.programs.audit
 
-Fails where one is known for which there is a mended version. Where pip-audit or its data cannot be reached in time,
-that is said and nothing fails: the lint works without a network.
+Fails where one is known that a newer version fixes. Where pip-audit or its data cannot be reached in time, it says so
+and passes: the lint works without a network.
 """
 
 import json
@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 import sys
 
-LOCK = pathlib.Path(__file__).resolve().parent.parent / "requirements-dev.lock"
+LOCK = pathlib.Path(__file__).resolve().parents[2] / "requirements-dev.lock"
 TIMEOUT_S = 30
 _ASK = ("--requirement", str(LOCK), "--no-deps", "--disable-pip", "--format=json", "--progress-spinner=off")
 
@@ -34,8 +34,8 @@ def main(lock_options=_ASK, timeout_s=TIMEOUT_S) -> int:
     asked = [dependency for dependency in dependencies if "vulns" in dependency]  # the others have a skip_reason
     known = [(dependency, vulnerability) for dependency in asked for vulnerability in dependency["vulns"]]
     for dependency, vulnerability in known:
-        mended = ", ".join(vulnerability["fix_versions"]) or "none yet"
-        print(f"{dependency['name']} {dependency['version']}: {vulnerability['id']}, mended in {mended}")
+        fixed = ", ".join(vulnerability["fix_versions"]) or "none yet"
+        print(f"{dependency['name']} {dependency['version']}: {vulnerability['id']}, fixed in {fixed}")
     print(f"pip-audit: {len(asked)} of {len(dependencies)} packages asked for, {len(known)} known vulnerabilities")
     return int(any(vulnerability["fix_versions"] for _, vulnerability in known))
 

@@ -1,0 +1,55 @@
+"""Runs jobs of the command line, each in a process forked from this one, which has imported what they need.
+
+    python -m tests.programs.command_server
+
+Reads one line of JSON for each job: its arguments, the folder it runs in, the files that take its output, and the
+seconds it may take. Answers with its exit code. This process runs no operation of TensorFlow, which would not survive
+a fork.
+"""
+
+import faulthandler
+import importlib
+import json
+import os
+import sys
+import traceback
+
+IMPORTED = (
+    "cli.main", "cli.config_flags", "cli.progress", "nst_tf.evaluation.scores", "nst_tf.export.bundle",
+    "nst_tf.figures.rendering", "nst_tf.networks.one_pass", "nst_tf.optimisation.tensorboard",
+    "nst_tf.optimisation.transfer", "nst_tf.pipelines.jobs", "nst_tf.serving.client",
+)  # fmt: skip
+
+
+def main() -> None:
+    for module in IMPORTED:
+        importlib.import_module(module)
+    for line in sys.stdin:
+        job = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            _run(job)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _run(job: dict) -> None:
+    """Runs one job and ends this process with its exit code, as `cli.main.run` does."""
+    code = 1
+    try:
+        for number, path in enumerate((os.devnull, job["stdout"], job["stderr"])):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+        faulthandler.dump_traceback_later(job["timeout_s"], exit=True)
+        os.chdir(job["folder"])
+        code = sys.modules["cli.main"].main(["nst-tf", *job["arguments"]])
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()
