@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nst_tf import configs, messages, vgg
-from nst_tf.evaluation import lpips, noise
+from nst_tf.evaluation import artefacts, lpips, noise
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.optimisation import schedule
@@ -25,6 +25,9 @@ class Score(NamedTuple):
     style: float  # beta L_style
     total: float  # eq. 7 plus the total variation
     noise: float  # the share of spectral energy beyond 0.7 of Nyquist; see `noise.high_frequency_share`
+    crosshatch: float  # grey levels beyond the style's; these three see `artefacts.measure`
+    specks: float  # of 1000 pixels, beyond the style's
+    frame: float  # levels beyond the style's
     lpips: float | None  # distance to the content, where it was asked for
 
 
@@ -69,6 +72,7 @@ def evaluate(
         if id(pictures) not in targets:
             styles = [tf.constant(style.pixels) for style in pictures.styles]
             targets[id(pictures)] = objective.targets(_padded(pictures.content.pixels, stride), styles)
+        found = [artefacts.measure(picture.pixels, pictures.content.pixels, s.pixels) for s in pictures.styles]
         terms = objective.terms(_padded(picture.pixels, stride), targets[id(pictures)])
         scores.append(
             Score(
@@ -79,6 +83,9 @@ def evaluate(
                 style=float(terms.style[0]),
                 total=float(terms.total[0]),
                 noise=noise.high_frequency_share(picture.pixels),
+                crosshatch=min(each.crosshatch for each in found),  # what no style has
+                specks=min(each.specks for each in found),
+                frame=min(each.frame for each in found),
                 lpips=None if distance is None else float(distance(picture.pixels, pictures.content.pixels)[0]),
             )
         )

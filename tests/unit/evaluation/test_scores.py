@@ -90,8 +90,8 @@ def test_the_judge_computes_in_float32_on_the_preset_asked_for():
 
 def test_the_tables_hold_every_score():
     scores = [
-        evaluation.Score("a,b.png", 18, 14, 0.5, 1.25, 2.0, 0.0123456789, None),
-        evaluation.Score("c.png", 18, 14, 0.25, 1e-7, 2.0, 0.5, 0.75),
+        evaluation.Score("a,b.png", 18, 14, 0.5, 1.25, 2.0, 0.0123456789, 1.0, 2.0, 3.0, None),
+        evaluation.Score("c.png", 18, 14, 0.25, 1e-7, 2.0, 0.5, 0.0, 0.0, 0.0, 0.75),
     ]
     rows = list(csv.DictReader(evaluation.as_csv(scores).decode().splitlines()))
     assert rows[0]["image"] == "a,b.png"
@@ -99,7 +99,7 @@ def test_the_tables_hold_every_score():
     assert float(rows[1]["style"]) == 1e-7
     header, first, second = evaluation.as_text(scores).splitlines()
     assert header.split() == list(evaluation.Score._fields)
-    assert first.split() == ["a,b.png", "18", "14", "0.5", "1.25", "2", "0.012346", "-"]
+    assert first.split() == ["a,b.png", "18", "14", "0.5", "1.25", "2", "0.012346", "1", "2", "3", "-"]
     assert second.split()[-1] == "0.75"
 
 
