@@ -52,16 +52,21 @@ class Sample:
         return ", ".join(part for part in parts if part)
 
 
-def _photograph(name: str, title: str, author: str, year: str, **facts: str) -> Sample:
-    licence = facts["status"]
-    must_be_credited = licence.startswith("CC BY")
+def _photograph(name: str, title: str, author: str, year: str, *, status: str, source: str) -> Sample:
     return Sample(
-        name=name, title=title, author=author, year=year, kind="photograph", must_be_credited=must_be_credited, **facts
+        name=name,
+        title=title,
+        author=author,
+        year=year,
+        kind="photograph",
+        status=status,
+        source=source,
+        must_be_credited=status.startswith("CC BY"),
     )
 
 
-def _painting(name: str, title: str, author: str, year: str, **facts: str) -> Sample:
-    return Sample(name=name, title=title, author=author, year=year, kind="painting", **facts)
+def _painting(name: str, title: str, author: str, year: str, *, status: str, source: str) -> Sample:
+    return Sample(name=name, title=title, author=author, year=year, kind="painting", status=status, source=source)
 
 
 def _nasa(number: str) -> dict[str, str]:
