@@ -3,14 +3,14 @@
 import sys
 
 import numpy as np
-from absl import flags
 
+from nst_tf import configs
 from nst_tf.figures import grids
 from nst_tf.pictures import images, samples
 
-from . import program
+from . import config_flags, program
 
-_SHEET = flags.DEFINE_string("sheet", None, "A picture file that shows every sample with its title, author and status.")
+config_flags.define(configs.SamplesCommand)
 
 _COLUMNS = 5
 _SIDE_PX = 240  # of a picture on the sheet
@@ -30,12 +30,13 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Lists the samples, or draws them where --sheet asks for it."""
-    if _SHEET.value is None:
+    path = config_flags.config_from_flags(configs.SamplesCommand).sheet
+    if not path:
         print(as_text())
         return 0
-    images.check_writable(_SHEET.value)
-    images.save(_SHEET.value, sheet())
-    program.say(f"wrote {_SHEET.value}: {len(samples.NAMES)} pictures")
+    images.check_writable(path)
+    images.save(path, sheet())
+    program.say(f"wrote {path}: {len(samples.NAMES)} pictures")
     return 0
 
 
@@ -81,9 +82,7 @@ def sheet() -> np.ndarray:
 
 def help_text() -> str:
     """The text of --help."""
-    suffixes = ", ".join(images.SUFFIXES)
-    row = ("--sheet=samples.png", f"A file for a page that shows them; the suffix names the format ({suffixes}).")
-    return program.render_help(_INTRO, {"Output": [row]})
+    return program.render_help(_INTRO, config_flags.help_rows(configs.SamplesCommand))
 
 
 def _described(sample: samples.Sample) -> str:

@@ -4,21 +4,13 @@ import json
 import sys
 from typing import Any
 
-from absl import flags
-
-from nst_tf import errors
-from nst_tf.configs import evaluation
+from nst_tf import configs, errors
+from nst_tf.configs import commands
 from nst_tf.weights import cache
 
-from . import program
+from . import config_flags, program
 
-_SETS = {
-    "normalised": "VGG-19 with normalised filters: the preset default and most others, and AdaIN's encoder",
-    "imagenet": "VGG-19 as it was trained: gatys-original and the presets of other systems",
-    "decoder": "AdaIN's decoder: --method=adain, --initialisation=adain",
-    **{f"lpips-{network}": f"nst-tf evaluate --lpips={network}" for network in evaluation.LPIPS_NETWORKS},
-}
-_FETCH = flags.DEFINE_list("fetch", [], "The sets to fetch where they are not in the cache, or all.")
+config_flags.define(configs.WeightsCommand)
 
 _INTRO = """nst-tf weights: the networks' weights in the cache, and fetching them
 
@@ -36,11 +28,8 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Fetches what --fetch names, then lists the cache."""
-    wanted = list(_SETS) if _FETCH.value == ["all"] else list(_FETCH.value or [])
-    for name in wanted:
-        if name not in _SETS:
-            raise flags.IllegalFlagValueError(f"--fetch takes all, or some of {', '.join(_SETS)}. Received: {name!r}.")
-    failed = _fetch(wanted) if wanted else []
+    wanted = config_flags.config_from_flags(configs.WeightsCommand).fetch
+    failed = _fetch(list(commands.WEIGHT_SETS) if wanted == ("all",) else list(wanted)) if wanted else []
     print(as_text())
     if failed:
         raise errors.WeightsError(f"not fetched: {', '.join(failed)}. What was fetched is kept; try again.")
@@ -52,8 +41,11 @@ def as_text() -> str:
     records = sorted(cache.folder().glob("*.json"))
     lines = [f"{cache.folder()}: {len(records)} sets of weights"]
     for path in records:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        lines.append(f"  {path.stem}: {record['source']}. {record['licence']}. sha256 {record['sha256'][:12]}")
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            lines.append(f"  {path.stem}: {record['source']}. {record['licence']}. sha256 {record['sha256'][:12]}")
+        except (OSError, ValueError, LookupError, TypeError):
+            lines.append(f"  {path.stem}: its record {path} is damaged. Remove it and fetch the set again.")
     return "\n".join(lines)
 
 
@@ -81,10 +73,8 @@ def _fetch(names: list[str]) -> list[str]:
 
 def help_text() -> str:
     """The text of --help."""
-    groups: dict[str, Any] = {
-        "Fetching": [("--fetch=all", f"All sets, or some with commas between them: {', '.join(_SETS)}.")],
-        "Sets of weights": list(_SETS.items()),
-    }
+    groups: dict[str, Any] = config_flags.help_rows(configs.WeightsCommand)
+    groups["Sets of weights"] = list(commands.WEIGHT_SETS.items())
     return program.render_help(_INTRO, groups)
 
 

