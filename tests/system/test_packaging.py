@@ -39,7 +39,7 @@ def test_the_wheel_holds_every_module_the_samples_and_the_licences(wheel):
     for folder, package in (("nst_tf", "nst_tf"), ("cli", "nst_tf_cli")):
         for path in (command_line.ROOT / folder).glob("**/*.py"):
             assert f"{package}/{path.relative_to(command_line.ROOT / folder).as_posix()}" in names
-    assert sum(name.startswith("nst_tf/pictures/samples/") and name.endswith(".jpg") for name in names) == 6
+    assert sum(name.startswith("nst_tf/pictures/samples/") and name.endswith(".jpg") for name in names) == 20
     assert "nst_tf/pictures/samples/README.md" in names
     assert "nst_tf/py.typed" in names
     for licence in ("LICENSE", "NOTICE"):

