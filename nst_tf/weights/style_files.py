@@ -54,8 +54,10 @@ class StyleFile:
                 nearest is taken.
         """
         sizes = np.log(np.array(self.stroke_sizes_px, np.float64))
-        place = (len(sizes) - 1) // 2 if stroke_size_px is None else np.interp(
-            math.log(stroke_size_px), sizes, np.arange(len(sizes))
+        place = (
+            (len(sizes) - 1) // 2
+            if stroke_size_px is None
+            else np.interp(math.log(stroke_size_px), sizes, np.arange(len(sizes)))
         )
         low = int(place)
         high, share = min(low + 1, len(sizes) - 1), np.float32(place - low)
