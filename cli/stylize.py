@@ -120,9 +120,15 @@ def _stylize_in_a_known_style(command: configs.StylizeCommand, config: configs.M
 
 def _with_method_of_style(command: configs.StylizeCommand) -> configs.StylizeCommand:
     """A learned style is drawn by the network that it was learned for, so that naming it names the method."""
-    if flags.FLAGS["method"].present or not all(map(known_styles.is_learned, command.style)):
-        return command
-    return dataclasses.replace(command, method="multi-style")
+    learned = [source for source in command.style if known_styles.is_learned(source)]
+    if len(learned) == len(command.style) and not flags.FLAGS["method"].present:
+        return dataclasses.replace(command, method="multi-style")
+    if learned and command.method != "multi-style":
+        raise flags.IllegalFlagValueError(
+            f"--style={learned[0]} is a learned style, which only --method=multi-style draws. "
+            f"Received: --method={command.method}. Give learned styles alone, or pictures alone."
+        )
+    return command
 
 
 METHODS = {

@@ -31,6 +31,7 @@ _WARM_UP_STEPS = 5
 _FINAL_RATE = 0.05  # of the learning rate at the start
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Adam; .999 would remember the start through a run of 150 steps
 _MEMORY = 0.9  # of the running mean of the objective, which differs from square to square
+_NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
 _MOST_HALVINGS = 8
 
 
@@ -130,9 +131,9 @@ def learn_style(
 
 
 class _Best(NamedTuple):
-    """The best style so far."""
+    """The latest style that is as good as any before, as far as the noise between squares tells."""
 
-    loss: float  # a running mean of the objective
+    loss: float  # the least running mean of the objective so far
     style: multi_style.Style
 
 
@@ -229,8 +230,8 @@ class _Training:
                 self._begin(best.style)
                 continue
             mean, weight = _MEMORY * mean + (1 - _MEMORY) * self.history[-1][0], _MEMORY * weight + 1 - _MEMORY
-            if mean / weight < best.loss:
-                best = _Best(mean / weight, before)  # the one that the loss is of
+            if mean / weight <= _NOISE * best.loss:
+                best = _Best(min(mean / weight, best.loss), before)  # the one that the loss is of
             try:
                 if report:
                     report(self)
