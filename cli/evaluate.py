@@ -15,8 +15,8 @@ _INTRO = """nst-tf evaluate: judge the results of any method by one objective
   nst-tf evaluate --content=photo.jpg --style=painting.jpg --images=a.png,b.png --lpips=alexnet --output=table.csv
 
 content and style are the weighted losses of nst-tf stylize, total is their sum plus the total variation: lower is
-better. noise is the share of spectral energy beyond 0.7 of the Nyquist frequency, which strokes hardly use. crosshatch (grey
-levels), specks (of 1000 pixels) and frame (levels) are what the result has of each beyond the style: 0 is best."""
+better. noise is the share of spectral energy beyond 0.7 of the Nyquist frequency, which strokes hardly use. crosshatch
+(grey levels), specks (of 1000 pixels) and frame (levels) are what the result has of each beyond the style: 0 is best."""
 
 
 def run(argv: list[str]) -> int:

@@ -7,6 +7,7 @@ import nst_tf
 
 JOBS = {
     "stylize": "render a photograph in the style of a painting",
+    "train": "learn the style of a painting, for pictures in a second",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures, with tables",
     "batch": "render whole folders of photographs in the style of a painting, with Apache Beam",
     "export": "write a bundle that TensorFlow Serving loads",

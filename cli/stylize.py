@@ -1,8 +1,8 @@
 """`nst-tf stylize`: two pictures in, a stylised one out. In a checkout also `python -m cli.stylize`."""
 
 import contextlib
+import dataclasses
 import pathlib
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -13,8 +13,9 @@ import nst_tf
 from nst_tf import configs
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import images, inputs
+from nst_tf.weights import known_styles
 
-from . import config_flags, program, progress
+from . import config_flags, interrupts, program, progress
 
 
 class Finished(NamedTuple):
@@ -39,7 +40,7 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Stylises as the flags say."""
-    command = config_flags.config_from_flags(configs.StylizeCommand)
+    command = _with_method_of_style(config_flags.config_from_flags(configs.StylizeCommand))
     method = METHODS[command.method]
     config_flags.check_method(command.method, configs.StylizeCommand, _CONFIG_CLASSES)
     images.check_writable(command.output, bit_depth=command.bit_depth)
@@ -61,12 +62,12 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
     program.load_tensorflow(deterministic=checkpoints is not None)
     from nst_tf.optimisation import tensorboard  # imports TensorFlow, which --help and usage errors need not wait for
 
-    interrupt = _Interrupt()
+    interrupt = interrupts.Interrupt()
     bar = progress.Progress()
     log = tensorboard.TensorBoardLog(command.logdir, config) if command.logdir else None
 
     def on_report(report: nst_tf.Report) -> None:
-        interrupt.has_picture = True
+        interrupt.has_result = True
         if logging.get_verbosity() >= logging.INFO:
             bar.show(report)
         if report.is_snapshot:
@@ -107,9 +108,33 @@ def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainC
     yield Finished(result, f"in {result.seconds:.1f} s")
 
 
+@contextlib.contextmanager
+def _stylize_in_a_known_style(command: configs.StylizeCommand, config: configs.MultiStyleConfig) -> Iterator[Finished]:
+    """--method=multi-style."""
+    styles = known_styles.read(command.style, config)
+    content = inputs.read_picture(command.content, "content", config.max_side_px)
+    program.load_tensorflow()
+    result = nst_tf.MultiStyleTransfer(config)(content, styles, on_message=program.say)
+    yield Finished(result, f"in {result.seconds:.1f} s")
+
+
+def _with_method_of_style(command: configs.StylizeCommand) -> configs.StylizeCommand:
+    """A learned style is drawn by the network that it was learned for, so that naming it names the method."""
+    learned = [source for source in command.style if known_styles.is_learned(source)]
+    if len(learned) == len(command.style) and not flags.FLAGS["method"].present:
+        return dataclasses.replace(command, method="multi-style")
+    if learned and command.method != "multi-style":
+        raise flags.IllegalFlagValueError(
+            f"--style={learned[0]} is a learned style, which only --method=multi-style draws. "
+            f"Received: --method={command.method}. Give learned styles alone, or pictures alone."
+        )
+    return command
+
+
 METHODS = {
     "gatys": Method(configs.StyleTransferConfig, _optimise),
     "adain": Method(configs.AdainConfig, _stylize_in_one_pass),
+    "multi-style": Method(configs.MultiStyleConfig, _stylize_in_a_known_style),
 }
 _CONFIG_CLASSES = {name: method.config_class for name, method in METHODS.items()}
 config_flags.define(configs.StylizeCommand, *_CONFIG_CLASSES.values())
@@ -121,6 +146,7 @@ _INTRO = """nst-tf stylize: render a photograph in the style of a painting
   nst-tf stylize --content=photo.jpg --style=a.jpg,b.jpg --style_blend=0.7,0.3 --output=out.png
   nst-tf stylize --content=photo.jpg --style=painting.jpg --preset=gatys --initialisation=noise --output=out.png
   nst-tf stylize --content=photo.jpg --style=painting.jpg --method=adain --output=out.png
+  nst-tf stylize --content=photo.jpg --style=style:starry-night --output=out.png
 
 Ctrl-C or SIGTERM ends a run early and writes the picture so far. Settings, losses and times go to OUTPUT.json."""
 
@@ -145,37 +171,6 @@ def help_text() -> str:
     groups |= config_flags.rows_of_other_methods(_CONFIG_CLASSES, configs.StylizeCommand.method)
     groups["Presets (--preset)"] = [(name, preset.summary) for name, preset in configs.PRESETS.items()]
     return program.render_help(_INTRO, groups)
-
-
-class _Interrupt:
-    """Once there is a picture, the first Ctrl-C or SIGTERM between enter and exit is remembered; any other acts."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-        self.has_picture = False
-
-    @property
-    def exit_code(self) -> int:
-        """As a shell gives it for the signal."""
-        return 128 + self.seen
-
-    def __enter__(self) -> None:
-        self._previous = {number: signal.signal(number, self._remember) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def __exit__(self, *exception: object) -> None:
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, frame: object) -> None:
-        self._restore()
-        if not self.has_picture:
-            signal.raise_signal(number)
-            return
-        self.seen = number
-        print("\nstopping after this step; Ctrl-C again to quit at once", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 from nst_tf.configs.adain import AdainConfig as AdainConfig
+from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
 from nst_tf.configs.optimisation import preset as preset
 from nst_tf.errors import NstError as NstError
+from nst_tf.networks.multi_style_transfer import MultiStyleResult as MultiStyleResult
+from nst_tf.networks.multi_style_transfer import MultiStyleTransfer as MultiStyleTransfer
 from nst_tf.networks.one_pass import AdainResult as AdainResult
 from nst_tf.networks.one_pass import AdainTransfer as AdainTransfer
 from nst_tf.optimisation.checkpoint import Checkpoints as Checkpoints

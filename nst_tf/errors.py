@@ -27,6 +27,10 @@ class WeightsError(NstError):
     """Network weights that cannot be obtained, fail their hash, or are not VGG-19."""
 
 
+class StyleError(NstError, ValueError):
+    """A learned style that cannot be read, is of another network, or is not there."""
+
+
 class MemoryBudgetError(NstError, MemoryError):
     """A picture that does not fit into the memory allowed, whole or in tiles."""
 

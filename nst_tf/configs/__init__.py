@@ -14,6 +14,7 @@ from nst_tf.configs.commands import ExportCommand as ExportCommand
 from nst_tf.configs.commands import FigureCommand as FigureCommand
 from nst_tf.configs.commands import SamplesCommand as SamplesCommand
 from nst_tf.configs.commands import StylizeCommand as StylizeCommand
+from nst_tf.configs.commands import TrainCommand as TrainCommand
 from nst_tf.configs.commands import WeightsCommand as WeightsCommand
 from nst_tf.configs.evaluation import EvaluationConfig as EvaluationConfig
 from nst_tf.configs.export import ExportConfig as ExportConfig
@@ -22,6 +23,7 @@ from nst_tf.configs.figures import FIGURE_NOISE_SEEDS as FIGURE_NOISE_SEEDS
 from nst_tf.configs.figures import FIGURES as FIGURES
 from nst_tf.configs.figures import FigureConfig as FigureConfig
 from nst_tf.configs.figures import default_style as default_style
+from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
 from nst_tf.configs.optimisation import STARTS as STARTS
 from nst_tf.configs.optimisation import TOTAL_VARIATIONS as TOTAL_VARIATIONS
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
@@ -30,3 +32,4 @@ from nst_tf.configs.pipelines import BatchConfig as BatchConfig
 from nst_tf.configs.pipelines import StyleAugmentConfig as StyleAugmentConfig
 from nst_tf.configs.presets import PRESETS as PRESETS
 from nst_tf.configs.presets import Preset as Preset
+from nst_tf.configs.training import TrainingConfig as TrainingConfig

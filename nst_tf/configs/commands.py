@@ -9,7 +9,7 @@ import functools
 from nst_tf import errors
 from nst_tf.configs import evaluation, fields, figures
 
-METHODS = ("gatys", "adain")
+METHODS = ("gatys", "adain", "multi-style")
 CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
 WEIGHT_SETS = {  # that a network's weights come in, and what needs them
     "normalised": "VGG-19 with normalised filters: the preset default and most others, and AdaIN's encoder",
@@ -39,7 +39,8 @@ class StylizeCommand:
         required=True,
         path="input",
         example="painting.jpg",
-        help="The picture whose style it takes; several, separated by commas, are blended (--style_blend).",
+        help="The picture whose style it takes; several, separated by commas, are blended (--style_blend). With "
+        "--method=multi-style a learned style: style:NAME, style:NUMBER or a .style file of nst-tf train.",
     )
     output: str = fields.setting(
         "",
@@ -57,7 +58,8 @@ class StylizeCommand:
         group=_FILES,
         choices=METHODS,
         example="adain",
-        help="gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds.",
+        help="gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds. multi-style: one "
+        "pass in a style that was learned before, in a second; the default where --style names one.",
     )
     style_masks: tuple[str, ...] = fields.setting(
         (),
@@ -200,6 +202,36 @@ class ExportCommand:
         required=False,
         methods=("adain",),
         help="With --method=adain: the picture with the style of the bundle; several are blended (--style_blend).",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainCommand:
+    """The flags of `nst-tf train` beyond the training's settings."""
+
+    style: str = fields.setting(
+        "",
+        group=_FILES,
+        required=True,
+        path="input",
+        example="painting.jpg",
+        help="The painting whose style is learned: a path or sample:NAME.",
+    )
+    output: str = _same(
+        "output",
+        example="painting.style",
+        help="Where the style goes: a file of some kilobytes, for --style of nst-tf stylize. Ends in .style.",
+    )
+    photographs: str = fields.setting(
+        "",
+        group=_FILES,
+        path="input",
+        example="photos/",
+        help="Photographs to train on: a folder or a glob. Those that cannot be read are left out and counted. "
+        "Default: the samples, which are few; a hundred of one's own give cleaner pictures.",
     )
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 
 from nst_tf import errors
-from nst_tf.configs import commands, fields
+from nst_tf.configs import fields
 
 FORMATS = ("saved_model", "litert", "onnx")
 _BATCHED = {"gatys": 0, "adain": 8}
@@ -16,7 +16,7 @@ class ExportConfig:
     method: str = fields.setting(
         "gatys",
         group="Export",
-        choices=commands.METHODS,
+        choices=("gatys", "adain"),
         example="gatys",
         help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or fixed by "
         "--style.",

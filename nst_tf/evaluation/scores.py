@@ -112,9 +112,10 @@ def as_text(scores: Sequence[Score]) -> str:
     Example:
         >>> from nst_tf import evaluation
         >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
-        >>> print(evaluation.as_text([evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)]))
-        image    width_px  height_px  content  style  total_variation  total  noise  crosshatch  specks  frame  lpips
-        out.png  512       408        0.4      0.3    0.1              0.8    0.02   1           2       0      -
+        >>> text = evaluation.as_text([evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)])
+        >>> print("\\n".join(" ".join(line.split()) for line in text.splitlines()))
+        image width_px height_px content style total_variation total noise crosshatch specks frame lpips
+        out.png 512 408 0.4 0.3 0.1 0.8 0.02 1 2 0 -
     """
     rows = [list(_columns(scores[0])), *(_row(score, "-") for score in scores)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]

@@ -8,12 +8,27 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable("nst_tf")
 class ReflectionPadding(keras.layers.Layer):
-    """Mirrors a row and a column at each edge, the edge itself not repeated."""
+    """Mirrors rows and columns at each edge, the edge itself not repeated.
+
+    Args:
+        margin_px: how many of each; one for a 3 x 3 convolution.
+    """
+
+    def __init__(self, margin_px: int = 1, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.margin_px = margin_px
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, H, W, C] to [B, H + 2, W + 2, C]; the values of `tf.pad(..., "REFLECT")` in half its time on a CPU."""
+        """[B, H, W, C] to [B, H + 2 m, W + 2 m, C]: `tf.pad(..., "REFLECT")`, for one px in half its time on a CPU."""
+        m = self.margin_px
+        if m > 1:
+            return tf.pad(x, [[0, 0], [m, m], [m, m], [0, 0]], "REFLECT")
         x = tf.concat([x[:, :, 1:2], x, x[:, :, -2:-1]], 2)
         return tf.concat([x[:, 1:2], x, x[:, -2:-1]], 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """What Keras saves of the layer."""
+        return super().get_config() | {"margin_px": self.margin_px}
 
 
 @keras.saving.register_keras_serializable("nst_tf")

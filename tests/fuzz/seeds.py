@@ -12,7 +12,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from nst_tf import configs
 from nst_tf.pictures import icc, images
-from tests.tiny import tiny_weights, torch_files
+from nst_tf.weights import style_files
+from tests.tiny import tiny_multi_style, tiny_weights, torch_files
 from tests.unit.export import test_manifest
 from tests.unit.optimisation import test_checkpoint
 from tests.unit.pictures import test_images
@@ -125,3 +126,13 @@ def _written(writer, suffix: str) -> bytes:
         path = pathlib.Path(folder, f"x{suffix}")
         writer(path, tiny_weights.convolutions())
         return path.read_bytes()
+
+
+def styles() -> tuple[bytes, ...]:
+    """A style at one size of its strokes and one at several."""
+    return tuple(style_files.encode(tiny_multi_style.style_file(sizes_px=sizes)) for sizes in ((384,), (128, 512)))
+
+
+def onnx_files() -> tuple[bytes, ...]:
+    """The network for many styles, with few channels."""
+    return (tiny_multi_style.onnx(tiny_multi_style.tensors()),)

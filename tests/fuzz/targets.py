@@ -12,7 +12,7 @@ from nst_tf import configs, errors, vgg
 from nst_tf.export import graph_pictures, manifest
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import icc, images
-from nst_tf.weights import cache, formats
+from nst_tf.weights import cache, formats, multi_style, onnx, style_files
 from tests.fuzz import sandbox, seeds
 from tests.tiny import tiny_weights
 from tests.unit.optimisation import test_checkpoint
@@ -72,6 +72,24 @@ def _checkpoint(path: pathlib.Path) -> None:
         assert (state[name].dtype, state[name].shape) == (value.dtype, value.shape)
 
 
+def _style(data: bytes) -> None:
+    style = style_files.decode(data, "x.style")
+    for rows in (style.gamma, style.beta):
+        assert rows.shape == (len(style.stroke_sizes_px), style.gamma.shape[1])
+        assert np.isfinite(rows).all()
+
+
+def _onnx(data: bytes) -> None:
+    for array in onnx.initialisers(data, name="x.onnx").values():
+        assert array.dtype == np.float32
+        assert array.nbytes <= len(data)
+
+
+def _multi_style(data: bytes) -> None:
+    weights = multi_style.from_onnx(data, "x.onnx", "none")
+    assert weights.gamma.shape == weights.beta.shape
+
+
 def _manifest(path: pathlib.Path) -> None:
     read = manifest.parse(path.read_bytes(), path.name)
     for name in read.files:
@@ -113,6 +131,9 @@ TARGETS = {
     "pth": sandbox.Target(_weights, seeds.torch_state_dicts, ".pth"),
     "checkpoint": sandbox.Target(_checkpoint, seeds.checkpoints, ".checkpoint"),
     "manifest": sandbox.Target(_manifest, seeds.manifests, ".manifest"),
+    "style": sandbox.Target(_style, seeds.styles),
+    "onnx": sandbox.Target(_onnx, seeds.onnx_files),
+    "multi-style": sandbox.Target(_multi_style, seeds.onnx_files),
     "served": sandbox.Target(_served, seeds.served),
     "settings": sandbox.Target(_settings, seeds.settings),
 }

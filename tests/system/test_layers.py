@@ -13,6 +13,7 @@ figures
 export serving
 evaluation
 optimisation
+training
 networks
 results
 losses

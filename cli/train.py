@@ -1,0 +1,88 @@
+"""`nst-tf train`: a painting in, its style out, as a file for `nst-tf stylize`. Also `python -m cli.train`."""
+
+import pathlib
+import sys
+
+from absl import flags, logging
+
+import nst_tf
+from nst_tf import configs, files
+from nst_tf.pictures import images, inputs
+from nst_tf.training import photographs
+from nst_tf.weights import style_files
+
+from . import config_flags, interrupts, program, progress
+
+config_flags.define(configs.TrainCommand, configs.TrainingConfig)
+
+_INTRO = """nst-tf train: learn the style of a painting, for pictures in a second
+
+  nst-tf train --style=painting.jpg --output=painting.style
+  nst-tf stylize --content=photo.jpg --style=painting.style --output=out.png
+  nst-tf train --style=painting.jpg --output=painting.style --photographs=photos/ --steps=600 --stroke_sizes=256,512
+
+Ctrl-C or SIGTERM ends the training early and writes the best style so far. OUTPUT.preview.png shows it."""
+
+
+def run(argv: list[str]) -> int:
+    """Runs the program with its arguments and returns the exit code."""
+    return program.run(main, argv, help_text)
+
+
+def main() -> int:
+    """Trains as the flags say."""
+    command = config_flags.config_from_flags(configs.TrainCommand)
+    config = config_flags.config_from_flags(configs.TrainingConfig)
+    output = pathlib.Path(command.output)
+    if output.suffix.lower() != style_files.SUFFIX:
+        raise flags.IllegalFlagValueError(
+            f"--output must end in {style_files.SUFFIX}, by which nst-tf stylize knows a style. "
+            f"Received: {command.output}"
+        )
+    preview = f"{command.output}.preview.png"
+    for path in (command.output, preview):
+        files.check_writable(path)
+    painting = inputs.read_picture(command.style, "painting", None)
+    photographs.find(command.photographs or None)
+
+    program.load_tensorflow(deterministic=True)
+    from nst_tf import training  # imports TensorFlow, which --help and usage errors need not wait for
+
+    interrupt = interrupts.Interrupt()
+    bar = progress.Progress()
+
+    def on_report(report: nst_tf.Report) -> None:
+        interrupt.has_result = True
+        if logging.get_verbosity() >= logging.INFO:
+            bar.show(report)
+        if report.is_snapshot:
+            images.save(preview, report.image())
+        if interrupt.seen:
+            raise nst_tf.StopStylizing
+
+    with interrupt:
+        learned = training.learn_style(
+            painting,
+            config,
+            name=output.stem,
+            photographs=command.photographs or None,
+            on_report=on_report,
+            on_message=program.say,
+        )
+        bar.close()
+        style_files.write(command.output, learned.style)
+        images.save(preview, learned.preview)
+    if learned.photographs_left_out:
+        program.say(f"{learned.photographs_left_out} photographs could not be read and were left out")
+    steps, size = len(learned.losses["total"]), output.stat().st_size
+    program.say(f"wrote {command.output} ({size} bytes) and {preview} after {steps} steps in {learned.seconds:.0f} s")
+    return interrupt.exit_code if learned.stopped_early else 0
+
+
+def help_text() -> str:
+    """The text of --help."""
+    return program.render_help(_INTRO, config_flags.help_rows(configs.TrainCommand, configs.TrainingConfig))
+
+
+if __name__ == "__main__":
+    sys.exit(run(["nst-tf train", *sys.argv[1:]]))

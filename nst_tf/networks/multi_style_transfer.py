@@ -1,0 +1,143 @@
+"""A picture in styles that one network knows, from a picture and the styles' names to a saved result."""
+
+import dataclasses
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import configs, errors, messages, results
+from nst_tf.networks import multi_style
+from nst_tf.pictures import inputs
+from nst_tf.weights import known_styles, style_files
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class MultiStyleResult(results.Result):
+    """A picture stylised by the network for many styles, and how it was made.
+
+    `seconds` includes the first call's building of the network; `inputs` has name and sha256 of the content picture and
+    of each style.
+    """
+
+    method: ClassVar[str] = "multi-style"
+
+
+class MultiStyleTransfer:
+    """A configuration made ready: network and traced pass, reused from picture to picture.
+
+    Building it does no work; the first call loads the network. Calls from several threads wait for each other.
+
+    Args:
+        config: the settings; the defaults when left out.
+        loaded: a network to use in place of the one that config describes.
+    """
+
+    def __init__(
+        self, config: configs.MultiStyleConfig | None = None, *, loaded: multi_style.Loaded | None = None
+    ) -> None:
+        self.config = configs.MultiStyleConfig() if config is None else config
+        self._engine = None if loaded is None else _engine(loaded)
+        self._lock = threading.Lock()
+
+    def __call__(
+        self,
+        content: inputs.Source,
+        style: known_styles.Source | Sequence[known_styles.Source],
+        *,
+        on_message: messages.OnMessage = messages.log,
+    ) -> MultiStyleResult:
+        """Stylises one picture.
+
+        Args:
+            content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor [H, W, 3] or [1, H, W, 3] (uint8,
+                or floats in [0, 1], sRGB). Larger than config.max_side_px, it is scaled down; never up.
+            style: `style:7` for one of the network's own, `style:NAME` or NAME for one that comes with the package, the
+                path of a file that `nst-tf train` wrote, or a `style_files.StyleFile`; or several, which are blended.
+            on_message: called with lines worth telling the user, such as where the weights came from.
+
+        Raises:
+            NstError: a picture, style or network that cannot be used; the message says how to fix it.
+        """
+        with self._lock:
+            started = time.perf_counter()
+            read = known_styles.read(style, self.config)
+            picture = inputs.read_picture(content, "content", self.config.max_side_px)
+            if min(picture.height_px, picture.width_px) < multi_style.MINIMUM_SIDE_PX:
+                raise errors.ImageError(
+                    f"{picture.name}: the shorter side must be at least {multi_style.MINIMUM_SIDE_PX} px for "
+                    f"multi-style. Received: {picture.width_px} x {picture.height_px} px. Use a larger picture or size."
+                )
+            for note in picture.notes:
+                on_message(f"{picture.name}: {note}")
+            if self._engine is None:
+                self._engine = _engine(multi_style.load(self.config.network_file, on_message=on_message))
+            loaded = self._engine.loaded
+            chosen = [_numbers(one, loaded, self.config.stroke_size_px) for one in read]
+            blended = multi_style.blend(chosen, self.config.style_blend)
+            try:
+                image = self._engine.apply(picture.pixels, *blended).numpy()
+            except tf.errors.ResourceExhaustedError as error:
+                raise errors.NstError(
+                    f"there is not enough memory for {picture.width_px} x {picture.height_px} px. "
+                    "Use a smaller max_side_px (--size)."
+                ) from error
+            about = {name: getattr(picture, name) for name in ("name", "sha256", "width_px", "height_px")}
+            return MultiStyleResult(
+                image=image,
+                alpha=picture.alpha,
+                config=self.config,
+                seconds=time.perf_counter() - started,
+                precision="float32",
+                network=loaded.weights,
+                inputs=(about, *(_identity(one, values) for one, values in zip(read, chosen, strict=True))),
+            )
+
+
+def _numbers(
+    style: known_styles.Known | style_files.StyleFile, loaded: multi_style.Loaded, stroke_size_px: int | None
+) -> multi_style.Style:
+    """The scales and shifts [N] of a style."""
+    if isinstance(style, known_styles.Known):
+        styles = len(loaded.known.gamma)
+        if style.number >= styles:
+            raise errors.StyleError(
+                f"style:{style.number}: the network's own styles are style:0 to style:{styles - 1}. "
+                f"Received: {style.number}. Choose one of them."
+            )
+        return multi_style.Style(loaded.known.gamma[style.number], loaded.known.beta[style.number])
+    if style.network_sha256 != loaded.weights["sha256"] or style.gamma.shape[1] != loaded.network.style_size:
+        raise errors.StyleError(
+            f"{style.name}: a style must have been learned with the network that draws it. Received: one of another "
+            "network. Train it again, or give its network with --network_file."
+        )
+    return multi_style.Style(*style.at(stroke_size_px))
+
+
+def _identity(style: known_styles.Known | style_files.StyleFile, values: multi_style.Style) -> dict[str, Any]:
+    """What the record says of a style: its name, and the hash of the numbers that were used."""
+    name = f"{known_styles.PREFIX}{style.number}" if isinstance(style, known_styles.Known) else style.name
+    return {
+        "name": name,
+        "sha256": hashlib.sha256(b"".join(np.asarray(v, "<f4").tobytes() for v in values)).hexdigest(),
+    }
+
+
+class _Engine(NamedTuple):
+    """The network and its traced pass, which takes every size."""
+
+    loaded: multi_style.Loaded
+    apply: Callable[..., tf.Tensor]
+
+
+def _engine(loaded: multi_style.Loaded) -> _Engine:
+    row = tf.TensorSpec([loaded.network.style_size])
+
+    def apply(image: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+        return loaded.network(image, multi_style.Style(gamma, beta))
+
+    return _Engine(loaded, tf.function(apply, input_signature=[tf.TensorSpec([1, None, None, 3]), row, row]))

@@ -1,0 +1,2 @@
+from nst_tf.training.loop import LearnedStyle as LearnedStyle
+from nst_tf.training.loop import learn_style as learn_style

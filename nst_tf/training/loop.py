@@ -1,0 +1,316 @@
+"""A new style learned for the network that has many: its scales and shifts alone, in about a minute on two cores.
+
+Source: Dumoulin, Shlens & Kudlur 2017, section 3.2: a trained network takes up a new style by its gamma and beta.
+Deviations: they start at the known style of the least objective instead of at 1 and 0, which makes 150 steps of what
+takes thousands, and the objective is the one of this project.
+"""
+
+import dataclasses
+import math
+import pathlib
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import configs, errors, messages, results
+from nst_tf.losses import objective as objectives
+from nst_tf.losses import on_vgg19
+from nst_tf.networks import multi_style
+from nst_tf.pictures import images, inputs
+from nst_tf.training import photographs as photographs_
+from nst_tf.weights import style_files
+
+MINIMUM_SIDE_PX = 64  # of a painting: below, its statistics say little
+_PREVIEW, _PREVIEW_SIDE_PX = "sample:launch-pad", 384
+_LOSSES = ("total", "content", "style", "total_variation")
+_START_SIDE_PX = 96  # of the squares that the known styles are compared on
+_WARM_UP_STEPS = 5
+_FINAL_RATE = 0.05  # of the learning rate at the start
+_BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Adam; .999 would remember the start through a run of 150 steps
+_MEMORY = 0.9  # of the running mean of the objective, which differs from square to square
+_NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
+_MOST_HALVINGS = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class LearnedStyle:
+    """A style that was learned, and how.
+
+    Attributes:
+        style: what is written to a file.
+        preview: float32 [1, H, W, 3], a photograph in the style, at the middle size of its strokes.
+        losses: name -> float32 [steps]: total, content, style, total_variation.
+        seconds: of the whole call.
+        stopped_early: whether a callback ended the run.
+        photographs_left_out: how many could not be read.
+    """
+
+    style: style_files.StyleFile
+    preview: np.ndarray
+    losses: dict[str, np.ndarray]
+    seconds: float
+    stopped_early: bool
+    photographs_left_out: int
+
+
+def learn_style(
+    painting: inputs.Source,
+    config: configs.TrainingConfig | None = None,
+    *,
+    name: str = "style",
+    photographs: str | None = None,
+    on_report: results.OnReport | None = None,
+    on_message: messages.OnMessage = messages.log,
+) -> LearnedStyle:
+    """Learns a painting's style for `--method=multi-style`.
+
+    Args:
+        painting: a path, `sample:NAME`, an `images.Picture`, or an array, as `nst_tf.stylize` takes it.
+        config: the settings; the defaults when left out.
+        name: of the style.
+        photographs: a folder or a glob of photographs to train on; None for the samples.
+        on_report: called after each step. `report.image()` is a preview; a `StopStylizing` ends the run, and the best
+            style so far is the result.
+        on_message: called with lines worth telling the user.
+
+    Raises:
+        NstError: a picture, folder, setting or network that cannot be used; the message says how to fix it.
+    """
+    started = time.perf_counter()
+    config = configs.TrainingConfig() if config is None else config
+    squares = photographs_.Squares(
+        photographs_.find(photographs),
+        config.crop_px,
+        flat_share=config.flat_share,
+        seed=config.seed,
+        on_message=on_message,
+    )
+    sizes_px = tuple(int(size) for size in config.stroke_sizes_px)
+    paintings = [inputs.read_picture(painting, "painting", size) for size in sizes_px]
+    _check_painting(paintings[0])
+    loaded = multi_style.load(config.network_file, on_message=on_message)
+    network = on_vgg19.SharedNetworks(config.objective.layers).network(config.objective, on_message)
+    shown = images.load(_PREVIEW, max_side_px=_PREVIEW_SIDE_PX).pixels
+    training = _Training(loaded, network.objective, config, on_message)
+    report = on_report and _reporter(on_report, shown, config)
+    start = training.nearest_known(paintings[-1].pixels, [next(squares) for _ in range(2)])
+    learned: dict[int, multi_style.Style] = {}
+    for index in reversed(range(len(sizes_px))):  # each from the broader one before
+        start = training.learn(paintings[index].pixels, squares, start, report)
+        learned[sizes_px[index]] = start
+        if training.stopped:
+            break
+    kept_px = tuple(sorted(learned))
+    style = style_files.StyleFile(
+        name=name,
+        network_sha256=loaded.weights["sha256"],
+        stroke_sizes_px=kept_px,
+        gamma=np.stack([learned[size].gamma for size in kept_px]),
+        beta=np.stack([learned[size].beta for size in kept_px]),
+        about={
+            "painting": {"name": pathlib.PurePath(paintings[0].name).name, "sha256": paintings[0].sha256},
+            "config": dataclasses.asdict(config),
+            "steps": len(training.history),
+            "network": loaded.weights,
+            "objective_network": network.weights,
+            "versions": results.versions(),
+        },
+    )
+    history = np.array(training.history, np.float32).reshape(-1, len(_LOSSES))
+    return LearnedStyle(
+        style=style,
+        preview=training.stylised(shown, multi_style.Style(*style.at(None))),
+        losses=dict(zip(_LOSSES, history.T, strict=True)),
+        seconds=time.perf_counter() - started,
+        stopped_early=training.stopped,
+        photographs_left_out=len(squares.broken),
+    )
+
+
+class _Best(NamedTuple):
+    """The latest style that is as good as any before, as far as the noise between squares tells."""
+
+    loss: float  # the least running mean of the objective so far
+    style: multi_style.Style
+
+
+class _Training:
+    """The variables of a style, Adam's moments of them, and the traced step that moves them.
+
+    Attributes:
+        history: the losses of each step so far, over all sizes.
+        seconds_per_step: mean over the steps after the first.
+        stopped: whether a callback ended the run.
+    """
+
+    def __init__(
+        self,
+        loaded: multi_style.Loaded,
+        objective: objectives.Objective,
+        config: configs.TrainingConfig,
+        on_message: messages.OnMessage,
+    ) -> None:
+        self._known, self._config, self._on_message = loaded.known, config, on_message
+        self._objective, self._network = objective, loaded.network
+        self._network.trainable = False
+        size = loaded.network.style_size
+        # gamma and beta, and Adam's two moments of each
+        self._values, self._means, self._squares = (
+            [tf.Variable(tf.zeros([size]), trainable=False) for _ in range(2)] for _ in range(3)
+        )
+        self.history: list[tuple[float, ...]] = []
+        self.stopped = False
+        self.seconds_per_step = 0.0
+        anything = tf.TensorSpec([None, None, None, 3])
+        row = tf.TensorSpec([None, size])
+        self._apply = tf.function(
+            lambda image, gamma, beta: self._network(image, multi_style.Style(gamma, beta)),
+            input_signature=[anything, row, row],
+        )
+        self._step = tf.function(self._traced_step, reduce_retracing=True)
+        self._evaluate = tf.function(self._traced_terms, reduce_retracing=True)
+
+    @property
+    def style(self) -> multi_style.Style:
+        """The style as it is now."""
+        return multi_style.Style(*(value.numpy() for value in self._values))
+
+    def stylised(self, photograph: np.ndarray, style: multi_style.Style) -> np.ndarray:
+        """A photograph [1, H, W, 3] in a style."""
+        return self._apply(photograph, style.gamma[np.newaxis], style.beta[np.newaxis]).numpy()
+
+    def nearest_known(self, painting: np.ndarray, squares: list[np.ndarray]) -> multi_style.Style:
+        """The known style whose pictures have the least objective towards a painting."""
+        targets = self._objective.targets(tf.constant(painting), [tf.constant(painting)])
+        styles = len(self._known.gamma)
+        losses = np.zeros(styles)
+        for square in squares:
+            part = tf.repeat(square[:, :_START_SIDE_PX, :_START_SIDE_PX], styles, axis=0)
+            losses += self._evaluate(part, *self._known, targets).total.numpy()
+        nearest = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
+        self._on_message(f"starting at style:{nearest}, the nearest of the {styles} known ones")
+        return multi_style.Style(self._known.gamma[nearest], self._known.beta[nearest])
+
+    def learn(
+        self,
+        painting: np.ndarray,
+        squares: photographs_.Squares,
+        start: multi_style.Style,
+        report: Callable[["_Training"], None] | None,
+    ) -> multi_style.Style:
+        """Moves a style towards a painting [1, H, W, 3] and returns the best one.
+
+        A step whose objective or gradient is not finite puts the best style back and halves the rate.
+        """
+        targets = self._objective.targets(tf.constant(painting), [tf.constant(painting)])
+        self._begin(start)
+        best = _Best(math.inf, start)
+        rate, updates, halvings, mean, weight = self._config.learning_rate, 0, 0, 0.0, 0.0
+        for step in range(1, self._config.steps + 1):
+            before, square, began = self.style, next(squares), time.perf_counter()
+            updates += 1
+            losses = self._step(square, targets, tf.constant(rate * self._share(step)), tf.constant(float(updates)))
+            self.history.append(tuple(float(loss) for loss in losses))
+            if len(self.history) > 1:  # the first one traces
+                seconds = time.perf_counter() - began
+                self.seconds_per_step += (seconds - self.seconds_per_step) / (len(self.history) - 1)
+            if not np.isfinite([*self.history[-1], *(part.sum() for part in self.style)]).all():
+                halvings += 1
+                if halvings > _MOST_HALVINGS:
+                    self._on_message(f"step {step}: the objective is not finite again; the best style so far is kept")
+                    break
+                rate, updates, mean, weight = rate / 2, 0, 0.0, 0.0
+                self._on_message(
+                    f"step {step}: the objective is not finite; the learning rate is halved to {rate:g}, and training "
+                    "goes on from the best style so far"
+                )
+                self._begin(best.style)
+                continue
+            mean, weight = _MEMORY * mean + (1 - _MEMORY) * self.history[-1][0], _MEMORY * weight + 1 - _MEMORY
+            if mean / weight <= _NOISE * best.loss:
+                best = _Best(min(mean / weight, best.loss), before)  # the one that the loss is of
+            try:
+                if report:
+                    report(self)
+            except results.StopStylizing:
+                self.stopped = True
+                break
+        return best.style
+
+    def _begin(self, style: multi_style.Style) -> None:
+        """Puts a style in, and forgets Adam's moments."""
+        for variable, value in zip(self._values, style, strict=True):
+            variable.assign(value)
+        for variable in (*self._means, *self._squares):
+            variable.assign(tf.zeros_like(variable))
+
+    def _share(self, step: int) -> float:
+        """Of the learning rate at a step: a short rise, then a quarter of a wave down to `_FINAL_RATE`."""
+        wave = (1 + math.cos(math.pi * (step - 1) / self._config.steps)) / 2
+        return min(1.0, step / _WARM_UP_STEPS) * (_FINAL_RATE + (1 - _FINAL_RATE) * wave)
+
+    def _traced_terms(
+        self, image: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, targets: objectives.Targets
+    ) -> objectives.Terms:
+        """The objective of photographs [B, H, W, 3] in styles [B, N], towards a painting's targets."""
+        stylised = self._network(image, multi_style.Style(gamma, beta))
+        return self._objective.terms(stylised, targets._replace(content=self._objective.content_features(image)))
+
+    def _traced_step(
+        self, image: tf.Tensor, targets: objectives.Targets, rate: tf.Tensor, updates: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        """One update by Adam (Kingma & Ba 2015); the terms are those before it."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self._values)
+            terms = self._traced_terms(image, self._values[0][tf.newaxis], self._values[1][tf.newaxis], targets)
+            total = tf.reduce_mean(terms.total)
+        gradients = tape.gradient(total, self._values)
+        for value, mean, square, gradient in zip(self._values, self._means, self._squares, gradients, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=value.handle,
+                m=mean.handle,
+                v=square.handle,
+                beta1_power=_BETA_1**updates,
+                beta2_power=_BETA_2**updates,
+                lr=rate,
+                beta1=_BETA_1,
+                beta2=_BETA_2,
+                epsilon=_EPSILON,
+                grad=gradient,
+            )
+        parts = (terms.content, terms.style, terms.total_variation)
+        return total, *(tf.reduce_mean(part) for part in parts)
+
+
+def _reporter(
+    on_report: results.OnReport, shown: np.ndarray, config: configs.TrainingConfig
+) -> Callable[[_Training], None]:
+    """Calls on_report with how far the training is."""
+    steps = config.steps * len(config.stroke_sizes_px)
+
+    def report(training: _Training) -> None:
+        step = len(training.history)
+        on_report(
+            results.Report(
+                step=step,
+                steps=steps,
+                losses=dict(zip(_LOSSES, training.history[-1], strict=True)),
+                seconds_per_step=training.seconds_per_step,
+                seconds_left=training.seconds_per_step * (steps - step),
+                is_snapshot=bool(config.preview_interval) and step % config.preview_interval == 0,
+                image=lambda: training.stylised(shown, training.style),
+            )
+        )
+
+    return report
+
+
+def _check_painting(painting: images.Picture) -> None:
+    if min(painting.height_px, painting.width_px) < MINIMUM_SIDE_PX:
+        raise errors.ImageError(
+            f"{painting.name}: a painting's shorter side must be at least {MINIMUM_SIDE_PX} px to learn its style. "
+            f"Received: {painting.width_px} x {painting.height_px} px. Use a larger picture or stroke size."
+        )

@@ -1,0 +1,85 @@
+"""Which learned style a name means: one of the network's own, one that comes with the package, or a file.
+
+Imports no TensorFlow.
+"""
+
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from nst_tf import configs, errors
+from nst_tf.weights import style_files
+
+PREFIX = "style:"
+_MOST_DIGITS = 6
+
+
+class Known(NamedTuple):
+    """One of the styles that come with the network, by its number."""
+
+    number: int
+
+
+Source = str | os.PathLike[str] | Known | style_files.StyleFile
+
+
+def is_learned(source: object) -> bool:
+    """Whether a source can be nothing but a learned style: `style:...`, or the path of a style's file."""
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else ""
+    return isinstance(name, str) and (
+        name.startswith(PREFIX) or pathlib.PurePath(name).suffix.lower() == style_files.SUFFIX
+    )
+
+
+def read(
+    style: Source | Sequence[Source], config: configs.MultiStyleConfig
+) -> tuple[Known | style_files.StyleFile, ...]:
+    """Finds and reads styles, without the network.
+
+    Args:
+        style: `style:7` for one of the network's own, `style:NAME` or, where no file has that name, NAME for one that
+            comes with the package, the path of a file that `nst-tf train` wrote, or what this function returned; or
+            several.
+        config: style_blend.
+
+    Raises:
+        StyleError: there is no such style, its file is damaged, or it is a picture.
+        ConfigError: style_blend has another length than the styles.
+    """
+    is_one = isinstance(style, Known) or not isinstance(style, (list, tuple))
+    sources: Sequence[Any] = [style] if is_one else style  # type: ignore[assignment]
+    if not sources:
+        raise errors.StyleError("at least one style is needed. Received: none.")
+    if config.style_blend and len(config.style_blend) != len(sources):
+        raise errors.ConfigError(
+            f"style_blend needs one share for each of the {len(sources)} styles. Received: {len(config.style_blend)}."
+        )
+    return tuple(_read(source) for source in sources)
+
+
+def _read(source: Any) -> Known | style_files.StyleFile:
+    if isinstance(source, (Known, style_files.StyleFile)):
+        return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise _no_style(f"a {type(source).__name__}")
+    name = str(os.fspath(source))
+    if name.startswith(PREFIX):
+        chosen = name.removeprefix(PREFIX)
+        if chosen.isascii() and chosen.isdecimal() and len(chosen) <= _MOST_DIGITS:
+            return Known(int(chosen))
+        return style_files.shipped(chosen)
+    if name in style_files.shipped_names() and not pathlib.Path(name).exists():
+        return style_files.shipped(name)
+    if is_learned(name):
+        return style_files.read(name)
+    raise _no_style(name)
+
+
+def _no_style(received: str) -> errors.StyleError:
+    names = ", ".join(f"{PREFIX}{name}" for name in (*style_files.shipped_names(), "0", "1"))
+    return errors.StyleError(
+        f"multi-style takes styles that were learned: {names} and so on, or a {style_files.SUFFIX} file. "
+        f"Received: {received}. Learn a painting's style with `nst-tf train --style=painting.jpg "
+        f"--output=painting{style_files.SUFFIX}`, or use --method=adain or gatys, which take any picture."
+    )

@@ -1,0 +1,64 @@
+"""`nst-tf train` and `--method=multi-style`, as processes."""
+
+import pytest
+
+from nst_tf.pictures import images
+from nst_tf.weights import style_files
+from tests.system import command_line
+from tests.tiny import tiny_multi_style, tiny_network
+
+
+@pytest.fixture
+def photo(tmp_path):
+    images.save(tmp_path / "photo.png", tiny_network.picture(48, 64))
+    return tmp_path / "photo.png"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--style={photo}"], "--output is missing"),
+        (["--style={photo}", "--output={folder}/x.jpg"], "--output must end in .style"),
+        (["--style={folder}/none.jpg", "--output={folder}/x.style"], "no such file"),
+        (["--style={photo}", "--output={folder}/x.style", "--photographs={folder}/none"], "photographs to train on"),
+        (["--style={photo}", "--output={folder}/x.style", "--stroke_sizes=300,200"], "whole numbers that ascend"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(tmp_path, photo, flags, words):
+    flags = [flag.format(photo=photo, folder=tmp_path) for flag in flags]
+    command_line.assert_refused_in_one_line(*command_line.run(*flags, module="cli.train"), [words])
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--style={folder}/tiny.style", "--method=gatys"], "which only --method=multi-style draws"),
+        (["--style={folder}/tiny.style,{photo}"], "which only --method=multi-style draws"),
+        (["--style={photo}", "--method=multi-style"], "nst-tf train --style=painting.jpg"),
+        (["--style={folder}/cut.style"], "a style must be a whole file"),
+        (["--style=style:no-such-painting"], "a style's name must be one of"),
+        (["--style=style:1", "--style_strength=0.5"], "--style_strength is a flag of --method=adain"),
+    ],
+)
+def test_styles_that_cannot_be_drawn_are_refused_in_one_line(tmp_path, photo, flags, words):
+    style_files.write(tmp_path / "tiny.style", tiny_multi_style.style_file())
+    (tmp_path / "cut.style").write_bytes((tmp_path / "tiny.style").read_bytes()[:99])
+    flags = [flag.format(photo=photo, folder=tmp_path) for flag in flags]
+    out = tmp_path / "out.png"
+    run = command_line.run(f"--content={photo}", f"--output={out}", *flags, module="cli.stylize")
+    command_line.assert_refused_in_one_line(*run, [words])
+    assert not out.exists()
+
+
+@pytest.mark.weights
+def test_a_style_is_trained_and_then_drawn_without_naming_the_method(tmp_path, photo):
+    style, out = tmp_path / "mine.style", tmp_path / "out.png"
+    training = ["--style=sample:hiroshige", f"--output={style}", "--steps=3", "--crop_px=64", "--stroke_sizes=96"]
+    code, _, stderr = command_line.run(*training, module="cli.train")
+    assert code == 0, stderr
+    assert f"wrote {style}" in stderr
+    assert images.load(f"{style}.preview.png").width_px > 64
+    flags = [f"--content={photo}", f"--style={style},style:7", "--style_blend=3,1", f"--output={out}"]
+    code, _, stderr = command_line.run(*flags, module="cli.stylize")
+    assert code == 0, stderr
+    assert images.load(out).pixels.shape == (1, 48, 64, 3)

@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pytest
+
+from nst_tf import configs, errors
+from nst_tf.networks import multi_style, multi_style_transfer
+from nst_tf.pictures import images
+from nst_tf.weights import style_files
+from tests.tiny import tiny_multi_style, tiny_network
+
+PICTURE = tiny_network.picture(36, 44)
+LOADED = tiny_multi_style.loaded()
+
+
+def engine(**settings):
+    return multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(**settings), loaded=LOADED)
+
+
+def drawn(gamma, beta):
+    return LOADED.network(PICTURE, multi_style.Style(gamma, beta)).numpy()
+
+
+def test_a_known_style_is_drawn_by_its_number():
+    expected = drawn(LOADED.known.gamma[2], LOADED.known.beta[2])
+    np.testing.assert_allclose(engine()(PICTURE, "style:2").image, expected, atol=1e-5)
+
+
+def test_a_file_is_drawn_at_the_size_of_its_strokes(tmp_path):
+    style = tiny_multi_style.style_file(sizes_px=(128, 512))
+    style_files.write(tmp_path / "x.style", style)
+    result = engine(stroke_size_px=512)(PICTURE, tmp_path / "x.style")
+    np.testing.assert_allclose(result.image, drawn(style.gamma[1], style.beta[1]), atol=1e-5)
+
+
+def test_styles_of_all_kinds_are_blended_in_their_shares():
+    style = tiny_multi_style.style_file()
+    blended = [0.25 * known[0] + 0.75 * own for known, own in zip(LOADED.known, style.at(None), strict=True)]
+    expected = drawn(*blended)
+    result = engine(style_blend=(1.0, 3.0))(PICTURE, ["style:0", style])
+    np.testing.assert_allclose(result.image, expected, atol=1e-5)
+
+
+def test_the_result_is_saved_with_its_record_and_the_alpha_of_the_content(tmp_path):
+    alpha = np.linspace(0, 1, 36 * 44, dtype=np.float32).reshape(1, 36, 44, 1)
+    content = images.Picture(pixels=PICTURE, alpha=alpha, sha256="1" * 64, name="photo")
+    engine()(content, ["style:1", tiny_multi_style.style_file()]).save(tmp_path / "out.png")
+    record = json.loads((tmp_path / "out.png.json").read_text())
+    assert (record["method"], record["precision"], record["network"]["source"]) == ("multi-style", "float32", "tiny")
+    assert [entry["name"] for entry in record["inputs"]] == ["photo", "style:1", "tiny"]
+    np.testing.assert_allclose(images.load(tmp_path / "out.png").alpha, alpha, atol=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("content", "style", "words"),
+    [
+        (PICTURE, "style:3", "the network's own styles are style:0 to style:2. Received: 3"),
+        (PICTURE, tiny_multi_style.style_file(network_sha256="0" * 64), "one of another network"),
+        (PICTURE, "painting.jpg", "nst-tf train"),
+        (PICTURE[:, :20], "style:1", "content: the shorter side must be at least 32 px for multi-style"),
+        (np.full([40, 40, 3], 200.0), "style:1", "Divide 0-255 floats by 255"),
+    ],
+)
+def test_pictures_and_styles_that_cannot_be_used_are_refused(content, style, words):
+    with pytest.raises(errors.NstError, match=words):
+        engine()(content, style)
+
+
+@pytest.mark.parametrize("settings", [{"style_blend": (0.0, 0.0)}, {"stroke_size_px": 3}, {"max_side_px": 16}])
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(errors.ConfigError):
+        configs.MultiStyleConfig(**settings)
