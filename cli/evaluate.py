@@ -16,7 +16,7 @@ _INTRO = """nst-tf evaluate: judge the results of any method by one objective
 
 content and style are the weighted losses of nst-tf stylize, total is their sum plus the total variation: lower is
 better. noise is the share of spectral energy beyond 0.7 of the Nyquist frequency, which strokes hardly use. crosshatch
-(grey levels), specks (of 1000 pixels) and frame (levels) are what the result has of each beyond the style: 0 is best."""
+(grey levels), specks (of 1000 pixels) and frame (levels) are what a result has of each beyond the style: 0 is best."""
 
 
 def run(argv: list[str]) -> int:

@@ -94,7 +94,8 @@ def as_csv(scores: Sequence[Score]) -> bytes:
     Example:
         >>> from nst_tf import evaluation
         >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
-        >>> print(evaluation.as_csv([evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)]).decode())
+        >>> score = evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)
+        >>> print(evaluation.as_csv([score]).decode())
         image,width_px,height_px,content,style,total_variation,total,noise,crosshatch,specks,frame,lpips
         out.png,512,408,0.4,0.3,0.1,0.8,0.02,1,2,0,
         <BLANKLINE>
@@ -112,10 +113,10 @@ def as_text(scores: Sequence[Score]) -> str:
     Example:
         >>> from nst_tf import evaluation
         >>> losses = {"content": 0.4, "style": 0.3, "total_variation": 0.1, "total": 0.8}
-        >>> text = evaluation.as_text([evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)])
-        >>> print("\\n".join(" ".join(line.split()) for line in text.splitlines()))
-        image width_px height_px content style total_variation total noise crosshatch specks frame lpips
-        out.png 512 408 0.4 0.3 0.1 0.8 0.02 1 2 0 -
+        >>> score = evaluation.Score("out.png", 512, 408, losses, 0.02, 1.0, 2.0, 0.0, None)
+        >>> header, row = evaluation.as_text([score]).splitlines()
+        >>> row.split()
+        ['out.png', '512', '408', '0.4', '0.3', '0.1', '0.8', '0.02', '1', '2', '0', '-']
     """
     rows = [list(_columns(scores[0])), *(_row(score, "-") for score in scores)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
