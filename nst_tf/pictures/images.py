@@ -249,7 +249,7 @@ def save(path: str | os.PathLike[str], pixels: Any, *, alpha: Any = None, bit_de
 
 
 def check_writable(path: str | os.PathLike[str], *, bit_depth: int = 8) -> None:
-    """Finds out before hours of work whether `save` will be let to write a path; creates its folder.
+    """Finds out before hours of work whether `save` will be allowed to write a path; creates nothing.
 
     Raises:
         errors.OutputError: an unknown suffix, a depth it cannot hold, or a path that cannot be written.

@@ -112,9 +112,15 @@ class TestBothRefuse:
             function(tmp_path / "a")
 
 
-def test_check_creates_the_folder_and_no_file(tmp_path):
-    files.check_writable(tmp_path / "x" / "a")
-    assert os.listdir(tmp_path / "x") == []
+def test_check_leaves_neither_a_file_nor_a_folder_behind(tmp_path):
+    files.check_writable(tmp_path / "x" / "y" / "a")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "\N{CJK UNIFIED IDEOGRAPH-5149}" * 86, f"{'n' * 256}/a"])
+def test_check_refuses_a_name_that_the_file_system_cannot_hold(tmp_path, name):
+    with pytest.raises(errors.OutputError, match="shorter name"):
+        files.check_writable(tmp_path / "new" / name)
 
 
 def test_check_leaves_an_existing_file_alone(tmp_path):
