@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from absl import flags, logging
 
-from nst_tf import errors
+from nst_tf import errors, keras_backend
 
 HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -66,7 +66,11 @@ def load_tensorflow(*, deterministic: bool = False) -> None:
 
     Args:
         deterministic: whether every operation must give the same bits each time.
+
+    Raises:
+        ConfigError: Keras is set to compute with another library.
     """
+    keras_backend.check()
     os.environ.setdefault(_LOG_LEVEL, "2")  # read when TensorFlow loads; the user's value wins
     say("loading TensorFlow")
     with _native_stderr_held_back():

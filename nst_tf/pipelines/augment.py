@@ -8,12 +8,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from nst_tf import configs, errors
 from nst_tf.networks import adain
 from nst_tf.pictures import inputs
+from nst_tf.tensorflow_keras import keras
 
 _RANGE_TOLERANCE = 1e-3  # a quarter of an 8-bit level, as for pictures from files
 

@@ -11,10 +11,9 @@ import pathlib
 import sys
 import types
 
-import keras
-
 from nst_tf import errors, messages, vgg
 from nst_tf.pictures import images, samples
+from nst_tf.tensorflow_keras import keras
 from nst_tf.weights import cache, formats, packages, pth, self_test
 
 SOURCES = ("auto", "normalised", "imagenet")
