@@ -77,10 +77,8 @@ def test_keras_is_imported_in_the_one_place_that_checks_its_backend():
         path.stem
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Import)
-        and any(alias.name.split(".")[0] == "keras" for alias in node.names)
-        or isinstance(node, ast.ImportFrom)
-        and str(node.module).split(".")[0] == "keras"
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "keras" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "keras")
     }
     assert users == {"tensorflow_keras"}
 
