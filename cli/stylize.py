@@ -14,7 +14,7 @@ from nst_tf import configs
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import images, inputs
 
-from . import config_flags, program, progress
+from . import config_flags, program, progress, streams
 
 
 class Finished(NamedTuple):
@@ -175,7 +175,7 @@ class _Interrupt:
             signal.raise_signal(number)
             return
         self.seen = number
-        print("\nstopping after this step; Ctrl-C again to quit at once", file=sys.stderr, flush=True)
+        streams.tell("\nstopping after this step; Ctrl-C again to quit at once")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import errno
 import glob
 import os
 import pathlib
+import tempfile
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from nst_tf import errors
 
 _USUAL_MAX_NAME_BYTES = 255  # of a file name, on nearly every file system
+
+_SHARED_MEMORY = "/dev/shm"  # of Linux; container runtimes mount it writable
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) -> None:
@@ -75,6 +78,25 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink()
+
+
+def ensure_temporary_folder() -> None:
+    """Finds another folder for temporary files where the system has none that can be written.
+
+    TensorFlow writes Python code that it generates into one, and cannot trace a function without it. In a read-only
+    container the usual ones cannot be written, and shared memory can.
+
+    Raises:
+        errors.OutputError: no folder can be written.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        if not os.access(_SHARED_MEMORY, os.W_OK):
+            raise errors.OutputError(
+                f"a folder for temporary files must be writable. Received: {error.strerror}. Set TMPDIR to one."
+            ) from error
+        tempfile.tempdir = _SHARED_MEMORY
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

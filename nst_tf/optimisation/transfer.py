@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, machine, messages, precision, results
+from nst_tf import configs, files, machine, messages, precision, results
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
@@ -107,6 +107,7 @@ class StyleTransfer:
         """Stylises one picture; arguments and result are those of `stylize`."""
         with self._lock:
             started = time.perf_counter()
+            files.ensure_temporary_folder()
             pictures = inputs.read(content, style, self.config)
             for note in pictures.notes:
                 on_message(note)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import threading
 
 import pytest
@@ -127,3 +128,24 @@ def test_check_leaves_an_existing_file_alone(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     files.check_writable(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.fixture
+def no_temporary_folder(monkeypatch):
+    """A read-only container: none of the folders that Python looks through can be written."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
+
+
+def test_temporary_files_go_into_shared_memory_where_no_folder_can_be_written(
+    no_temporary_folder, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(files, "_SHARED_MEMORY", str(tmp_path))
+    files.ensure_temporary_folder()
+    assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_without_any_temporary_folder_one_line_names_tmpdir(no_temporary_folder, monkeypatch):
+    monkeypatch.setattr(files, "_SHARED_MEMORY", "/nonexistent")
+    with pytest.raises(errors.OutputError, match="Set TMPDIR"):
+        files.ensure_temporary_folder()
