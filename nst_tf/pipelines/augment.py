@@ -50,7 +50,7 @@ class StyleAugment(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, "dtype": "float32"} | kwargs)  # a float16 picture must be seen as one
-        self.config = configs.StyleAugmentConfig() if config is None else config
+        self.config = configs.as_config(config, configs.StyleAugmentConfig)
         if not isinstance(styles, adain.Moments):
             pictures = self._read(styles)
         if network is None:

@@ -38,7 +38,7 @@ def stylize(
         ServingError: the server cannot be reached, does not answer in time, or refuses; the message says which.
         ImageError: a picture that cannot be read.
     """
-    config = configs.ClientConfig() if config is None else config
+    config = configs.as_config(config, configs.ClientConfig)
     picture, style_picture = load(content, style, config)
     values = {"content_bytes": [images.encode(picture.pixels, ".png")]}
     if style_picture is not None:

