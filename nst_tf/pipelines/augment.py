@@ -156,7 +156,7 @@ class StyleAugment(keras.layers.Layer):
                 'Give [path] or ["sample:van-gogh"].'
             )
         side_px = self.config.style_max_side_px
-        return [inputs.read_picture(source, f"style {n}", side_px).pixels for n, source in enumerate(styles)]
+        return [inputs.read_style_for_one_pass(source, f"style {n}", side_px).pixels for n, source in enumerate(styles)]
 
     def _check(self, images: tf.Tensor) -> None:
         is_picture = images.shape.rank in (3, 4) and images.shape[-1] == 3

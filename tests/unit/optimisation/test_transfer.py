@@ -465,3 +465,30 @@ def test_adam_is_refused_inside_a_distribution_strategy():
         assert stylize(optimizer="lbfgs", steps=1).steps == 1
         with pytest.raises(errors.NstError, match=r"outside the scope.*Leave the scope, or use optimizer=lbfgs"):
             stylize(optimizer="adam", steps=1)
+
+
+@pytest.mark.parametrize(
+    ("style_size", "settings"),
+    [
+        ((24, 24), {}),
+        ((20, 200), {}),
+        ((60, 80), {"style_max_side_px": 24}),
+        ((40, 1000), {}),
+    ],
+)
+def test_a_small_style_is_read_no_smaller_at_coarse_sizes_than_its_deepest_layer_needs(style_size, settings):
+    config = configs.StyleTransferConfig(
+        scales=2, steps=1, coarse_steps=1, precision="float32", max_side_px=128, **settings
+    )
+    content = tiny_network.picture(128, 128)
+    result = transfer.stylize(content, tiny_network.picture(*style_size), config, extractor=tiny_vgg.TinyVgg())
+    assert len(result.stages) == config.scales
+    assert np.isfinite(result.losses["style"]).all()
+    assert result.losses["style"].min() > 0
+
+
+def test_a_start_picture_of_another_aspect_ratio_is_stretched_and_said_to_be(tmp_path):
+    images.save(tmp_path / "start.png", tiny_network.picture(10, 30))
+    said = []
+    stylize(initialisation=str(tmp_path / "start.png"), steps=1, on_message=said.append)
+    assert any("start.png: stretched to the content's 24 x 20 px" in message for message in said)
