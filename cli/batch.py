@@ -13,7 +13,7 @@ from absl import flags
 from nst_tf import configs, files, results
 from nst_tf.pipelines import jobs
 
-from . import config_flags, program
+from . import config_flags, program, streams
 
 config_flags.define(configs.BatchCommand, configs.BatchConfig)
 
@@ -87,8 +87,7 @@ def _end_at_once_on_interrupt(job: jobs.Job) -> None:
     """Ctrl-C ends this process and so its workers; Beam would wait for their bundles, which may be the whole job."""
 
     def end(*signal_and_frame: object) -> None:
-        print(f"\ninterrupted: finished results stay in {job.output_dir}; the same command continues.", file=sys.stderr)
-        sys.stderr.flush()
+        streams.tell(f"\ninterrupted: finished results stay in {job.output_dir}; the same command continues.")
         os._exit(program.INTERRUPTED)
 
     signal.signal(signal.SIGINT, end)

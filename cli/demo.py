@@ -11,6 +11,10 @@ def run(argv: list[str]) -> int:
     """Runs `nst-tf stylize` on the samples; further flags override the demo's."""
     if any(argument in program.HELP_FLAGS for argument in argv[1:]):
         return stylize.run([argv[0], "--help"])
+    return program.guarded(lambda: _run(argv), argv[0])
+
+
+def _run(argv: list[str]) -> int:
     program.load_tensorflow()
     from nst_tf import precision
 

@@ -5,7 +5,7 @@ import sys
 from nst_tf import configs, files
 from nst_tf.pictures import inputs
 
-from . import config_flags, program
+from . import config_flags, program, streams
 
 config_flags.define(configs.EvaluateCommand, configs.EvaluationConfig)
 
@@ -35,10 +35,10 @@ def main() -> int:
     from nst_tf import evaluation  # slow imports that --help and usage errors do not need
 
     scores = evaluation.evaluate(command.content, command.style, command.images, config, on_message=program.say)
-    print(evaluation.as_text(scores))
     if command.output:
         files.write_atomically(command.output, evaluation.as_csv(scores))
         program.say(f"wrote {command.output}")
+    streams.show(evaluation.as_text(scores))
     return 0
 
 

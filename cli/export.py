@@ -6,7 +6,7 @@ import sys
 from absl import flags
 
 from nst_tf import configs
-from nst_tf.pictures import images
+from nst_tf.pictures import inputs
 
 from . import config_flags, program
 
@@ -62,7 +62,7 @@ def _export_adain(command: configs.ExportCommand, limits: configs.ExportConfig) 
     """--method=adain."""
     config = config_flags.config_from_flags(configs.AdainConfig)
     side_px = config.style_max_side_px or config.max_side_px
-    styles = [images.load(path, max_side_px=side_px) for path in command.style]
+    styles = [inputs.read_style_for_one_pass(path, path, side_px) for path in command.style]
     program.load_tensorflow()
     from nst_tf.export import bundle, litert_onnx  # slow imports that --help does not need
 

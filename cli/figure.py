@@ -9,7 +9,7 @@ from nst_tf import configs
 from nst_tf.figures import cell_files, experiments
 from nst_tf.pictures import images
 
-from . import config_flags, program, progress
+from . import config_flags, program, progress, streams
 
 config_flags.define(configs.FigureCommand, configs.FigureConfig)
 
@@ -66,10 +66,9 @@ def main() -> int:
         signal.signal(signal.SIGINT, previous)
     count = len(figure.cells)
     if result.stopped_early:
-        print(
+        streams.tell(
             f"interrupted: {len(result.rows)} of {count} cells are finished in {job.paths.folder}; the same command "
-            "continues.",
-            file=sys.stderr,
+            "continues."
         )
         return program.INTERRUPTED
     program.say(f"wrote {job.paths.grid}: {count} cells, {result.computed} run now, {result.kept} already finished")

@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM in a run whose best result so far is worth keeping."""
 
 import signal
-import sys
+
+from . import streams
 
 
 class Interrupt:
@@ -32,4 +33,4 @@ class Interrupt:
             signal.raise_signal(number)
             return
         self.seen = number
-        print("\nstopping after this step; Ctrl-C again to quit at once", file=sys.stderr, flush=True)
+        streams.tell("\nstopping after this step; Ctrl-C again to quit at once")

@@ -5,6 +5,8 @@ import sys
 
 import nst_tf
 
+from . import streams
+
 JOBS = {
     "stylize": "render a photograph in the style of a painting",
     "train": "learn the style of a painting, for pictures in a second",
@@ -26,15 +28,16 @@ def run() -> None:
 
 def main(argv: list[str]) -> int:
     """Runs a job and returns its exit code: 0 done, 2 for a user's mistake, 130 when interrupted."""
+    streams.prepare()
     job = argv[1] if len(argv) > 1 else "--help"
     if job in ("--help", "-h", "-help", "help"):
-        print(_usage())
+        streams.show(_usage())
         return 0
     if job == "--version":
-        print(f"nst-tf {nst_tf.__version__}")
+        streams.show(f"nst-tf {nst_tf.__version__}")
         return 0
     if job not in JOBS:
-        print(f"nst-tf: there is no job {job!r}. Choose one of {', '.join(JOBS)}; see nst-tf --help.", file=sys.stderr)
+        streams.tell(f"nst-tf: there is no job {job!r}. Choose one of {', '.join(JOBS)}; see nst-tf --help.")
         return 2
     program = importlib.import_module(f".{job}", __package__)
     return int(program.run([f"nst-tf {job}", *argv[2:]]))

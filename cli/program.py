@@ -3,14 +3,14 @@
 import contextlib
 import os
 import shutil
-import sys
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from absl import flags, logging
 
-from nst_tf import errors
+from nst_tf import errors, files, keras_backend
+
+from . import streams
 
 HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -33,30 +33,40 @@ def run(main: Callable[[], int], argv: list[str], help_text: Callable[[], str]) 
     Returns:
         main's own code, or 2 with one line on stderr for a user's mistake, or 130 when interrupted.
     """
+    streams.prepare()
     if any(argument in HELP_FLAGS for argument in argv[1:]):
-        print(help_text())
+        streams.show(help_text())
         return 0
-    try:
+
+    def parsed() -> int:
         rest = flags.FLAGS(argv)[1:]
         if rest:
             raise flags.Error(f"unexpected argument {rest[0]!r}; flags are written --name=value")
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.INFO)
         return main()
+
+    return guarded(parsed, argv[0])
+
+
+def guarded(main: Callable[[], int], name: str) -> int:
+    """Turns what a program raises into an exit code, as `run` says; name is the program's."""
+    try:
+        return main()
     except (flags.Error, errors.NstError) as error:
-        print(f"{argv[0]}: {errors.one_line(error, max_characters=2000)}", file=sys.stderr)
+        streams.tell(f"{name}: {errors.one_line(error, max_characters=2000)}")
         if isinstance(error, flags.Error):
-            print(f"{argv[0]} --help lists the flags.", file=sys.stderr)
+            streams.tell(f"{name} --help lists the flags.")
         return MISTAKE
     except KeyboardInterrupt:
-        print(f"{argv[0]}: interrupted before there was a picture to save.", file=sys.stderr)
+        streams.tell(f"{name}: interrupted before there was a picture to save.")
         return INTERRUPTED
 
 
 def say(message: str) -> None:
     """Prints a line for the user on stderr, unless --verbosity is below 0."""
     if logging.get_verbosity() >= logging.INFO:
-        print(message, file=sys.stderr, flush=True)
+        streams.tell(message)
 
 
 def load_tensorflow(*, deterministic: bool = False) -> None:
@@ -66,36 +76,21 @@ def load_tensorflow(*, deterministic: bool = False) -> None:
 
     Args:
         deterministic: whether every operation must give the same bits each time.
+
+    Raises:
+        ConfigError: Keras is set to compute with another library.
     """
+    keras_backend.check()
+    files.ensure_temporary_folder()
     os.environ.setdefault(_LOG_LEVEL, "2")  # read when TensorFlow loads; the user's value wins
     say("loading TensorFlow")
-    with _native_stderr_held_back():
+    shows_all = os.environ[_LOG_LEVEL] in ("0", "1")
+    with contextlib.nullcontext() if shows_all else streams.native_stderr_held_back():
         import tensorflow as tf
 
         tf.config.list_physical_devices()
         if deterministic:
             tf.config.experimental.enable_op_determinism()
-
-
-@contextlib.contextmanager
-def _native_stderr_held_back() -> Iterator[None]:
-    """Hides what is written to file descriptor 2, unless the block fails."""
-    if os.environ[_LOG_LEVEL] in ("0", "1"):
-        yield
-        return
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held_back.seek(0)
-            os.write(shown, held_back.read())
-            raise
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
 
 
 def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:

@@ -3,24 +3,20 @@
 import shutil
 import sys
 import time
-from typing import TextIO
 
 from nst_tf import results
+
+from . import streams
 
 PLAIN_INTERVAL_S = 10.0  # between two lines if the output is not a terminal
 BAR_WIDTH = 24
 
 
 class Progress:
-    """Shows the reports of a run.
+    """Shows the reports of a run on stderr; a terminal gets a bar."""
 
-    Args:
-        stream: where to write; a terminal gets a bar.
-    """
-
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self._stream = stream
-        self._is_terminal = stream.isatty()
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
         self._last_line_s = float("-inf")
 
     def show(self, report: results.Report, label: str = "step") -> None:
@@ -39,20 +35,18 @@ class Progress:
             bar = "█" * filled + "░" * (BAR_WIDTH - filled)
             columns = shutil.get_terminal_size().columns - 1
             shown = text if label == "step" else f"{label} {text}"
-            self._stream.write(f"\r{f'{bar} {shown}'[:columns]:<{columns}}")
+            streams.write(f"\r{f'{bar} {shown}'[:columns]:<{columns}}")
         else:
             now = time.monotonic()
             if now - self._last_line_s < PLAIN_INTERVAL_S and report.step < report.steps:
                 return
             self._last_line_s = now
-            self._stream.write(f"{label} {text}\n")
-        self._stream.flush()
+            streams.tell(f"{label} {text}")
 
     def close(self) -> None:
         """Ends the bar's line."""
         if self._is_terminal:
-            self._stream.write("\n")
-            self._stream.flush()
+            streams.write("\n")
 
 
 def _clock(seconds: float) -> str:

@@ -5,15 +5,20 @@ import errno
 import glob
 import os
 import pathlib
+import tempfile
 import threading
 from collections.abc import Iterable
 from typing import Any
 
 from nst_tf import errors
 
+_USUAL_MAX_NAME_BYTES = 255  # of a file name, on nearly every file system
+
+_SHARED_MEMORY = "/dev/shm"  # of Linux; container runtimes mount it writable
+
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) -> None:
-    """Writes a file so that a reader, a crash or a full disk never meets half of it.
+    """Writes a file so that a reader, a crash or a full disk never finds half of it.
 
     A missing folder is created. A symbolic link is followed, so that the file it points to is the one replaced.
 
@@ -43,9 +48,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) 
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Finds out before hours of work whether `write_atomically` will be let to write a path.
+    """Finds out before hours of work whether `write_atomically` will be allowed to write a path.
 
-    Creates the folder where it is missing, and writes and removes a temporary file in it.
+    Writes and removes a temporary file, in the path's folder or the nearest one that exists, and creates no folder:
+    a job that is refused for another reason leaves nothing behind.
 
     Args:
         path: the file to be written later.
@@ -54,15 +60,43 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         errors.OutputError: as `write_atomically`.
     """
     target = _target(path)
-    temporary = _temporary_beside(target)
+    folder, missing = target.parent, [target.name]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        while not folder.exists():
+            missing.append(folder.name)
+            folder = folder.parent
+        longest = max(missing, key=lambda name: len(os.fsencode(name)))
+        if len(os.fsencode(longest)) > _max_name_bytes(folder):
+            raise OSError(errno.ENAMETOOLONG, f"{os.strerror(errno.ENAMETOOLONG)}, {len(os.fsencode(longest))} bytes")
+        temporary = _temporary_beside(folder / target.name)
+    except (OSError, ValueError) as error:
+        raise _output_error(path, error) from error
+    try:
         temporary.write_bytes(b"\0")
     except (OSError, ValueError) as error:
         raise _output_error(path, error) from error
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink()
+
+
+def ensure_temporary_folder() -> None:
+    """Finds another folder for temporary files where the system has none that can be written.
+
+    TensorFlow writes Python code that it generates into one, and cannot trace a function without it. In a read-only
+    container the usual ones cannot be written, and shared memory can.
+
+    Raises:
+        errors.OutputError: no folder can be written.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        if not os.access(_SHARED_MEMORY, os.W_OK):
+            raise errors.OutputError(
+                f"a folder for temporary files must be writable. Received: {error.strerror}. Set TMPDIR to one."
+            ) from error
+        tempfile.tempdir = _SHARED_MEMORY
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:
@@ -93,15 +127,19 @@ def _temporary_beside(target: pathlib.Path) -> pathlib.Path:
     return target.with_name(f".{target.name[:50]}.tmp-{os.getpid()}-{threading.get_ident()}")
 
 
+def _max_name_bytes(folder: pathlib.Path) -> int:
+    return os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else _USUAL_MAX_NAME_BYTES
+
+
 def _output_error(path: str | os.PathLike[str], error: OSError | ValueError) -> errors.OutputError:
     code = error.errno if isinstance(error, OSError) else None
-    mend = {
+    fix = {
         errno.ENOSPC: "Free space on the disk or choose another one.",
         errno.EDQUOT: "Free space in your quota or choose another disk.",
         errno.EFBIG: "Lift the limit on the size of files or choose another disk.",
         errno.ENAMETOOLONG: "Choose a shorter name.",
-        errno.EEXIST: "A file stands where a folder should be: choose another folder.",
-        errno.ENOTDIR: "A file stands where a folder should be: choose another folder.",
-    }.get(code or 0, "Choose another folder or mend its permissions.")
+        errno.EEXIST: "There is a file where a folder should be: choose another folder.",
+        errno.ENOTDIR: "There is a file where a folder should be: choose another folder.",
+    }.get(code or 0, "Choose another folder or change its permissions.")
     received = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return errors.OutputError(f"{os.fspath(path)}: the file must be writable. Received: {received}. {mend}")
+    return errors.OutputError(f"{os.fspath(path)}: the file must be writable. Received: {received}. {fix}")

@@ -27,6 +27,7 @@ from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
 from nst_tf.configs.optimisation import STARTS as STARTS
 from nst_tf.configs.optimisation import TOTAL_VARIATIONS as TOTAL_VARIATIONS
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
+from nst_tf.configs.optimisation import as_config as as_config
 from nst_tf.configs.optimisation import preset as preset
 from nst_tf.configs.pipelines import BatchConfig as BatchConfig
 from nst_tf.configs.pipelines import StyleAugmentConfig as StyleAugmentConfig

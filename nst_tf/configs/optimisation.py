@@ -1,13 +1,16 @@
 """Every setting of a run: its default, unit, range and source, and the presets. Imports no TensorFlow."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from nst_tf import errors, vgg
 from nst_tf.configs import fields, presets
 
 STARTS = ("content", "style", "noise", "adain")
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # functions in `losses`
+
+Config = TypeVar("Config")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -302,6 +305,29 @@ class StyleTransferConfig:
     def layers(self) -> tuple[str, ...]:
         """Every tapped layer, shallow to deep, each once."""
         return tuple(layer for layer in vgg.LAYERS if layer in {*self.content_layers, *self.style_layers})
+
+
+def as_config(value: Any, config_class: type[Config]) -> Config:
+    """The configuration that a caller means.
+
+    Args:
+        value: one of the class, or None for its defaults; where the class is `StyleTransferConfig`, also a
+            preset's name.
+        config_class: what is needed.
+
+    Raises:
+        ConfigError: anything else, such as another method's configuration; or an unknown preset.
+    """
+    if value is None:
+        return config_class()
+    if isinstance(value, config_class):
+        return value
+    wanted = config_class.__name__
+    if isinstance(value, str) and config_class is StyleTransferConfig:
+        return preset(value)  # type: ignore[return-value]
+    received = f"the text {value!r}" if isinstance(value, str) else type(value).__name__
+    fix = f"Write {wanted}(**settings)." if isinstance(value, Mapping) else f"Pass a {wanted} or leave it out."
+    raise errors.ConfigError(f"the configuration must be a {wanted}. Received: {received}. {fix}")
 
 
 def preset(name: str, **overrides: Any) -> StyleTransferConfig:

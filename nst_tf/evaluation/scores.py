@@ -56,7 +56,7 @@ def evaluate(
     Raises:
         NstError: a picture, setting or network is unusable; the message says how to fix it.
     """
-    config = configs.EvaluationConfig() if config is None else config
+    config = configs.as_config(config, configs.EvaluationConfig)
     judge = config.judge if objective is None else objective.config
     pairs = inputs.read_judged(content, style, images, judge)
     if objective is None:

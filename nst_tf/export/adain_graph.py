@@ -203,7 +203,8 @@ class Adain(tf.Module):
         """The moments [1, N] of one encoded picture, read at the size that the configuration wants."""
         style = graph_pictures.decode(data, "style_bytes", index, self._limits.max_pixels)
         max_side_px = self._config.style_max_side_px or max_side_px
-        style = graph_pictures.resize(style, graph_pictures.fit(tf.shape(style)[1:3], max_side_px))
+        size = graph_pictures.fit(tf.shape(style)[1:3], max_side_px, self._network.minimum_side_px)
+        style = graph_pictures.resize(style, size)
         return self._network.style_moments(
             graph_inputs.at_least(style, self._network.minimum_side_px, "style_bytes", index)
         )

@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 def export_gatys(
     output_dir: str | os.PathLike[str],
-    config: configs.StyleTransferConfig | None = None,
+    config: configs.StyleTransferConfig | str | None = None,
     limits: configs.ExportConfig | None = None,
     *,
     extractor: Any = None,
@@ -50,8 +50,8 @@ def export_gatys(
         ConfigError: a setting that a graph does not have.
         OutputError: the folder cannot be written.
     """
-    limits = configs.ExportConfig() if limits is None else limits
-    config = configs.StyleTransferConfig() if config is None else config
+    limits = configs.as_config(limits, configs.ExportConfig)
+    config = configs.as_config(config, configs.StyleTransferConfig)
     gatys_graph.check(config)
     precision = "float32" if config.precision == "auto" else config.precision
     config = dataclasses.replace(config, precision=precision)
@@ -93,8 +93,8 @@ def export_adain(
     Raises:
         ExportError, ConfigError, OutputError: as `export_gatys`.
     """
-    limits = configs.ExportConfig(method="adain") if limits is None else limits
-    config = configs.AdainConfig() if config is None else config
+    limits = configs.ExportConfig(method="adain") if limits is None else configs.as_config(limits, configs.ExportConfig)
+    config = configs.as_config(config, configs.AdainConfig)
     adain_graph.check(config)
     with _new_version(pathlib.Path(output_dir), limits.version) as place:
         loaded = loaded or adain_graph.load(config, on_message)

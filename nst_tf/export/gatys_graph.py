@@ -101,6 +101,7 @@ class Gatys(tf.Module):
         self._config = config
         self._limits = limits
         self._stride_px = vgg.stride_px(config.layers[-1])
+        self._style_stride_px = vgg.stride_px(*(config.style_layers or config.layers))
         picture = tf.TensorSpec([1, None, None, 3])
         controls = [tf.TensorSpec([], dtype) for dtype in CONTROLS.values()]
         self._optimised = tf.function(self._optimise, input_signature=[picture, picture, *controls])
@@ -172,8 +173,8 @@ class Gatys(tf.Module):
     def _scaled_style(self, style: tf.Tensor, content: tf.Tensor, name: str, index: tf.Tensor) -> tf.Tensor:
         """The style picture at the size that the configuration wants beside a content picture."""
         max_side_px = self._config.style_max_side_px or tf.reduce_max(tf.shape(content)[1:3])
-        style = graph_pictures.resize(style, graph_pictures.fit(tf.shape(style)[1:3], max_side_px))
-        return graph_inputs.at_least(style, self._stride_px, name, index)
+        size = graph_pictures.fit(tf.shape(style)[1:3], max_side_px, self._style_stride_px)
+        return graph_inputs.at_least(graph_pictures.resize(style, size), self._style_stride_px, name, index)
 
     def _stylized(self, content: tf.Tensor, style: tf.Tensor, element: graph_inputs.Tensors) -> tf.Tensor:
         image, loss = self._optimised(content, style, *[element[name] for name in CONTROLS])
@@ -189,7 +190,10 @@ class Gatys(tf.Module):
         for halvings in tf.range(self._config.scales - 1, -1, -1):
             size = graph_pictures.scaled_size(full_size, tf.cast(0.5, tf.float64) ** tf.cast(halvings, tf.float64))
             if halvings == 0 or tf.reduce_min(size) >= schedule.MIN_SIDE_PX:
-                style_size = graph_pictures.scaled_size(tf.shape(style)[1:3], size[0] / full_size[0])
+                style_scale = graph_pictures.at_least(
+                    tf.shape(style)[1:3], size[0] / full_size[0], self._style_stride_px
+                )
+                style_size = graph_pictures.scaled_size(tf.shape(style)[1:3], style_scale)
                 stage_content = graph_pictures.resize(content, size)
                 stage_style = graph_pictures.resize(style, style_size)
                 if started:

@@ -62,10 +62,14 @@ def encode(image: tf.Tensor) -> tf.Tensor:
     return tf.io.encode_png(tf.cast(tf.round(tf.clip_by_value(image[0], 0.0, 1.0) * 255.0), tf.uint8))
 
 
-def fit(size: tf.Tensor, max_side_px: tf.Tensor) -> tf.Tensor:
-    """`images.fit` on int32 [2]: aspect kept, never larger, at least 1."""
-    scale = tf.minimum(tf.cast(max_side_px / tf.reduce_max(size), tf.float64), 1.0)
-    return scaled_size(size, scale)
+def fit(size: tf.Tensor, max_side_px: tf.Tensor, min_side_px: int = 0) -> tf.Tensor:
+    """`images.fit` on int32 [2]: aspect kept, never larger, the shorter side not below a least one."""
+    return scaled_size(size, at_least(size, tf.cast(max_side_px / tf.reduce_max(size), tf.float64), min_side_px))
+
+
+def at_least(size: tf.Tensor, scale: tf.Tensor, min_side_px: int) -> tf.Tensor:
+    """A float64 scale of int32 [2], at most 1, that leaves the shorter side its least length where it has it."""
+    return tf.minimum(tf.maximum(scale, tf.cast(min_side_px / tf.reduce_min(size), tf.float64)), 1.0)
 
 
 def scaled_size(size: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:

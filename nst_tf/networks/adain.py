@@ -8,11 +8,11 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from nst_tf import errors, messages, precision, vgg
 from nst_tf.networks import layers
+from nst_tf.tensorflow_keras import keras
 from nst_tf.weights import adain_decoder, formats
 from nst_tf.weights import vgg19 as vgg_weights
 
@@ -248,9 +248,7 @@ def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32"
     previous = next(iter(convolutions))
     for layer, (kernel, _) in convolutions.items():
         if _block(layer) != _block(previous):
-            x = keras.layers.MaxPooling2D(2, padding="same", dtype=layers.dtype_policy(policy))(
-                x
-            )  # keeps a last odd row
+            x = layers.pooling(x, policy)
         x = layers.convolution(x, layer, kernel.shape[-1], policy)
         previous = layer
     model = keras.Model(image, x, name="encoder")

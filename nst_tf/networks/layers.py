@@ -2,8 +2,11 @@
 
 from typing import Any
 
-import keras
 import tensorflow as tf
+
+from nst_tf.tensorflow_keras import keras
+
+DATA_FORMAT = "channels_last"  # stated at every layer that has one: Keras' default is a setting of the user's
 
 
 @keras.saving.register_keras_serializable("nst_tf")
@@ -46,7 +49,14 @@ class NearestUpsampling(keras.layers.Layer):
 def convolution(x: Any, name: str, filters: int, policy: str, activation: str | None = "relu") -> Any:
     """A 3 x 3 convolution of reflected features, named after its layer."""
     x = ReflectionPadding(name=f"{name}_padding", dtype=dtype_policy(policy))(x)
-    return keras.layers.Conv2D(filters, 3, activation=activation, name=name, dtype=dtype_policy(policy))(x)
+    return keras.layers.Conv2D(
+        filters, 3, activation=activation, name=name, dtype=dtype_policy(policy), data_format=DATA_FORMAT
+    )(x)
+
+
+def pooling(x: Any, policy: str) -> Any:
+    """The largest of each 2 x 2 features; a last odd row or column is kept."""
+    return keras.layers.MaxPooling2D(2, padding="same", dtype=dtype_policy(policy), data_format=DATA_FORMAT)(x)
 
 
 def dtype_policy(policy: str) -> Any:

@@ -10,12 +10,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from nst_tf import errors, messages
 from nst_tf.networks import layers
+from nst_tf.tensorflow_keras import keras
 from nst_tf.weights import multi_style as multi_style_weights
 
 EPSILON = 1e-5  # added to the variances; Magenta's image_stylization
@@ -156,7 +156,13 @@ def _build(kernels: Kernels, policy: str) -> keras.Model:
         margin_px = kernel.shape[0] // 2
         x = layers.ReflectionPadding(margin_px, name=f"{name}_padding", dtype=dtype)(x)
         convolution = keras.layers.Conv2D(
-            kernel.shape[-1], kernel.shape[:2], stride, use_bias=False, name=name, dtype=dtype
+            kernel.shape[-1],
+            kernel.shape[:2],
+            stride,
+            use_bias=False,
+            name=name,
+            dtype=dtype,
+            data_format=layers.DATA_FORMAT,
         )
         x = convolution(x)
         convolution.set_weights([kernel])

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
@@ -11,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, errors, messages, results
+from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import adain
 from nst_tf.pictures import colours, images, inputs
 
@@ -39,10 +38,10 @@ class AdainTransfer:
     """
 
     def __init__(self, config: configs.AdainConfig | None = None, *, loaded: adain.Loaded | None = None) -> None:
-        self.config = configs.AdainConfig() if config is None else config
+        self.config = configs.as_config(config, configs.AdainConfig)
         self._engine = None if loaded is None else _engine(loaded)
         self._styles: dict[str, adain.Moments] = {}  # by hash of the pixels; those of the last call
-        self._lock = threading.Lock()
+        self._lock = engine_lock.EngineLock()
 
     def __call__(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs
+from nst_tf import configs, errors
 from nst_tf.losses import objective
 
 ADAM_BETA_2 = 0.999  # Kingma & Ba 2015, the default of Keras and PyTorch, too
@@ -22,6 +22,9 @@ class Adam:
         config: learning_rate, beta_1, epsilon.
         jit_compile: compile the step with XLA.
 
+    Raises:
+        NstError: the scope of a tf.distribute strategy is open.
+
     Source: Kingma & Ba 2015, with epsilon as in the text before their section 2.1, as in Keras.
     """
 
@@ -36,6 +39,11 @@ class Adam:
         *,
         jit_compile: bool = False,
     ) -> None:
+        if tf.distribute.has_strategy():
+            raise errors.NstError(
+                "optimizer=adam must run outside the scope of a tf.distribute strategy, whose variables are several. "
+                "Received: a call inside one. Leave the scope, or use optimizer=lbfgs."
+            )
         self._image, self._best_image, self._first_moment, self._second_moment = (
             tf.Variable(tf.zeros(shape), trainable=False, name=name)
             for name in ("image", "best_image", "first_moment", "second_moment")

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, machine, messages, precision, results
+from nst_tf import configs, engine_lock, files, machine, messages, precision, results
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
@@ -30,7 +29,7 @@ _NOT_TRACED = (
 def stylize(
     content: inputs.Source,
     style: inputs.Source | Sequence[inputs.Source],
-    config: configs.StyleTransferConfig | None = None,
+    config: configs.StyleTransferConfig | str | None = None,
     *,
     extractor: Any = None,
     objective: objectives.Objective | None = None,
@@ -44,7 +43,7 @@ def stylize(
         content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor [H, W, 3] or [1, H, W, 3] (uint8, or
             floats in [0, 1], sRGB). Larger than config.max_side_px, it is scaled down; it is never scaled up.
         style: the same, or a list or tuple of several.
-        config: the settings; the preset `default` when left out.
+        config: the settings, or a preset's name; the preset `default` when left out.
         extractor: a feature extractor to use in place of the one that config describes, as
             `vgg.feature_extractor` builds.
         objective: an objective to use in place of eq. 7 on the extractor, such as one with terms of your own.
@@ -60,10 +59,12 @@ def stylize(
     Raises:
         NstError: a picture, setting or network is unusable; the message says how to fix it.
     """
-    config = configs.StyleTransferConfig() if config is None else config
+    config = configs.as_config(config, configs.StyleTransferConfig)
     is_named = config.weights in vgg19.SOURCES  # a file may change between two calls
     if extractor is None and objective is None and is_named:
         engine = _shared_engine(config)
+        if engine.lock.is_held_here:  # called from a callback of a run with the same settings
+            engine = StyleTransfer(config)
     else:
         engine = StyleTransfer(config, extractor=extractor, objective=objective)
     return engine(content, style, checkpoints=checkpoints, on_report=on_report, on_message=on_message)
@@ -78,13 +79,13 @@ class StyleTransfer:
 
     def __init__(
         self,
-        config: configs.StyleTransferConfig | None = None,
+        config: configs.StyleTransferConfig | str | None = None,
         *,
         extractor: Any = None,
         objective: objectives.Objective | None = None,
         networks: on_vgg19.SharedNetworks | None = None,
     ) -> None:
-        self.config = configs.StyleTransferConfig() if config is None else config
+        self.config = configs.as_config(config, configs.StyleTransferConfig)
         self._network: on_vgg19.Network | None = None
         self._networks = networks
         self._can_tile = objective is None or type(objective) is objectives.Objective
@@ -93,7 +94,7 @@ class StyleTransfer:
         if objective is not None:
             self._network = on_vgg19.Network(objective, "as given", {})
         self._optimizers: dict[tuple[int, ...], optimizers.Startable] = {}  # by Stage.key, those of the last picture
-        self._lock = threading.Lock()
+        self.lock = engine_lock.EngineLock()
 
     def __call__(
         self,
@@ -105,8 +106,9 @@ class StyleTransfer:
         on_message: messages.OnMessage = messages.log,
     ) -> results.StyleTransferResult:
         """Stylises one picture; arguments and result are those of `stylize`."""
-        with self._lock:
+        with self.lock:
             started = time.perf_counter()
+            files.ensure_temporary_folder()
             pictures = inputs.read(content, style, self.config)
             for note in pictures.notes:
                 on_message(note)
@@ -141,7 +143,7 @@ class StyleTransfer:
         """
         if traced(config) != traced(self.config):
             raise ValueError(f"an engine keeps its network and its traced steps. Received: {config}, not {self.config}")
-        with self._lock:
+        with self.lock:
             self.config = config
             if self._network:
                 goal = dataclasses.replace(self._network.objective, config=config)

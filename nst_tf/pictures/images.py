@@ -51,7 +51,13 @@ class Picture:
         return int(self.pixels.shape[2])
 
 
-def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = None, name: str | None = None) -> Picture:
+def load(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    max_side_px: int | None = None,
+    min_side_px: int = 0,
+    name: str | None = None,
+) -> Picture:
     """Reads a JPEG, PNG, WebP, TIFF, BMP or GIF.
 
     The picture is turned upright by its EXIF orientation and converted to sRGB by its embedded profile; 16-bit PNG and
@@ -61,6 +67,7 @@ def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = No
     Args:
         source: a path, `sample:NAME`, or the bytes of a file.
         max_side_px: the longer side is scaled down to it, never up.
+        min_side_px: the shorter side is not scaled down below it, even where the longer one then exceeds max_side_px.
         name: what messages call the picture; the path unless given.
 
     Raises:
@@ -83,7 +90,7 @@ def load(source: str | os.PathLike[str] | bytes, *, max_side_px: int | None = No
     decoded = decoding.decode(data, name)
     notes = (*decoded.notes, *samples.notes(source))
     height_px, width_px = decoded.colours.shape[:2]
-    size = (height_px, width_px) if max_side_px is None else fit(height_px, width_px, max_side_px)
+    size = (height_px, width_px) if max_side_px is None else fit(height_px, width_px, max_side_px, min_side_px)
     opacity = None if decoded.alpha is None else _unit(decoded.alpha)
     if opacity is not None and opacity.min() == 1:
         opacity = None
@@ -108,21 +115,23 @@ def identify(source: str | os.PathLike[str]) -> tuple[str, int, int]:
     return hashlib.sha256(data).hexdigest(), *decoding.upright_size(data, str(source))
 
 
-def scaled(picture: Picture, max_side_px: int) -> Picture:
+def scaled(picture: Picture, max_side_px: int, min_side_px: int = 0) -> Picture:
     """The picture and its alpha at the size of `fit`; the same one where it fits already.
 
     Raises:
         errors.ConfigError: `max_side_px` is not positive.
     """
-    size = fit(picture.height_px, picture.width_px, max_side_px)
+    size = fit(picture.height_px, picture.width_px, max_side_px, min_side_px)
     if size == (picture.height_px, picture.width_px):
         return picture
     alpha = None if picture.alpha is None else resize(picture.alpha, *size)
     return dataclasses.replace(picture, pixels=resize(picture.pixels, *size), alpha=alpha)
 
 
-def fit(height_px: int, width_px: int, max_side_px: int) -> tuple[int, int]:
-    """The size (height, width) whose longer side is at most `max_side_px`: aspect kept, never larger, at least 1.
+def fit(height_px: int, width_px: int, max_side_px: int, min_side_px: int = 0) -> tuple[int, int]:
+    """The size (height, width) whose longer side is at most `max_side_px`: aspect kept, never larger.
+
+    The shorter side is at least `min_side_px`, or what it is: of a frieze the longer side then exceeds its limit.
 
     Raises:
         errors.ConfigError: `max_side_px` is not positive.
@@ -131,10 +140,10 @@ def fit(height_px: int, width_px: int, max_side_px: int) -> tuple[int, int]:
         raise errors.ConfigError(
             f"max_side_px must be at least 1. Received: {max_side_px}. Leave it out to keep sizes."
         )
-    longer_px = max(height_px, width_px)
-    if longer_px <= max_side_px:
+    longer_px, shorter_px = max(height_px, width_px), min(height_px, width_px)
+    scale = max(max_side_px / longer_px, min(min_side_px / shorter_px, 1.0))
+    if scale >= 1:
         return height_px, width_px
-    scale = max_side_px / longer_px
     return max(1, round(height_px * scale)), max(1, round(width_px * scale))
 
 
@@ -250,7 +259,7 @@ def save(path: str | os.PathLike[str], pixels: Any, *, alpha: Any = None, bit_de
 
 
 def check_writable(path: str | os.PathLike[str], *, bit_depth: int = 8) -> None:
-    """Finds out before hours of work whether `save` will be let to write a path; creates its folder.
+    """Finds out before hours of work whether `save` will be allowed to write a path; creates nothing.
 
     Raises:
         errors.OutputError: an unknown suffix, a depth it cannot hold, or a path that cannot be written.

@@ -42,7 +42,7 @@ class _Need(NamedTuple):
 
     side_px: int
     user: str  # what needs it
-    mend: str
+    fix: str
 
 
 _ADAIN_NEED = _Need(9, "AdaIN", "Use a larger picture or size.")  # two rows and columns of features, for reflection
@@ -66,7 +66,7 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
     start = None
     if config.initialisation not in configs.STARTS:
-        start = read_picture(config.initialisation, "start", config.max_side_px)
+        start = _noted_aspect(read_picture(config.initialisation, "start", config.max_side_px), content_picture)
     return Inputs(content_picture, styles, start)
 
 
@@ -154,7 +154,7 @@ def _read_pair(
     content_picture = read_picture(content, "content", config.max_side_px)
     _check_size(content_picture, content_need)
     style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
-    styles = tuple(read_picture(source, "style", style_side_px) for source in sources)
+    styles = tuple(read_picture(source, "style", style_side_px, min_side_px=style_need.side_px) for source in sources)
     for picture in styles:
         _check_size(picture, style_need)
     return content_picture, styles
@@ -167,9 +167,21 @@ def _read_mask(source: Source, content: images.Picture) -> images.Picture:
     return dataclasses.replace(mask, pixels=pixels, alpha=None)
 
 
-def _check_aspect(picture: images.Picture, content: images.Picture, what: str) -> None:
+def _noted_aspect(start: images.Picture, content: images.Picture) -> images.Picture:
+    """A start picture, with a note where it will be stretched or squeezed."""
+    if _has_aspect(start, content):
+        return start
+    note = f"stretched to the content's {content.width_px} x {content.height_px} px, which is another aspect ratio"
+    return dataclasses.replace(start, notes=(*start.notes, note))
+
+
+def _has_aspect(picture: images.Picture, content: images.Picture) -> bool:
     expected_px = content.width_px / content.height_px * picture.height_px
-    if abs(picture.width_px - expected_px) > max(1.0, _ASPECT_TOLERANCE * expected_px):
+    return abs(picture.width_px - expected_px) <= max(1.0, _ASPECT_TOLERANCE * expected_px)
+
+
+def _check_aspect(picture: images.Picture, content: images.Picture, what: str) -> None:
+    if not _has_aspect(picture, content):
         raise errors.ImageError(
             f"{picture.name}: {what} must have the content's aspect ratio. Received: {picture.width_px} x "
             f"{picture.height_px} px for {content.width_px} x {content.height_px} px. Make it from the content picture."
@@ -183,15 +195,23 @@ def read_picture_for_one_pass(source: Source, name: str, max_side_px: int) -> im
     return picture
 
 
-def read_picture(source: Source, name: str, max_side_px: int | None) -> images.Picture:
-    """Reads one picture, scaled down to a size, never up; name is what messages call an array."""
+def read_style_for_one_pass(source: Source, name: str, max_side_px: int) -> images.Picture:
+    """The same for a style, which is read no smaller than the network needs."""
+    picture = read_picture(source, name, max_side_px, min_side_px=_ADAIN_NEED.side_px)
+    _check_size(picture, _ADAIN_NEED)
+    return picture
+
+
+def read_picture(source: Source, name: str, max_side_px: int | None, *, min_side_px: int = 0) -> images.Picture:
+    """Reads one picture, scaled down as by `images.fit`, never up; name is what messages call an array."""
     if isinstance(source, images.Picture):
-        return images.scaled(source, max_side_px or max(source.height_px, source.width_px))
+        return images.scaled(source, max_side_px or max(source.height_px, source.width_px), min_side_px)
     if hasattr(source, "shape") or isinstance(source, list):
         pixels = images.from_array(source, name=name)
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
-        return read_picture(images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name), name, max_side_px)
-    return images.load(source, max_side_px=max_side_px)
+        picture = images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name)
+        return read_picture(picture, name, max_side_px, min_side_px=min_side_px)
+    return images.load(source, max_side_px=max_side_px, min_side_px=min_side_px)
 
 
 def _need(layers: Sequence[str]) -> _Need:
@@ -204,13 +224,19 @@ def _check_size(picture: images.Picture, need: _Need) -> None:
     if min(picture.height_px, picture.width_px) < need.side_px:
         raise errors.ImageError(
             f"{picture.name}: the shorter side must be at least {need.side_px} px for {need.user}. Received: "
-            f"{picture.width_px} x {picture.height_px} px. {need.mend}"
+            f"{picture.width_px} x {picture.height_px} px. {need.fix}"
         )
 
 
-def scaled(pixels: np.ndarray, scale: float) -> np.ndarray:
-    """Pixels at a fraction of their size."""
+def scaled_style(pixels: np.ndarray, scale: float, layers: Sequence[str]) -> np.ndarray:
+    """A style's pixels at a fraction of their size, but no smaller than the layers need.
+
+    A Gram matrix is a mean over positions: a small style or a frieze, scaled with a coarse size of the picture, would
+    have none left at the deepest layer.
+    """
     height, width = pixels.shape[1:3]
+    if layers:
+        scale = max(scale, min(1.0, vgg.stride_px(*layers) / min(height, width)))
     return at_size(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 

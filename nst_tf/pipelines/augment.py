@@ -8,12 +8,12 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from nst_tf import configs, errors
 from nst_tf.networks import adain
 from nst_tf.pictures import inputs
+from nst_tf.tensorflow_keras import keras
 
 _RANGE_TOLERANCE = 1e-3  # a quarter of an 8-bit level, as for pictures from files
 
@@ -50,7 +50,7 @@ class StyleAugment(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, "dtype": "float32"} | kwargs)  # a float16 picture must be seen as one
-        self.config = configs.StyleAugmentConfig() if config is None else config
+        self.config = configs.as_config(config, configs.StyleAugmentConfig)
         if not isinstance(styles, adain.Moments):
             pictures = self._read(styles)
         if network is None:
@@ -156,7 +156,7 @@ class StyleAugment(keras.layers.Layer):
                 'Give [path] or ["sample:van-gogh"].'
             )
         side_px = self.config.style_max_side_px
-        return [inputs.read_picture(source, f"style {n}", side_px).pixels for n, source in enumerate(styles)]
+        return [inputs.read_style_for_one_pass(source, f"style {n}", side_px).pixels for n, source in enumerate(styles)]
 
     def _check(self, images: tf.Tensor) -> None:
         is_picture = images.shape.rank in (3, 4) and images.shape[-1] == 3

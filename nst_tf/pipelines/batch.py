@@ -137,7 +137,7 @@ class AdainModelHandler(base.ModelHandler):
 
         config = self._job.config
         network = adain.load(dtype_policy=config.precision, encoder=config.weights, decoder=config.decoder).network
-        pictures = [inputs.read_picture(path, path, self._job.style_side_px) for path in self._job.styles]
+        pictures = [inputs.read_style_for_one_pass(path, path, self._job.style_side_px) for path in self._job.styles]
         for picture, sha256 in zip(pictures, self._job.style_sha256, strict=True):
             if picture.sha256 != sha256:
                 raise errors.ImageError(f"{picture.name}: the style must stay as it is while the job runs. Run again.")

@@ -102,7 +102,7 @@ def describe(patterns: Sequence[str], styles: Sequence[str], output_dir: str, co
         )
     style_paths = tuple(os.path.realpath(samples.path_of(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
-    sha256 = tuple(inputs.read_picture_for_one_pass(path, path, side_px).sha256 for path in style_paths)
+    sha256 = tuple(inputs.read_style_for_one_pass(path, path, side_px).sha256 for path in style_paths)
     return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config)
 
 

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nst_tf import configs, errors
+from nst_tf import configs, errors, vgg
 from nst_tf.pictures import images, inputs
 from nst_tf.serving import grpc_transport, rest_transport, transport
 
 _FIRST_WAIT_S = 0.5
+_STYLE_MIN_SIDE_PX = vgg.stride_px(*vgg.LAYERS)  # of which something is left at every layer that a bundle may have
 
 
 class Pictures(NamedTuple):
@@ -38,7 +39,7 @@ def stylize(
         ServingError: the server cannot be reached, does not answer in time, or refuses; the message says which.
         ImageError: a picture that cannot be read.
     """
-    config = configs.ClientConfig() if config is None else config
+    config = configs.as_config(config, configs.ClientConfig)
     picture, style_picture = load(content, style, config)
     values = {"content_bytes": [images.encode(picture.pixels, ".png")]}
     if style_picture is not None:
@@ -60,7 +61,8 @@ def stylize(
 def load(content: inputs.Source, style: inputs.Source | None, config: configs.ClientConfig) -> Pictures:
     """Reads the pictures of a request at the sizes they are sent at; those of `stylize`, before any server is asked."""
     side_px = config.style_max_side_px or config.max_side_px
-    return Pictures(_loaded(content, config.max_side_px), None if style is None else _loaded(style, side_px))
+    picture = _loaded(content, config.max_side_px)
+    return Pictures(picture, None if style is None else _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX))
 
 
 def predict(pictures: transport.Values, config: configs.ClientConfig) -> dict[str, list[Any]]:
@@ -89,10 +91,8 @@ def predict(pictures: transport.Values, config: configs.ClientConfig) -> dict[st
     return _retried(lambda timeout_s: way.predict(values, timeout_s), config, deadline)
 
 
-def _loaded(source: inputs.Source, max_side_px: int) -> images.Picture:
-    if isinstance(source, images.Picture):
-        return images.scaled(source, max_side_px)
-    return images.load(source, max_side_px=max_side_px)
+def _loaded(source: inputs.Source, max_side_px: int, *, min_side_px: int = 0) -> images.Picture:
+    return inputs.read_picture(source, "picture", max_side_px, min_side_px=min_side_px)
 
 
 def _settings(config: configs.ClientConfig, taken: set[str]) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
+from nst_tf.tensorflow_keras import keras
 from nst_tf.vgg import layers as vgg_layers
 
 
@@ -47,10 +47,11 @@ def feature_extractor(
 
 
 def _rebuilt(layer: keras.Layer, pooling: str, policy: str) -> keras.Layer:
-    """A fresh layer like the given one, with the wanted pooling and policy; no global policy is touched."""
+    """A fresh layer like the given one, with the wanted pooling and policy; none of Keras' global settings counts."""
     is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
     kind = keras.layers.AveragePooling2D if is_pooling and pooling == "average" else type(layer)
-    return kind(**(layer.get_config() | {"dtype": keras.dtype_policies.get(policy)}))
+    stated = {"dtype": keras.dtype_policies.get(policy), "data_format": "channels_last"}
+    return kind(**(layer.get_config() | stated))
 
 
 def preprocess(rgb: tf.Tensor) -> tf.Tensor:

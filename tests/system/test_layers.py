@@ -23,7 +23,8 @@ precision
 machine
 configs files
 vgg
-messages public_names version
+tensorflow_keras
+engine_lock keras_backend messages public_names version
 errors
 """
 RANKS = {name: -row for row, names in enumerate(LAYERS.split("\n")) for name in names.split()}
@@ -70,6 +71,17 @@ def test_only_the_picture_modules_use_pillow():
         if isinstance(node, (ast.Import, ast.ImportFrom)) and "PIL" in ast.unparse(node)
     }
     assert users <= {"images", "decoding", "encoding", "grids", "icc"}
+
+
+def test_keras_is_imported_in_the_one_place_that_checks_its_backend():
+    users = {
+        path.stem
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "keras" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "keras")
+    }
+    assert users == {"tensorflow_keras"}
 
 
 def test_there_is_no_catch_all_module():

@@ -53,6 +53,17 @@ def eight_bit_package(package, monkeypatch):
 
 
 @pytest.fixture
+def odd_keras_settings():
+    """Global settings as a keras.json of another project's may hold them."""
+    before = keras.config.image_data_format(), keras.config.floatx()
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_floatx("float16")
+    yield
+    keras.config.set_image_data_format(before[0])
+    keras.config.set_floatx(before[1])
+
+
+@pytest.fixture
 def small_files():
     """A context in which the system refuses to write files beyond a size, as a full disk would."""
 

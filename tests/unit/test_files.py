@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import threading
 
 import pytest
@@ -112,12 +113,39 @@ class TestBothRefuse:
             function(tmp_path / "a")
 
 
-def test_check_creates_the_folder_and_no_file(tmp_path):
-    files.check_writable(tmp_path / "x" / "a")
-    assert os.listdir(tmp_path / "x") == []
+def test_check_leaves_neither_a_file_nor_a_folder_behind(tmp_path):
+    files.check_writable(tmp_path / "x" / "y" / "a")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "\N{CJK UNIFIED IDEOGRAPH-5149}" * 86, f"{'n' * 256}/a"])
+def test_check_refuses_a_name_that_the_file_system_cannot_hold(tmp_path, name):
+    with pytest.raises(errors.OutputError, match="shorter name"):
+        files.check_writable(tmp_path / "new" / name)
 
 
 def test_check_leaves_an_existing_file_alone(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
     files.check_writable(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+@pytest.fixture
+def no_temporary_folder(monkeypatch):
+    """A read-only container: none of the folders that Python looks through can be written."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nonexistent"])
+
+
+def test_temporary_files_go_into_shared_memory_where_no_folder_can_be_written(
+    no_temporary_folder, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(files, "_SHARED_MEMORY", str(tmp_path))
+    files.ensure_temporary_folder()
+    assert tempfile.gettempdir() == str(tmp_path)
+
+
+def test_without_any_temporary_folder_one_line_names_tmpdir(no_temporary_folder, monkeypatch):
+    monkeypatch.setattr(files, "_SHARED_MEMORY", "/nonexistent")
+    with pytest.raises(errors.OutputError, match="Set TMPDIR"):
+        files.ensure_temporary_folder()

@@ -115,3 +115,12 @@ def test_every_setting_teaches():
     for field in dataclasses.fields(configs.StyleTransferConfig):
         assert field.metadata["help"].endswith("."), field.name
         assert field.metadata["example"], field.name
+
+
+@pytest.mark.parametrize("config_class", [configs.AdainConfig, configs.EvaluationConfig, configs.ExportConfig])
+def test_a_configuration_is_one_of_its_class_or_left_out(config_class):
+    assert configs.as_config(None, config_class) == config_class()
+    assert configs.as_config(config_class(), config_class) == config_class()
+    for other in ("gatys", {}, configs.ClientConfig()):
+        with pytest.raises(errors.ConfigError, match=f"must be a {config_class.__name__}"):
+            configs.as_config(other, config_class)

@@ -11,7 +11,7 @@ from nst_tf.export import gatys_graph, trial_requests
 from nst_tf.losses import objective
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import images
-from tests.tiny import tiny_bundle, tiny_network
+from tests.tiny import tiny_bundle, tiny_network, tiny_vgg
 
 
 def module(config, network=None):
@@ -207,3 +207,17 @@ def test_requests_at_the_same_time_get_what_they_get_alone(served):
 def test_settings_that_a_graph_does_not_have_are_refused(settings, words):
     with pytest.raises(errors.ConfigError, match=words):
         gatys_graph.check(tiny_bundle.config(**settings))
+
+
+def test_a_small_style_at_a_coarse_size_is_that_of_python():
+    config = dataclasses.replace(
+        tiny_bundle.config(scales=2), content_layers=("conv4_1",), style_layers=("conv1_1", "conv5_1")
+    )
+    goal = objective.Objective(extractor=tiny_vgg.TinyVgg("conv5_1"), config=config)
+    pictures = [np.rint(tiny_network.picture(*size) * 255) / 255 for size in ((130, 140), (17, 170))]
+    served = gatys_graph.Gatys(goal, config, tiny_bundle.LIMITS)
+    values = request(content_bytes=encoded(pictures[0]), style_bytes=encoded(pictures[1]), steps=[1])
+    out = tf.function(served.stylize_bytes)(**values)["stylized_bytes"][0]
+    settings = {"steps": 1, "coarse_steps": 1, "max_side_px": 140}
+    changed = dataclasses.replace(config, **settings)
+    assert_same(out.numpy(), transfer.StyleTransfer(changed, extractor=goal.extractor)(*pictures).image)

@@ -183,3 +183,9 @@ def test_a_decoder_learns_from_the_objective_of_the_optimisation():
 def test_only_the_decoder_is_trainable(network):
     assert network.encoder.trainable_variables == []
     assert len(network.trainable_variables) == len(network.decoder.trainable_variables) == 8
+
+
+def test_keras_own_settings_change_nothing(network, styles, odd_keras_settings):
+    picture = tiny_network.picture(13, 10)
+    received = tiny_adain.network().apply(picture, styles[0])
+    np.testing.assert_array_equal(received, network.apply(picture, styles[0]))

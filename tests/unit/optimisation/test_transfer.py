@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import nst_tf
 from nst_tf import configs, errors, precision, results
-from nst_tf.losses import objective
+from nst_tf.losses import objective, on_vgg19
 from nst_tf.optimisation import stages, transfer
 from nst_tf.pictures import images, inputs
 from tests import tolerances
@@ -422,3 +422,73 @@ def test_patience_ends_a_run_that_no_longer_gains():
     result = stylize(steps=2000, patience=20, min_improvement=0.5)
     assert result.ended_by == ("stall",)
     assert result.steps < 2000
+
+
+def test_an_engine_refuses_a_call_from_its_own_callback():
+    engine = transfer.StyleTransfer(tiny_network.config(steps=2), extractor=tiny_network.TinyNetwork())
+    pictures = tiny_network.picture(), tiny_network.picture(seed=1)
+    with pytest.raises(errors.NstError, match=r"from inside a callback.*Use another engine"):
+        engine(*pictures, on_report=lambda _: engine(*pictures))
+    assert engine(*pictures).steps == 2
+
+
+def test_stylize_may_be_called_from_a_callback_with_the_same_settings(monkeypatch):
+    network = on_vgg19.Network(
+        objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config(steps=1)), "as given", {}
+    )
+    monkeypatch.setattr(on_vgg19.SharedNetworks, "network", lambda *_: network)
+    pictures = tiny_network.picture(), tiny_network.picture(seed=1)
+    inner = []
+
+    def on_report(_):
+        inner.append(transfer.stylize(*pictures, tiny_network.config(steps=1)))
+
+    outer = transfer.stylize(*pictures, tiny_network.config(steps=1), on_report=on_report)
+    np.testing.assert_array_equal(inner[0].image, outer.image)
+
+
+@pytest.mark.parametrize("config", [{"steps": 3}, configs.AdainConfig(), 3])
+@pytest.mark.parametrize("call", [transfer.StyleTransfer, lambda config: transfer.stylize("a", "b", config)])
+def test_what_is_no_configuration_is_refused_with_the_class_that_is(call, config):
+    with pytest.raises(errors.ConfigError, match=r"must be a StyleTransferConfig. Received: (dict|AdainConfig|int)"):
+        call(config)
+
+
+def test_a_presets_name_is_taken_as_its_configuration():
+    assert transfer.StyleTransfer("gatys").config == configs.preset("gatys")
+    with pytest.raises(errors.ConfigError, match="preset must be one of"):
+        transfer.stylize("a", "b", "monet")
+
+
+def test_adam_is_refused_inside_a_distribution_strategy():
+    with tf.distribute.MirroredStrategy(["cpu:0"]).scope():
+        assert stylize(optimizer="lbfgs", steps=1).steps == 1
+        with pytest.raises(errors.NstError, match=r"outside the scope.*Leave the scope, or use optimizer=lbfgs"):
+            stylize(optimizer="adam", steps=1)
+
+
+@pytest.mark.parametrize(
+    ("style_size", "settings"),
+    [
+        ((24, 24), {}),
+        ((20, 200), {}),
+        ((60, 80), {"style_max_side_px": 24}),
+        ((40, 1000), {}),
+    ],
+)
+def test_a_small_style_is_read_no_smaller_at_coarse_sizes_than_its_deepest_layer_needs(style_size, settings):
+    config = configs.StyleTransferConfig(
+        scales=2, steps=1, coarse_steps=1, precision="float32", max_side_px=128, **settings
+    )
+    content = tiny_network.picture(128, 128)
+    result = transfer.stylize(content, tiny_network.picture(*style_size), config, extractor=tiny_vgg.TinyVgg())
+    assert len(result.stages) == config.scales
+    assert np.isfinite(result.losses["style"]).all()
+    assert result.losses["style"].min() > 0
+
+
+def test_a_start_picture_of_another_aspect_ratio_is_stretched_and_said_to_be(tmp_path):
+    images.save(tmp_path / "start.png", tiny_network.picture(10, 30))
+    said = []
+    stylize(initialisation=str(tmp_path / "start.png"), steps=1, on_message=said.append)
+    assert any("start.png: stretched to the content's 24 x 20 px" in message for message in said)

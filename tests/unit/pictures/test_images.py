@@ -847,3 +847,11 @@ class TestCheckWritable:
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(errors.OutputError, match="where a folder should be"):
             images.check_writable(tmp_path / "file" / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((60, 600), (26, 256)), ((60, 6000), (16, 1600)), ((10, 6000), (10, 6000)), ((600, 300), (256, 128))],
+)
+def test_a_frieze_is_scaled_down_only_as_far_as_its_shorter_side_allows(size, expected):
+    assert images.fit(*size, 256, 16) == expected

