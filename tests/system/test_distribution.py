@@ -14,13 +14,13 @@ import keras, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from nst_tf import pipeline_configs, pipelines
+from nst_tf import configs, pipelines
 from tests import tiny_adain, tiny_network
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 pictures = np.concatenate([tiny_network.picture(12, 16, seed=seed) for seed in range(8)])
 style = [tiny_network.picture(12, 12, seed=9)]
-settings = pipeline_configs.StyleAugmentConfig(probability=0.5, strength=(0.2, 1.0))
+settings = configs.StyleAugmentConfig(probability=0.5, strength=(0.2, 1.0))
 plain = pipelines.StyleAugment(style, settings, network=tiny_adain.network())
 with strategy.scope():
     mirrored = pipelines.StyleAugment(style, settings, network=tiny_adain.network())
