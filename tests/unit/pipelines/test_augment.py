@@ -201,7 +201,7 @@ def test_a_model_in_onnx_has_no_random_operation(augment, pictures, tmp_path):
 def test_without_a_seed_and_outside_a_model_it_warns_and_leaves_pictures_alone(augment, pictures):
     dataset = tf.data.Dataset.from_tensors(pictures)
     with pytest.warns(UserWarning, match="neither a seed nor training=True"):
-        dataset = dataset.map(lambda images: augment(images))  # noqa: PLW0108  # a lambda, as users write it
+        dataset = dataset.map(lambda images: augment(images))  # as users write it
     np.testing.assert_array_equal(next(iter(dataset)), pictures)
     assert not np.array_equal(augment(pictures, training=True), pictures)
 
