@@ -5,6 +5,7 @@ picture by AdaIN in the style of a painting drawn at random.
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,8 +28,9 @@ class StyleAugment(keras.layers.Layer):
         augment = StyleAugment(["painting.jpg", "sample:van-gogh"])
         dataset.enumerate().map(lambda number, image: augment(image, seed=number), num_parallel_calls=tf.data.AUTOTUNE)
 
-    Without it, the seeds come from a generator of the layer's own, as in Keras' layers of this kind; that is for use
-    inside a model, which leaves pictures alone outside training. The network is never trained.
+    Inside a model leave the seed out: the layer then stylises in training only, with seeds from a generator of its own,
+    as Keras' layers of this kind do. `model.predict` and an exported model leave pictures as they are, and the export
+    does not carry the network. The network is never trained.
 
     Args:
         styles: paths, `sample:NAME`, `images.Picture`s or arrays, or the `adain.Moments` [K, N] of K styles. They are
@@ -38,7 +40,7 @@ class StyleAugment(keras.layers.Layer):
         **kwargs: those of `keras.layers.Layer`.
 
     Raises:
-        NstError: no style, or a style, setting or network that does not serve.
+        NstError: no style, or a style, setting or network that cannot be used.
     """
 
     def __init__(
@@ -76,7 +78,17 @@ class StyleAugment(keras.layers.Layer):
         """The styles, for another layer of the same ones."""
         return adain.Moments(tf.convert_to_tensor(self.mean), tf.convert_to_tensor(self.deviation))
 
-    def call(self, images: Any, seed: Any = None, training: bool = True) -> tf.Tensor:
+    @property
+    def variables(self) -> list[Any]:
+        """The state of the layer without its network.
+
+        Keras' export writes all of them, and beside them those that its functions read: so a model that stylises
+        carries the network, and one that does not is as small as without the layer. `weights` has the network.
+        """
+        of_network = {id(variable) for variable in self.network.variables}
+        return [variable for variable in super().variables if id(variable) not in of_network]
+
+    def call(self, images: Any, seed: Any = None, training: bool | None = None) -> tf.Tensor:
         """Stylises a picture or a batch.
 
         Args:
@@ -84,7 +96,8 @@ class StyleAugment(keras.layers.Layer):
             seed: integers. A number, as `Dataset.enumerate` and `Dataset.counter` count, joined with config.seed; or a
                 pair [2], as `Dataset.random(...).batch(2)` draws; or, for a batch, a pair for each picture [B, 2]. One
                 number or pair for a whole batch is split into one for each picture.
-            training: False returns the images as they are.
+            training: whether to stylise; False returns the images as they are. Left out, it is what the model around
+                the layer does, or else whether there is a seed.
 
         Returns:
             The shape and type of the images; pictures that were not drawn are unchanged. No gradient passes.
@@ -93,9 +106,14 @@ class StyleAugment(keras.layers.Layer):
             ImageError: another type, rank or size, as far as it is known while tracing.
             tf.errors.InvalidArgumentError: at run time, values outside [0, 1] or NaN, or a side too small.
         """
-        images = tf.convert_to_tensor(images)
-        self._check(images)
-        if not training:
+        images = self._checked(images)
+        if training is None and seed is None and self._is_called_alone():
+            warnings.warn(
+                "StyleAugment leaves pictures as they are where it has neither a seed nor training=True. Give a seed, "
+                "as Dataset.enumerate counts them.",
+                stacklevel=2,
+            )
+        if not (seed is not None if training is None else training):
             return images
         with tf.control_dependencies(self._assertions(images)):
             batch = tf.identity(images if images.shape.rank == 4 else images[tf.newaxis])  # [B, H, W, 3]
@@ -158,17 +176,28 @@ class StyleAugment(keras.layers.Layer):
         side_px = self.config.style_max_side_px
         return [inputs.read_style_for_one_pass(source, f"style {n}", side_px).pixels for n, source in enumerate(styles)]
 
-    def _check(self, images: tf.Tensor) -> None:
+    def _is_called_alone(self) -> bool:
+        """Whether a user called this layer, and not a model that it is part of."""
+        return self._get_call_context().entry_layer is self
+
+    def _checked(self, images: Any) -> tf.Tensor:
+        """The images as a tensor."""
+        if isinstance(images, tf.RaggedTensor):
+            raise errors.ImageError(
+                "StyleAugment takes images of one size in a batch. Received: a RaggedTensor. Map the layer over single "
+                "pictures, or batch pictures of one size."
+            )
+        images = tf.convert_to_tensor(images)
         is_picture = images.shape.rank in (3, 4) and images.shape[-1] == 3
         if not (images.dtype.is_floating and is_picture):
-            mend = (
+            remedy = (
                 "Divide 0-255 integers by 255: tf.image.convert_image_dtype does."
                 if is_picture
                 else "Drop the alpha, repeat grey three times, and give sizes a rank with set_shape."
             )
             raise errors.ImageError(
                 "StyleAugment takes images [H, W, 3] or [B, H, W, 3] of a floating type, sRGB in [0, 1]. "
-                f"Received: {images.dtype.name} {images.shape}. {mend}"
+                f"Received: {images.dtype.name} {images.shape}. {remedy}"
             )
         need_px = self.network.minimum_side_px
         height, width = images.shape[-3:-1]
@@ -177,6 +206,7 @@ class StyleAugment(keras.layers.Layer):
                 f"StyleAugment takes images whose shorter side is at least {need_px} px. "
                 f"Received: {width} x {height} px. Enlarge them before."
             )
+        return images
 
     def _assertions(self, images: tf.Tensor) -> list[Any]:
         """What only the values can tell; XLA leaves it out."""

@@ -4,6 +4,7 @@ import contextlib
 import resource
 import types
 
+import keras
 import pytest
 
 from nst_tf import vgg

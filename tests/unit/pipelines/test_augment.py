@@ -164,6 +164,56 @@ def test_inside_a_model_it_acts_in_training_only_and_has_nothing_to_train(augmen
     assert not np.array_equal(first, second)
 
 
+def test_an_exported_model_serves_what_predict_gives_and_carries_no_network(augment, pictures, tmp_path):
+    model = keras.Sequential([keras.Input([13, 18, 3]), augment, keras.layers.GlobalAveragePooling2D()])
+    expected = model.predict(pictures, verbose=0)
+    np.testing.assert_array_equal(model(pictures), expected)
+    model.export(tmp_path / "served", verbose=False)
+    np.testing.assert_allclose(tf.saved_model.load(tmp_path / "served").serve(pictures), expected, rtol=1e-6)
+    (values,) = (tmp_path / "served" / "variables").glob("*.data-*")
+    assert values.stat().st_size < sum(weight.numpy().nbytes for weight in augment.network.weights)
+    assert "kernel" not in " ".join(name for name, _ in tf.train.list_variables(str(values.with_name("variables"))))
+
+
+def test_an_exported_model_that_stylises_carries_its_network(augment, pictures, tmp_path):
+    archive = keras.export.ExportArchive()
+    archive.track(augment)
+    signature = [tf.TensorSpec([None, 13, 18, 3]), tf.TensorSpec([None, 2], tf.int64)]
+    archive.add_endpoint("serve", lambda images, seed: augment(images, seed=seed), signature)
+    archive.write_out(tmp_path / "served", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(loaded.serve(pictures, pairs()), augment(pictures, seed=pairs()), **CLOSE)
+
+
+@pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # Keras 3.15 with NumPy 2.4
+def test_a_model_in_onnx_has_no_random_operation(augment, pictures, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs the extra [onnx]")
+    runtime = pytest.importorskip("onnxruntime", reason="needs the extra [onnx]")
+    model = keras.Sequential([keras.Input([13, 18, 3]), augment, keras.layers.GlobalAveragePooling2D()])
+    expected = model.predict(pictures, verbose=0)
+    path = str(tmp_path / "model.onnx")
+    model.export(path, format="onnx", verbose=False)
+    assert {node.op_type for node in onnx.load(path).graph.node} <= {"Identity", "GlobalAveragePool", "ReduceMean"}
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (received,) = session.run(None, {session.get_inputs()[0].name: pictures})
+    np.testing.assert_allclose(received, expected, rtol=1e-5)
+
+
+def test_without_a_seed_and_outside_a_model_it_warns_and_leaves_pictures_alone(augment, pictures):
+    dataset = tf.data.Dataset.from_tensors(pictures)
+    with pytest.warns(UserWarning, match="neither a seed nor training=True"):
+        dataset = dataset.map(lambda images: augment(images))  # as users write it
+    np.testing.assert_array_equal(next(iter(dataset)), pictures)
+    assert not np.array_equal(augment(pictures, training=True), pictures)
+
+
+def test_a_clone_takes_the_weights_of_its_model(augment, pictures):
+    model = keras.Sequential([keras.Input([13, 18, 3]), augment])
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone.layers[0](pictures, seed=3), augment(pictures, seed=3))
+
+
 def test_a_model_with_it_trains(augment, pictures):
     model = keras.Sequential(
         [keras.Input([13, 18, 3]), augment, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
@@ -197,6 +247,7 @@ def test_a_saved_model_loads_with_its_network_styles_and_settings(augment, pictu
         (np.zeros([2, 12, 16, 4], np.float32), r"Received: float32 \(2, 12, 16, 4\). Drop the alpha"),
         (np.zeros([2, 12, 16, 1], np.float32), r"Received: float32 \(2, 12, 16, 1\)"),
         (np.zeros([2, 4, 16, 3], np.float32), "at least 5 px. Received: 16 x 4 px"),
+        (tf.RaggedTensor.from_tensor(tf.zeros([2, 12, 16, 3])), "of one size in a batch. Received: a RaggedTensor"),
     ],
 )
 def test_images_of_another_form_are_refused_while_tracing(augment, images, words):

@@ -6,7 +6,7 @@ import pytest
 
 from nst_tf import errors
 from nst_tf.weights import cache, vgg19
-from tests import tiny_weights
+from tests.tiny import tiny_weights
 
 
 @pytest.mark.parametrize(
