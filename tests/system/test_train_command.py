@@ -4,8 +4,8 @@ import pytest
 
 from nst_tf.pictures import images
 from nst_tf.weights import style_files
-from tests.tiny import tiny_multi_style, tiny_network
 from tests.system import command_line
+from tests.tiny import tiny_multi_style, tiny_network
 
 
 @pytest.fixture
