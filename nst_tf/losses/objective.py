@@ -96,17 +96,24 @@ class Objective:
         blend = self.config.style_blend or (1.0,) * len(styles)
         shares = tuple(share / sum(blend) for share in blend)
         measured = [self.style_measurements(style) for style in styles]
+        of_style = {
+            term.name: {
+                layer: gatys.weighted_sum([style[term.name][layer] for style in measured], shares)
+                for layer in term.layers
+            }
+            for term in self.feature_terms
+            if term.compares_with == "style"
+        }
+        return self.content_targets(content) | of_style
+
+    def content_targets(self, content: tf.Tensor) -> Targets:
+        """The part of the targets that depends on the content image alone, [B, H, W, 3] in [0, 1]."""
         features = self.content_features(content)
-        targets: Targets = {term.name: term.target(content) for term in self.pixel_terms}
-        for term in self.feature_terms:
-            if term.compares_with == "content":
-                targets[term.name] = {layer: features[layer] for layer in term.layers}
-            else:
-                targets[term.name] = {
-                    layer: gatys.weighted_sum([style[term.name][layer] for style in measured], shares)
-                    for layer in term.layers
-                }
-        return targets
+        return {term.name: term.target(content) for term in self.pixel_terms} | {
+            term.name: {layer: features[layer] for layer in term.layers}
+            for term in self.feature_terms
+            if term.compares_with == "content"
+        }
 
     def content_features(self, image: tf.Tensor) -> Features:
         """The features of a content image at every layer where they are a target."""

@@ -32,6 +32,7 @@ _FINAL_RATE = 0.05  # of the learning rate at the start
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Adam; .999 would remember the start through a run of 150 steps
 _MEMORY = 0.9  # of the running mean of the objective, which differs from square to square
 _NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
+_FEW = 10  # steps whose mean says nothing yet
 _MOST_HALVINGS = 8
 
 
@@ -230,7 +231,7 @@ class _Training:
                 self._begin(best.style)
                 continue
             mean, weight = _MEMORY * mean + (1 - _MEMORY) * self.history[-1][0], _MEMORY * weight + 1 - _MEMORY
-            if mean / weight <= _NOISE * best.loss:
+            if updates < _FEW or mean / weight <= _NOISE * best.loss:
                 best = _Best(min(mean / weight, best.loss), before)  # the one that the loss is of
             try:
                 if report:
@@ -257,7 +258,7 @@ class _Training:
     ) -> objectives.Terms:
         """The objective of photographs [B, H, W, 3] in styles [B, N], towards a painting's targets."""
         stylised = self._network(image, multi_style.Style(gamma, beta))
-        return self._objective.terms(stylised, targets._replace(content=self._objective.content_features(image)))
+        return self._objective.terms(stylised, targets | self._objective.content_targets(image))
 
     def _traced_step(
         self, image: tf.Tensor, targets: objectives.Targets, rate: tf.Tensor, updates: tf.Tensor
@@ -281,8 +282,7 @@ class _Training:
                 epsilon=_EPSILON,
                 grad=gradient,
             )
-        parts = (terms.content, terms.style, terms.total_variation)
-        return total, *(tf.reduce_mean(part) for part in parts)
+        return total, *(tf.reduce_mean(terms.values[name]) for name in _LOSSES[1:])
 
 
 def _reporter(

@@ -25,6 +25,7 @@ def tiny(monkeypatch):
 
     monkeypatch.setattr(on_vgg19.SharedNetworks, "network", network)
     monkeypatch.setattr(multi_style, "load", lambda *_, **__: tiny_multi_style.loaded())
+    monkeypatch.setattr(loop, "_PREVIEW_SIDE_PX", 64)
     real = loop._Training._share
     monkeypatch.setattr(
         loop._Training, "_share", lambda self, step: np.nan if step in state.poison else real(self, step)
