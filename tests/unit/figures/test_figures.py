@@ -137,7 +137,7 @@ def test_ratios_are_written_as_in_the_papers(value, label):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"ratios": ()}, "ratios must have at least one value.*figure is empty"),
+        ({"ratios": ()}, "ratios must have at least one value"),
         ({"content_layers": []}, "content_layers must have at least one"),
         ({"style_layers": ()}, "style_layers must have at least one"),
         ({"style_layers": ("conv6_1",)}, "conv6_1"),
