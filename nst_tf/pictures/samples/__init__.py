@@ -158,8 +158,8 @@ def list_samples() -> tuple[Sample, ...]:
 
     Example:
         >>> from nst_tf import pictures
-        >>> [sample.name for sample in pictures.list_samples() if sample.kind == "painting"]
-        ['hiroshige', 'van-gogh', 'cezanne', 'turner']
+        >>> sorted({sample.kind for sample in pictures.list_samples()})
+        ['painting', 'photograph']
     """
     return tuple(_SAMPLES.values())
 
