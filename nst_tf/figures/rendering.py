@@ -106,8 +106,8 @@ def render(
         else:
             on_message(label)
             engine = engines.setdefault(
-                transfer.traced(cell.config),
-                transfer.StyleTransfer(cell.config, extractor=extractor, networks=networks),
+                transfer.traced(cell.config, adjustable=True),
+                transfer.StyleTransfer(cell.config, extractor=extractor, networks=networks, adjustable=True),
             )
             engine.reconfigure(cell.config)
             reporter = _reporter(on_report, cell, number, len(figure.cells))

@@ -210,6 +210,24 @@ class Objective:
         return tuple(dict.fromkeys(layers))
 
 
+def adjustable(objective: Objective) -> Objective:
+    """The same with the weights of its terms on features in variables, so that one traced step takes any."""
+    named_terms = [
+        dataclasses.replace(term, weight=tf.Variable(term.weight, trainable=False))
+        if isinstance(term, terms.FeatureTerm)
+        else term
+        for term in objective.named_terms
+    ]
+    return dataclasses.replace(objective, named_terms=tuple(named_terms))
+
+
+def adjust(objective: Objective) -> None:
+    """Sets the weights of an `adjustable` objective to those of its configuration."""
+    for term, wanted in zip(objective.named_terms, terms_of(objective.config), strict=True):
+        if isinstance(term.weight, tf.Variable):
+            term.weight.assign(wanted.weight)
+
+
 def norm(gradient: tf.Tensor) -> tf.Tensor:
     """Euclidean norm of each image's gradient, [B]."""
     return tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]))

@@ -24,6 +24,7 @@ _NOT_TRACED = (
     "scales", "coarse_steps", "patience", "min_improvement", "time_budget_s", "averaging", "memory_budget_mb",
     "snapshot_interval",
 )  # fmt: skip
+_WEIGHTS = ("content_weight", "style_weight")  # nor these, where an engine keeps them in variables
 
 
 def stylize(
@@ -74,7 +75,8 @@ class StyleTransfer:
     """A configuration made ready: network, objective and traced step, reused from picture to picture.
 
     Building it does no work; the first call loads the network. Calls from several threads wait for each other. The
-    arguments are those of `stylize`; networks lets several configurations share one network.
+    arguments are those of `stylize`; networks lets several configurations share one network, adjustable lets
+    `reconfigure` change the weights of content and style.
     """
 
     def __init__(
@@ -84,15 +86,17 @@ class StyleTransfer:
         extractor: Any = None,
         objective: objectives.Objective | None = None,
         networks: on_vgg19.SharedNetworks | None = None,
+        adjustable: bool = False,
     ) -> None:
         self.config = configs.as_config(config, configs.StyleTransferConfig)
         self._network: on_vgg19.Network | None = None
         self._networks = networks
+        self._adjustable = adjustable
         self._can_tile = objective is None or type(objective) is objectives.Objective
         if extractor is not None and objective is None:
             objective = objectives.Objective(extractor=extractor, config=self.config)
         if objective is not None:
-            self._network = on_vgg19.Network(objective, "as given", {})
+            self._network = self._with_weights(on_vgg19.Network(objective, "as given", {}))
         self._optimizers: dict[tuple[int, ...], optimizers.Startable] = {}  # by Stage.key, those of the last picture
         self.lock = engine_lock.EngineLock()
 
@@ -141,12 +145,14 @@ class StyleTransfer:
         Args:
             config: with the same `traced` as the engine's own.
         """
-        if traced(config) != traced(self.config):
+        if traced(config, adjustable=self._adjustable) != traced(self.config, adjustable=self._adjustable):
             raise ValueError(f"an engine keeps its network and its traced steps. Received: {config}, not {self.config}")
         with self.lock:
             self.config = config
             if self._network:
                 goal = dataclasses.replace(self._network.objective, config=config)
+                if self._adjustable:
+                    objectives.adjust(goal)
                 self._network = self._network._replace(objective=goal)
 
     def _budget_bytes(self, checkpoints: checkpoint.Checkpoints | None) -> float:
@@ -170,8 +176,12 @@ class StyleTransfer:
         """The network, loaded at the first call."""
         if self._network is None:
             networks = self._networks or on_vgg19.SharedNetworks(self.config.layers)
-            self._network = networks.network(self.config, on_message)
+            self._network = self._with_weights(networks.network(self.config, on_message))
         return self._network
+
+    def _with_weights(self, network: on_vgg19.Network) -> on_vgg19.Network:
+        """The network's objective with weights that can be changed, where this engine is to have them."""
+        return network._replace(objective=objectives.adjustable(network.objective)) if self._adjustable else network
 
     def _run(
         self,
@@ -271,10 +281,11 @@ class StyleTransfer:
         )
 
 
-def traced(config: configs.StyleTransferConfig) -> tuple[Any, ...]:
+def traced(config: configs.StyleTransferConfig, *, adjustable: bool = False) -> tuple[Any, ...]:
     """What the network and the traced steps of an engine depend on: equal for configurations that can share one."""
+    free = _NOT_TRACED + (_WEIGHTS if adjustable else ())
     names = (field.name for field in dataclasses.fields(config))
-    return tuple(getattr(config, name) for name in names if name not in _NOT_TRACED)
+    return tuple(getattr(config, name) for name in names if name not in free)
 
 
 @functools.lru_cache(maxsize=1)

@@ -39,8 +39,8 @@ def test_help_teaches_every_flag_and_figure_without_loading_tensorflow():
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"ratios": ""}, ["ratios", "figure is empty"]),
-        ({"style_layers": ""}, ["style_layers", "figure is empty"]),
+        ({"ratios": ""}, ["ratios must have at least one value"]),
+        ({"style_layers": ""}, ["style_layers must have at least one value"]),
         ({"ratios": "1e-3,x"}, ["--ratios", "1e-3,x"]),
         ({"ratios": "0"}, ["ratios must be above 0"]),
         ({"name": "reconstruction", "ratios": "1"}, ["takes no ratios"]),

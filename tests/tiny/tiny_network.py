@@ -1,7 +1,5 @@
 """A tiny random network with the paper's layer names, for tests that need no real one."""
 
-import functools
-
 import numpy as np
 import tensorflow as tf
 
@@ -17,6 +15,9 @@ SETTINGS = {
     "scales": 1,
     "lbfgs_memory": 3,  # every pair is unrolled in the step's graph: 20 take three times as long to trace
 }
+
+
+_ENGINES: dict[tuple, transfer.StyleTransfer] = {}  # by what is traced
 
 
 class TinyNetwork:
@@ -57,11 +58,6 @@ def picture(height=12, width=16, seed=0, dtype=np.float32):
 
 def stylize(content, style, config, **callbacks):
     """`transfer.stylize` on the tiny network; runs of a configuration share what is traced."""
-    engine = _engine(transfer.traced(config))
+    engine = _ENGINES.setdefault(transfer.traced(config), transfer.StyleTransfer(config, extractor=TinyNetwork()))
     engine.reconfigure(config)
     return engine(content, style, **callbacks)
-
-
-@functools.cache
-def _engine(traced):
-    return transfer.StyleTransfer(traced, extractor=TinyNetwork())

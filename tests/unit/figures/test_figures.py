@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from nst_tf import configs, errors, results
 from nst_tf.evaluation import noise
@@ -176,6 +177,23 @@ def test_a_figure_writes_grid_cells_records_and_tables(name, tmp_path):
     assert [cell["config"]["style_weight"] for cell in record["cells"]] == [
         cell.config.style_weight for cell in figure.cells
     ]
+
+
+def test_cells_that_differ_in_weights_seed_or_start_share_one_traced_step(tmp_path):
+    network, traced = tiny_network.TinyNetwork(), []
+
+    def counted(image):
+        if not tf.executing_eagerly():
+            traced.append(image.shape)
+        return network(image)
+
+    ratios = figure_of(name="ratio", layout="row", ratios=(1e-3, 1e-2))
+    starts = figure_of(name="initialisation")
+    for figure in (ratios, starts):
+        traced.clear()
+        render(figure, tmp_path / f"{figure.name}.png", extractor=counted)
+        assert len(figure.cells) > 1
+        assert len(traced) == 1
 
 
 def test_the_numbers_are_those_of_the_picture(tmp_path):

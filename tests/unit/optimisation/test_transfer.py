@@ -299,6 +299,20 @@ def test_a_reconfigured_engine_gives_what_a_new_one_gives_and_calls_the_network_
     assert len(calls) == traced + 3  # the targets: a content and two styles
 
 
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_weights_in_variables_give_the_picture_of_weights_in_the_graph_to_the_bit(optimizer):
+    network, picture, style = tiny_network.TinyNetwork(), tiny_network.picture(seed=1), tiny_network.picture(seed=2)
+    first = tiny_network.config(optimizer=optimizer, steps=12, style_layers=("conv1_1",))
+    engine = transfer.StyleTransfer(first, extractor=network, adjustable=True)
+    for weights in ({}, {"content_weight": 3.0, "style_weight": 1 / 3e-3}, {"content_weight": 0.0}):
+        config = dataclasses.replace(first, **weights)
+        engine.reconfigure(config)
+        result = engine(picture, style)
+        expected = transfer.StyleTransfer(config, extractor=network)(picture, style)
+        assert result.image.tobytes() == expected.image.tobytes()
+        assert result.losses["total"].tobytes() == expected.losses["total"].tobytes()
+
+
 def test_an_engine_is_not_reconfigured_to_another_objective():
     engine = transfer.StyleTransfer(tiny_network.config(), extractor=tiny_network.TinyNetwork())
     with pytest.raises(ValueError, match="keeps its network and its traced steps"):
