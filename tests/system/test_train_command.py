@@ -24,9 +24,9 @@ def photo(tmp_path):
         (["--style={photo}", "--output={folder}/x.style", "--stroke_sizes=300,200"], "whole numbers that ascend"),
     ],
 )
-def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(tmp_path, photo, flags, words):
+def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(commands, tmp_path, photo, flags, words):
     flags = [flag.format(photo=photo, folder=tmp_path) for flag in flags]
-    command_line.assert_refused_in_one_line(*command_line.run(*flags, module="cli.train"), [words])
+    command_line.assert_refused_in_one_line(*commands.run("train", *flags), [words])
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(tmp_path, pho
         (["--style=style:1", "--style_strength=0.5"], "--style_strength is a flag of --method=adain"),
     ],
 )
-def test_styles_that_cannot_be_drawn_are_refused_in_one_line(tmp_path, photo, flags, words):
+def test_styles_that_cannot_be_drawn_are_refused_in_one_line(commands, tmp_path, photo, flags, words):
     style_files.write(tmp_path / "tiny.style", tiny_multi_style.style_file())
     (tmp_path / "cut.style").write_bytes((tmp_path / "tiny.style").read_bytes()[:99])
     flags = [flag.format(photo=photo, folder=tmp_path) for flag in flags]
     out = tmp_path / "out.png"
-    run = command_line.run(f"--content={photo}", f"--output={out}", *flags, module="cli.stylize")
+    run = commands.run("stylize", f"--content={photo}", f"--output={out}", *flags)
     command_line.assert_refused_in_one_line(*run, [words])
     assert not out.exists()
 
