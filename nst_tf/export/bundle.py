@@ -129,6 +129,7 @@ def _new_version(root: pathlib.Path, version: int | None) -> Iterator[_Place]:
     if version is not None and (root / str(version)).exists():
         raise _exists(root, version)
     files.check_writable(root / "models.config")
+    root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=root, ignore_cleanup_errors=True) as temporary:
         yield _Place(root=root, version=version, temporary=pathlib.Path(temporary) / "bundle")
 
