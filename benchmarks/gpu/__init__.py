@@ -1,0 +1,1 @@
+"""Programs for machines with a GPU."""
