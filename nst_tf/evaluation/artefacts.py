@@ -11,7 +11,7 @@ import numpy as np
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as JPEG's luminance; applied to the sRGB values
 BLOCK_PX = 24  # side of the squares whose spectra and contrast are taken
 PERIODS_PX = (2.4, 3.8)  # of the crosshatch
-AXIS_DEGREES = 15.0  # how far from an axis its waves may lie; what lies within it of a diagonal is the comparison
+AXIS_DEGREES = 15.0  # how far from an axis, or from a diagonal, waves may lie to count for it
 FLAT_SHARE = 0.25  # of the squares: those with the least contrast count as flat
 SPECK_LEVELS = 10.0  # by which a speck differs from all that surrounds it
 FRAME_PX = 3  # width of the frame
@@ -46,11 +46,10 @@ def measure(pixels: np.ndarray, content: np.ndarray, style: np.ndarray) -> Artef
 
 
 def crosshatch(pixels: np.ndarray, content: np.ndarray) -> float:
-    """The strength of waves of about 3 px along the axes where the content is flat.
+    """The strength of waves of about 3 px along both axes where the content is flat.
 
-    Of the typical spectrum of the flat squares' luminance, the energy of such waves along the weaker axis is compared
-    with that along the diagonals. Grain runs in all directions and strokes in one; what the network's grid leaves runs
-    along both axes. Typical is the median over the squares, so that single edges do not count.
+    Their energy along the weaker axis is compared with that along the diagonals: grain runs in all directions and
+    strokes in one; what the network's grid leaves runs along both axes.
 
     Args:
         pixels: float [1, H, W, 3] in [0, 1].
@@ -59,14 +58,30 @@ def crosshatch(pixels: np.ndarray, content: np.ndarray) -> float:
     Returns:
         Grey levels: the root of the excess of energy.
     """
+    axes, diagonals = waves(pixels, content)
+    return float(np.sqrt(max(0.0, axes - diagonals)))
+
+
+def waves(pixels: np.ndarray, content: np.ndarray) -> tuple[float, float]:
+    """The energy of waves of about 3 px along the weaker axis and along the diagonals, where the content is flat.
+
+    Args:
+        pixels: float [1, H, W, 3].
+        content: the same shape, as for `crosshatch`.
+
+    Returns:
+        Both in squared grey levels, over as many directions as both axes have, of the typical spectrum of the flat
+        squares' luminance: the median over the squares, so that single edges do not count.
+    """
     squares = _squares(_luminance(pixels))  # [B, s, s]
     if not len(squares):
-        return 0.0
+        return 0.0, 0.0
     squares = squares[_is_flat(content)]
     window = np.outer(_hann(BLOCK_PX), _hann(BLOCK_PX))
     centred = squares - squares.mean(axis=(1, 2), keepdims=True)
     # Energy in squared levels, by Parseval, with what the window takes away divided out.
     energy = np.abs(np.fft.fft2(centred * window)) ** 2 / (np.sum(window**2) * BLOCK_PX**2)
+    typical = np.median(energy, axis=0)  # [s, s]
     frequency = np.fft.fftfreq(BLOCK_PX)
     y, x = np.meshgrid(frequency, frequency, indexing="ij")
     radius = np.hypot(x, y)
@@ -74,9 +89,8 @@ def crosshatch(pixels: np.ndarray, content: np.ndarray) -> float:
     angle = np.degrees(np.arctan2(np.abs(y), np.abs(x)))  # 0 to 90
     across, down = band & (angle <= AXIS_DEGREES), band & (angle >= 90 - AXIS_DEGREES)
     diagonal = band & (np.abs(angle - 45) <= AXIS_DEGREES)
-    typical = np.median(energy, axis=0)  # [s, s]
-    excess = min(typical[across].mean(), typical[down].mean()) - typical[diagonal].mean()
-    return float(np.sqrt(max(0.0, excess * np.count_nonzero(across | down))))
+    count = np.count_nonzero(across | down)
+    return float(min(typical[across].mean(), typical[down].mean()) * count), float(typical[diagonal].mean() * count)
 
 
 def specks(pixels: np.ndarray, content: np.ndarray) -> float:
