@@ -7,6 +7,7 @@ takes thousands, and the objective is the one of this project.
 
 import dataclasses
 import math
+import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -55,6 +56,19 @@ class LearnedStyle:
     seconds: float
     stopped_early: bool
     photographs_left_out: int
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the style for `--style` of nst-tf stylize; the path ends in .style.
+
+        Raises:
+            OutputError: another suffix, or the file cannot be written.
+        """
+        if pathlib.PurePath(path).suffix.lower() != style_files.SUFFIX:
+            raise errors.OutputError(
+                f"{os.fspath(path)}: a style's file must end in {style_files.SUFFIX}. Received: another suffix. "
+                "Change it, since styles are known by it."
+            )
+        style_files.write(path, self.style)
 
 
 def learn_style(
