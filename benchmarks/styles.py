@@ -65,7 +65,7 @@ def train(name, path):
         photographs=_PHOTOGRAPHS.value,
         on_report=on_report,
     )
-    style_files.write(path, learned.style)
+    learned.save(path)
     content, style = (learned.losses[term][-50:].mean() for term in ("content", "style"))
     seconds = time.perf_counter() - began
     print(

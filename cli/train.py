@@ -70,7 +70,7 @@ def main() -> int:
             on_message=program.say,
         )
         bar.close()
-        style_files.write(command.output, learned.style)
+        learned.save(command.output)
         images.save(preview, learned.preview)
     if learned.photographs_left_out:
         program.say(f"{learned.photographs_left_out} photographs could not be read and were left out")

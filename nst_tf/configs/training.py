@@ -67,7 +67,14 @@ class TrainingConfig:
         example="0.5",
         help="Weight of the content term: more keeps houses and faces whole, less gives more paint.",
     )
-    style_weight: float = fields.setting(1.0, group="Objective", above=0, example="2", help="Weight of the style term.")
+    style_weight: float = fields.setting(
+        1.0,
+        group="Objective",
+        above=0,
+        example="2",
+        help="Weight of the style term, in proportion to the painting's own Gram matrices, so that a soft painting "
+        "counts as much as a bold one.",
+    )
     total_variation_weight: float = fields.setting(
         0.01, group="Objective", low=0, example="0.1", help="Weight of the total variation, against low-level noise."
     )

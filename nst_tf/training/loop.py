@@ -7,6 +7,7 @@ takes thousands, and the objective is the one of this project.
 
 import dataclasses
 import math
+import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ _WARM_UP_STEPS = 5
 _FINAL_RATE = 0.05  # of the learning rate at the start
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Adam; .999 would remember the start through a run of 150 steps
 _MEMORY = 0.9  # of the running mean of the objective, which differs from square to square
+_MEAN_SQUARE = 4.0  # of the entries of The Starry Night's Gram matrices, over conv1_1 to conv4_1
 _NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
 _FEW = 10  # steps whose mean says nothing yet
 _MOST_HALVINGS = 8
@@ -55,6 +57,19 @@ class LearnedStyle:
     seconds: float
     stopped_early: bool
     photographs_left_out: int
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the style for `--style` of nst-tf stylize; the path ends in .style.
+
+        Raises:
+            OutputError: another suffix, or the file cannot be written.
+        """
+        if pathlib.PurePath(path).suffix.lower() != style_files.SUFFIX:
+            raise errors.OutputError(
+                f"{os.fspath(path)}: a style's file must end in {style_files.SUFFIX}. Received: another suffix. "
+                "Change it, since styles are known by it."
+            )
+        style_files.write(path, self.style)
 
 
 def learn_style(
@@ -186,11 +201,12 @@ class _Training:
     def nearest_known(self, painting: np.ndarray, squares: list[np.ndarray]) -> multi_style.Style:
         """The known style whose pictures have the least objective towards a painting."""
         targets = self._objective.targets(tf.constant(painting), [tf.constant(painting)])
+        style_weight = self._style_weight(targets)
         styles = len(self._known.gamma)
         losses = np.zeros(styles)
         for square in squares:
             part = tf.repeat(square[:, :_START_SIDE_PX, :_START_SIDE_PX], styles, axis=0)
-            losses += self._evaluate(part, *self._known, targets).total.numpy()
+            losses += self._evaluate(part, *self._known, targets, style_weight).total.numpy()
         nearest = int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
         self._on_message(f"starting at style:{nearest}, the nearest of the {styles} known ones")
         return multi_style.Style(self._known.gamma[nearest], self._known.beta[nearest])
@@ -207,13 +223,15 @@ class _Training:
         A step whose objective or gradient is not finite puts the best style back and halves the rate.
         """
         targets = self._objective.targets(tf.constant(painting), [tf.constant(painting)])
+        style_weight = self._style_weight(targets)
         self._begin(start)
         best = _Best(math.inf, start)
         rate, updates, halvings, mean, weight = self._config.learning_rate, 0, 0, 0.0, 0.0
         for step in range(1, self._config.steps + 1):
             before, square, began = self.style, next(squares), time.perf_counter()
             updates += 1
-            losses = self._step(square, targets, tf.constant(rate * self._share(step)), tf.constant(float(updates)))
+            step_rate = tf.constant(rate * self._share(step))
+            losses = self._step(square, targets, style_weight, step_rate, tf.constant(float(updates)))
             self.history.append(tuple(float(loss) for loss in losses))
             if len(self.history) > 1:  # the first one traces
                 seconds = time.perf_counter() - began
@@ -253,20 +271,41 @@ class _Training:
         wave = (1 + math.cos(math.pi * (step - 1) / self._config.steps)) / 2
         return min(1.0, step / _WARM_UP_STEPS) * (_FINAL_RATE + (1 - _FINAL_RATE) * wave)
 
+    def _style_weight(self, targets: objectives.Targets) -> tf.Tensor:
+        """The weight of the style, in proportion to the painting's own Gram matrices.
+
+        A soft painting has Gram matrices of a tenth of a bold one's squares; with one weight for both, the content
+        would outweigh its style.
+        """
+        squares = [tf.reduce_mean(tf.square(gram)) for gram in targets["style"].values()]
+        return self._config.style_weight * _MEAN_SQUARE / (tf.add_n(squares) / len(squares))
+
     def _traced_terms(
-        self, image: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, targets: objectives.Targets
+        self,
+        image: tf.Tensor,
+        gamma: tf.Tensor,
+        beta: tf.Tensor,
+        targets: objectives.Targets,
+        style_weight: tf.Tensor,
     ) -> objectives.Terms:
         """The objective of photographs [B, H, W, 3] in styles [B, N], towards a painting's targets."""
         stylised = self._network(image, multi_style.Style(gamma, beta))
-        return self._objective.terms(stylised, targets | self._objective.content_targets(image))
+        targets = targets | self._objective.content_targets(image)
+        return self._objective.terms(stylised, targets, {"style": style_weight})
 
     def _traced_step(
-        self, image: tf.Tensor, targets: objectives.Targets, rate: tf.Tensor, updates: tf.Tensor
+        self,
+        image: tf.Tensor,
+        targets: objectives.Targets,
+        style_weight: tf.Tensor,
+        rate: tf.Tensor,
+        updates: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
         """One update by Adam (Kingma & Ba 2015); the terms are those before it."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(self._values)
-            terms = self._traced_terms(image, self._values[0][tf.newaxis], self._values[1][tf.newaxis], targets)
+            gamma, beta = (value[tf.newaxis] for value in self._values)
+            terms = self._traced_terms(image, gamma, beta, targets, style_weight)
             total = tf.reduce_mean(terms.total)
         gradients = tape.gradient(total, self._values)
         for value, mean, square, gradient in zip(self._values, self._means, self._squares, gradients, strict=True):

@@ -45,7 +45,9 @@ def test_training_lowers_the_objective_and_gives_a_file_for_the_network(tiny, tm
     assert total.shape == (15,)
     assert total[-4:].mean() < 0.8 * total[:3].mean()
     np.testing.assert_allclose(total, sum(learned.losses[name] for name in loop._LOSSES[1:]), rtol=1e-4)
-    style_files.write(tmp_path / "mine.style", learned.style)
+    learned.save(tmp_path / "mine.style")
+    with pytest.raises(errors.OutputError, match=r"must end in \.style"):
+        learned.save(tmp_path / "mine.npz")
     read = style_files.read(tmp_path / "mine.style")
     assert (read.name, read.network_sha256) == ("mine", tiny_multi_style.loaded().weights["sha256"])
     assert read.about["steps"] == 15
