@@ -250,6 +250,7 @@ def save(path: str | os.PathLike[str], pixels: Any, *, alpha: Any = None, bit_de
         errors.ImageError: as `encode`.
         errors.OutputError: as `encode`, or the path cannot be written.
     """
+    files.check_names_a_file(path)
     suffix = pathlib.Path(path).suffix
     files.write_atomically(path, _encode(pixels, suffix, alpha=alpha, bit_depth=bit_depth, name=os.fspath(path)))
     writer = encoding.WRITERS[suffix.lower()]
@@ -264,6 +265,7 @@ def check_writable(path: str | os.PathLike[str], *, bit_depth: int = 8) -> None:
     Raises:
         errors.OutputError: an unknown suffix, a depth it cannot hold, or a path that cannot be written.
     """
+    files.check_names_a_file(path)
     encoding.writer(pathlib.Path(path).suffix, bit_depth, os.fspath(path))
     files.check_writable(path)
 

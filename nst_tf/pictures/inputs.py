@@ -2,13 +2,14 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nst_tf import configs, errors, vgg
-from nst_tf.pictures import images
+from nst_tf.pictures import images, samples
 
 Source = Any  # a path, `sample:NAME`, an images.Picture, an array or a tensor
 
@@ -66,6 +67,7 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
     start = None
     if config.initialisation not in configs.STARTS:
+        _check_start(config.initialisation)
         start = _noted_aspect(read_picture(config.initialisation, "start", config.max_side_px), content_picture)
     return Inputs(content_picture, styles, start)
 
@@ -165,6 +167,15 @@ def _read_mask(source: Source, content: images.Picture) -> images.Picture:
     _check_aspect(mask, content, "a mask")
     pixels = images.resize(mask.pixels, content.height_px, content.width_px)
     return dataclasses.replace(mask, pixels=pixels, alpha=None)
+
+
+def _check_start(path: str) -> None:
+    """Answers a start's mistyped name, which would be read as a path that does not exist."""
+    if not os.path.dirname(path) and not path.startswith(samples.PREFIX) and not os.path.exists(path):
+        raise errors.ImageError(
+            f"initialisation must be {', '.join(configs.STARTS)} or the path of a picture. Received: {path!r}, which "
+            f"is no file here.{errors.did_you_mean(path, configs.STARTS) or ' Check the path.'}"
+        )
 
 
 def _noted_aspect(start: images.Picture, content: images.Picture) -> images.Picture:
