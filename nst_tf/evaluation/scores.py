@@ -104,7 +104,7 @@ def as_csv(scores: Sequence[Score]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_columns(scores[0]))
     writer.writerows(_row(score, "") for score in scores)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")  # a file name may be bytes that are no text
 
 
 def as_text(scores: Sequence[Score]) -> str:

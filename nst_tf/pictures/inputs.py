@@ -11,7 +11,7 @@ import numpy as np
 from nst_tf import configs, errors, vgg
 from nst_tf.pictures import images, samples
 
-Source = Any  # a path, `sample:NAME`, an images.Picture, an array or a tensor
+Source = Any  # a path, `sample:NAME`, an images.Picture, an array, a tensor or a Pillow image
 
 
 class Inputs(NamedTuple):
@@ -165,7 +165,10 @@ def _read_pair(
 def _read_mask(source: Source, content: images.Picture) -> images.Picture:
     mask = read_picture(source, "mask", None)
     _check_aspect(mask, content, "a mask")
-    pixels = images.resize(mask.pixels, content.height_px, content.width_px)
+    values = mask.pixels
+    if mask.alpha is not None:  # pictures lie on white; of a mask, what is transparent is not here
+        values = (values - (1 - mask.alpha)).clip(0, 1)
+    pixels = images.resize(values, content.height_px, content.width_px)
     return dataclasses.replace(mask, pixels=pixels, alpha=None)
 
 
@@ -222,7 +225,8 @@ def read_picture(source: Source, name: str, max_side_px: int | None, *, min_side
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
         picture = images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name)
         return read_picture(picture, name, max_side_px, min_side_px=min_side_px)
-    return images.load(source, max_side_px=max_side_px, min_side_px=min_side_px)
+    named = None if isinstance(source, (str, os.PathLike)) else name
+    return images.load(source, max_side_px=max_side_px, min_side_px=min_side_px, name=named)
 
 
 def _need(layers: Sequence[str]) -> _Need:
