@@ -63,7 +63,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
     checkpoints = _checkpoints(command)
     pictures = inputs.read(command.content, command.style, config)
 
-    program.load_tensorflow(deterministic=checkpoints is not None)
+    program.load_tensorflow(weights=[config.weights], deterministic=checkpoints is not None)
     from nst_tf.optimisation import tensorboard  # imports TensorFlow, which --help and usage errors need not wait for
 
     interrupt = interrupts.Interrupt()
@@ -105,7 +105,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
 def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainConfig) -> Iterator[Finished]:
     """--method=adain."""
     pictures = inputs.read_one_pass(command.content, command.style, command.style_masks, config)
-    program.load_tensorflow()
+    program.load_tensorflow(weights=[config.weights, config.decoder])
     engine = nst_tf.AdainTransfer(config)
     result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
     yield Finished(result, f"in {result.seconds:.1f} s")

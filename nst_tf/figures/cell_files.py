@@ -170,7 +170,7 @@ def write_tables(job: Job, rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    files.write_atomically(job.paths.csv, text.getvalue().encode())
+    files.write_atomically(job.paths.csv, text.getvalue().encode(errors="backslashreplace"))
     record = dataclasses.asdict(job.figure)
     record["inputs"] = job.pictures[0].identities
     for cell, row in zip(record["cells"], rows, strict=True):

@@ -163,3 +163,14 @@ def test_snapshots_keep_alpha_and_depth_and_one_that_cannot_be_written_is_a_line
     os.mkdir("out.step-00005.png")
     stylize._save_snapshot(given, report, alpha)
     assert "the snapshot of step 5 is missing" in said[0]
+
+
+@pytest.mark.parametrize("job", ["stylize", "figure", "evaluate"])
+def test_a_home_that_cannot_be_used_is_answered_before_tensorflow_loads(folder, job):
+    (folder / "home").write_text("a file")
+    judged = ["--images=photo.png"] if job == "evaluate" else [f"--output={folder}/out.png"]
+    pictures = ["--content=photo.png", "--style=painting.png", *judged]
+    home = {"HOME": str(folder / "home"), "NST_TF_HOME": "", "XDG_CACHE_HOME": ""}
+    refused = command_line.run(job, *pictures, cwd=folder, env=home)
+    command_line.assert_refused_in_one_line(*refused, ["Set NST_TF_HOME to a folder that can"])
+    assert not (folder / "out.png").exists()
