@@ -59,6 +59,9 @@ def evaluate(
     config = configs.as_config(config, configs.EvaluationConfig)
     judge = config.judge if objective is None else objective.config
     pairs = inputs.read_judged(content, style, images, judge)
+    if config.lpips != "none":
+        for picture, _ in pairs:
+            lpips.check_size(config.lpips, picture.height_px, picture.width_px)
     if objective is None:
         objective = on_vgg19.SharedNetworks(judge.layers).network(judge, on_message).objective
     distance = None if config.lpips == "none" else lpips.load(config.lpips, on_message=on_message)

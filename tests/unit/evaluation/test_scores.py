@@ -118,5 +118,5 @@ def test_the_content_is_scaled_to_the_judged_picture_exactly():
 
 def test_a_name_that_is_no_text_is_escaped_in_the_table():
     name = os.fsdecode(b"caf\xe9.png")
-    score = scores.Score(name, 1, 1, {"total": 0.0}, 0.0, None)
+    score = scores.Score(name, 1, 1, {"total": 0.0}, 0.0, 1.0, 2.0, 0.0, None)
     assert rb"caf\udce9.png" in scores.as_csv([score])
