@@ -51,7 +51,7 @@ def main(beam_arguments: list[str]) -> int:
     program.say(f"{len(job.paths)} pictures match")
     _end_at_once_on_interrupt(job)
 
-    program.load_tensorflow()
+    program.load_tensorflow(weights=[] if job.bundle else [config.weights, config.decoder])
     if job.bundle:
         program.say(f"bundle: {job.config.bundle}, in {job.bundle.precision}")
         licences = "; ".join(job.bundle.licences)

@@ -5,20 +5,28 @@ reports of a command (`configs.commands`).
 """
 
 import dataclasses
+import glob
+import os
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from absl import flags
 
-from nst_tf import configs
+from nst_tf import configs, files
 from nst_tf.configs import fields
 
 Config = TypeVar("Config")  # a dataclass whose fields are made by `fields.setting`
 
 
+_paths: dict[str, str] = {}  # flag -> what it names on disk, of every flag that was defined
+
+
 def define(*config_classes: type[Any]) -> None:
-    """Defines a flag for every field, once where several classes have it; a tuple becomes a comma-separated list."""
+    """Defines a flag for every field, once where several classes have it.
+
+    A tuple becomes a list, with commas between its items; given twice, the flag's lists are joined.
+    """
     for field in {flag_name(field): field for c in config_classes for field in dataclasses.fields(c)}.values():
         name, kind, text = flag_name(field), _kind(field), field.metadata["help"]
         choices = field.metadata["choices"]
@@ -34,7 +42,9 @@ def define(*config_classes: type[Any]) -> None:
         elif kind is str:
             flags.DEFINE_string(name, default, text)
         else:
-            flags.DEFINE_list(name, None if default is None else [str(item) for item in default], text)
+            flags.DEFINE_multi_string(name, None if default is None else [str(item) for item in default], text)
+        if field.metadata["path"]:
+            _paths[name] = field.metadata["path"]
     flags.disclaim_key_flags()
 
 
@@ -43,15 +53,18 @@ def config_from_flags(config_class: type[Config]) -> Config:
 
     Raises:
         flags.IllegalFlagValueError: a required flag is missing, or a list of numbers holds something else.
+        errors.OutputError: a file to write, of whatever flag, is also one to read.
     """
     given: dict[str, Any] = {}
     declared = dataclasses.fields(config_class)  # type: ignore[arg-type]  # a TypeVar cannot ask for a dataclass
     for field in declared:
         flag = flags.FLAGS[flag_name(field)]
-        if field.metadata["required"] and not flag.value:
+        value = _value(field, flag.value) if flag.present else None
+        if field.metadata["required"] and not value:
             raise flags.IllegalFlagValueError(f"--{flag.name} is missing")
         if flag.present and field.name != "preset":
-            given[field.name] = _value(field, flag.value)
+            given[field.name] = value
+    _check_outputs()
     if "preset" in {field.name for field in declared}:
         return configs.preset(str(flags.FLAGS["preset"].value), **given)  # type: ignore[return-value]
     return config_class(**given)
@@ -143,13 +156,44 @@ def _value(field: dataclasses.Field[Any], value: Any) -> Any:
     """A flag's value in the type of its field: an enum's string as a number, a list's strings as its items."""
     if field.metadata["choices"]:
         return _kind(field)(value)
+    if field.metadata["path"]:
+        paths = _as_paths(value, field.metadata["path"])
+        return paths if isinstance(value, list) else "".join(paths)
     if not isinstance(value, list):
         return value
     item_type = _kind(field).__args__[0]
     try:
-        return tuple(item_type(item.strip()) for item in value)
+        return tuple(item_type(item) for text in value for item in _items(text))
     except ValueError:
         raise flags.IllegalFlagValueError(
             f"--{flag_name(field)} takes numbers with commas between them. Received: {','.join(value)!r}. "
             f"Example: --{flag_name(field)}={field.metadata['example']}"
         ) from None
+
+
+def _as_paths(value: str | Sequence[str], kind: str) -> tuple[str, ...]:
+    """The paths in a flag's value; a name as it was given comes first where it names something to read."""
+    reads = kind == "input"
+    paths: list[str] = []
+    for text in [value] if isinstance(value, str) else value:
+        is_whole = isinstance(value, str) or (reads and _names_something(files.expanded(text, exists=True)))
+        paths += [files.expanded(name, exists=reads) for name in ([text] if is_whole else _items(text))]
+    return tuple(path for path in paths if path)
+
+
+def _items(text: str) -> list[str]:
+    """What is between the commas of a list; quotes hold an item with commas in it together."""
+    return list(flags.ListParser().parse(text)) if text else []
+
+
+def _names_something(path: str) -> bool:
+    return os.path.lexists(path) or (glob.has_magic(path) and next(glob.iglob(path, recursive=True), None) is not None)
+
+
+def _check_outputs() -> None:
+    """Refuses a file to write that is also one to read, whichever flags of the command name them."""
+    given: dict[str, list[str]] = {"input": [], "output": [], "folder": []}
+    for name, kind in _paths.items():
+        if flags.FLAGS[name].present:
+            given[kind] += _as_paths(flags.FLAGS[name].value or (), kind)
+    files.check_not_read(given["output"], given["input"])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from absl import flags, logging
 
 from nst_tf import errors, files, keras_backend
+from nst_tf.weights import cache
 
 from . import streams
 
@@ -69,18 +70,21 @@ def say(message: str) -> None:
         streams.tell(message)
 
 
-def load_tensorflow(*, deterministic: bool = False) -> None:
+def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False) -> None:
     """Imports TensorFlow and looks for devices, without the notes of its C++ side, which no log level stops.
 
     They are shown if TF_CPP_MIN_LOG_LEVEL asks for them (0 or 1) or if loading fails.
 
     Args:
+        weights: where the weights that the job needs come from; their cache is checked first.
         deterministic: whether every operation must give the same bits each time.
 
     Raises:
         ConfigError: Keras is set to compute with another library.
+        WeightsError: the cache of weights can be neither read nor written.
     """
     keras_backend.check()
+    cache.check(*weights)
     files.ensure_temporary_folder()
     os.environ.setdefault(_LOG_LEVEL, "2")  # read when TensorFlow loads; the user's value wins
     say("loading TensorFlow")

@@ -8,7 +8,7 @@ from nst_tf import configs
 from nst_tf.figures import grids
 from nst_tf.pictures import images, samples
 
-from . import config_flags, program
+from . import config_flags, program, streams
 
 config_flags.define(configs.SamplesCommand)
 
@@ -32,7 +32,7 @@ def main() -> int:
     """Lists the samples, or draws them where --sheet asks for it."""
     path = config_flags.config_from_flags(configs.SamplesCommand).sheet
     if not path:
-        print(as_text())
+        streams.show(as_text())
         return 0
     images.check_writable(path)
     images.save(path, sheet())

@@ -2,15 +2,17 @@
 
 import contextlib
 import dataclasses
+import glob
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from absl import flags, logging
 
 import nst_tf
-from nst_tf import configs
+from nst_tf import configs, errors, files, results
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import images, inputs
 from nst_tf.weights import known_styles
@@ -43,7 +45,7 @@ def main() -> int:
     command = _with_method_of_style(config_flags.config_from_flags(configs.StylizeCommand))
     method = METHODS[command.method]
     config_flags.check_method(command.method, configs.StylizeCommand, _CONFIG_CLASSES)
-    images.check_writable(command.output, bit_depth=command.bit_depth)
+    results.check_writable(command.output, bit_depth=command.bit_depth)
     config = config_flags.config_from_flags(method.config_class)
     with method.run(command, config) as finished:
         for note in finished.result.save(command.output, bit_depth=command.bit_depth):
@@ -56,10 +58,12 @@ def main() -> int:
 @contextlib.contextmanager
 def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConfig) -> Iterator[Finished]:
     """--method=gatys: progress, snapshots, TensorBoard, checkpoints, and an end at Ctrl-C that keeps the picture."""
+    if config.snapshot_interval:
+        _check_snapshots(command, config)
     checkpoints = _checkpoints(command)
     pictures = inputs.read(command.content, command.style, config)
 
-    program.load_tensorflow(deterministic=checkpoints is not None)
+    program.load_tensorflow(weights=[config.weights], deterministic=checkpoints is not None)
     from nst_tf.optimisation import tensorboard  # imports TensorFlow, which --help and usage errors need not wait for
 
     interrupt = interrupts.Interrupt()
@@ -71,8 +75,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
         if logging.get_verbosity() >= logging.INFO:
             bar.show(report)
         if report.is_snapshot:
-            path = pathlib.Path(command.output)
-            images.save(path.with_name(f"{path.stem}.step-{report.step:05}{path.suffix}"), report.image())
+            _save_snapshot(command, report, pictures.content.alpha)
         if log:
             log(report)
         if interrupt.seen:
@@ -102,7 +105,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
 def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainConfig) -> Iterator[Finished]:
     """--method=adain."""
     pictures = inputs.read_one_pass(command.content, command.style, command.style_masks, config)
-    program.load_tensorflow()
+    program.load_tensorflow(weights=[config.weights, config.decoder])
     engine = nst_tf.AdainTransfer(config)
     result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
     yield Finished(result, f"in {result.seconds:.1f} s")
@@ -149,6 +152,34 @@ _INTRO = """nst-tf stylize: render a photograph in the style of a painting
   nst-tf stylize --content=photo.jpg --style=style:starry-night --output=out.png
 
 Ctrl-C or SIGTERM ends a run early and writes the picture so far. Settings, losses and times go to OUTPUT.json."""
+
+
+def _snapshot_path(output: str, step: int | str) -> pathlib.Path:
+    path = pathlib.Path(output)
+    number = f"{step:05}" if isinstance(step, int) else step
+    return path.with_name(f"{path.stem}.step-{number}{path.suffix}")
+
+
+def _check_snapshots(command: configs.StylizeCommand, config: configs.StyleTransferConfig) -> None:
+    """Refuses what can be known before the start: names that are too long, and snapshots that are inputs."""
+    evaluations = config.steps + (config.scales - 1) * config.coarse_steps
+    files.check_writable(_snapshot_path(command.output, evaluations))
+    output = pathlib.Path(command.output)
+    pattern = _snapshot_path(glob.escape(output.name), "*").name
+    read = [command.content, *command.style, config.initialisation, config.weights]
+    files.check_not_read(output.parent.glob(pattern), read)
+
+
+def _save_snapshot(command: configs.StylizeCommand, report: nst_tf.Report, alpha: np.ndarray | None) -> None:
+    """Writes the picture so far as the result will be written; where that fails, the run goes on."""
+    image = report.image()
+    if alpha is not None:
+        alpha = images.resize(alpha, *image.shape[1:3])
+    path = _snapshot_path(command.output, report.step)
+    try:
+        images.save(path, image, alpha=alpha, bit_depth=command.bit_depth)
+    except errors.OutputError as error:
+        program.say(f"the snapshot of step {report.step} is missing. {error}")
 
 
 def _checkpoints(command: configs.StylizeCommand) -> checkpoint.Checkpoints | None:

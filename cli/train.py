@@ -3,10 +3,11 @@
 import pathlib
 import sys
 
+import numpy as np
 from absl import flags, logging
 
 import nst_tf
-from nst_tf import configs, files
+from nst_tf import configs, errors, files
 from nst_tf.pictures import images, inputs
 from nst_tf.training import photographs
 from nst_tf.weights import style_files
@@ -40,6 +41,7 @@ def main() -> int:
             f"Received: {command.output}"
         )
     preview = f"{command.output}.preview.png"
+    files.check_not_read([command.output, preview], [command.style])
     for path in (command.output, preview):
         files.check_writable(path)
     painting = inputs.read_picture(command.style, "painting", None)
@@ -56,7 +58,7 @@ def main() -> int:
         if logging.get_verbosity() >= logging.INFO:
             bar.show(report)
         if report.is_snapshot:
-            images.save(preview, report.image())
+            _save_preview(preview, report.image())
         if interrupt.seen:
             raise nst_tf.StopStylizing
 
@@ -71,12 +73,20 @@ def main() -> int:
         )
         bar.close()
         learned.save(command.output)
-        images.save(preview, learned.preview)
+        _save_preview(preview, learned.preview)
     if learned.photographs_left_out:
         program.say(f"{learned.photographs_left_out} photographs could not be read and were left out")
     steps, size = len(learned.losses["total"]), output.stat().st_size
     program.say(f"wrote {command.output} ({size} bytes) and {preview} after {steps} steps in {learned.seconds:.0f} s")
     return interrupt.exit_code if learned.stopped_early else 0
+
+
+def _save_preview(path: str, image: np.ndarray) -> None:
+    """Writes what the style looks like so far; where that fails, the training goes on."""
+    try:
+        images.save(path, image)
+    except errors.OutputError as error:
+        program.say(f"the preview is missing. {error}")
 
 
 def help_text() -> str:

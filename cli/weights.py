@@ -8,7 +8,7 @@ from nst_tf import configs, errors
 from nst_tf.configs import commands
 from nst_tf.weights import cache
 
-from . import config_flags, program
+from . import config_flags, program, streams
 
 config_flags.define(configs.WeightsCommand)
 
@@ -30,7 +30,7 @@ def main() -> int:
     """Fetches what --fetch names, then lists the cache."""
     wanted = config_flags.config_from_flags(configs.WeightsCommand).fetch
     failed = _fetch(list(commands.WEIGHT_SETS) if wanted == ("all",) else list(wanted)) if wanted else []
-    print(as_text())
+    streams.show(as_text())
     if failed:
         raise errors.WeightsError(f"not fetched: {', '.join(failed)}. What was fetched is kept; try again.")
     return 0
@@ -51,7 +51,7 @@ def as_text() -> str:
 
 def _fetch(names: list[str]) -> list[str]:
     """Obtains sets of weights one after the other; the names of those that failed."""
-    program.load_tensorflow()
+    program.load_tensorflow(weights=["auto"])
     from nst_tf.evaluation import lpips  # seconds of work that --help and usage errors need not wait for
     from nst_tf.weights import adain_decoder, vgg19
 

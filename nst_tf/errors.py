@@ -1,5 +1,8 @@
 """The errors a user can cause or mend. Each message says the rule, what was received and the mend."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class NstError(Exception):
     """Base of every error that nst_tf raises on purpose. The command line prints it in one line and exits 2."""
@@ -41,6 +44,12 @@ class ExportError(NstError):
 
 class ServingError(NstError):
     """A server that cannot be reached, or that refused a request."""
+
+
+def did_you_mean(received: str, choices: Iterable[str]) -> str:
+    """A question that names the choice most like what was received, with a space before it; empty if none is."""
+    similar = difflib.get_close_matches(received, list(choices), n=1)
+    return f" Did you mean {similar[0]}?" if similar else ""
 
 
 def one_line(message: object, *, max_characters: int = 300) -> str:

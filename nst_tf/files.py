@@ -14,6 +14,7 @@ from nst_tf import errors
 
 _USUAL_MAX_NAME_BYTES = 255  # of a file name, on nearly every file system
 
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _SHARED_MEMORY = "/dev/shm"  # of Linux; container runtimes mount it writable
 
 
@@ -45,6 +46,45 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) 
     finally:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink()
+
+
+def expanded(path: str, *, exists: bool = False) -> str:
+    """A path as a user wrote it, with a leading `~` turned into the home folder, as a shell does for a bare argument.
+
+    Args:
+        path: such as `~/out.png`.
+        exists: whether it names something to read: then a file of that very name comes first.
+    """
+    return path if exists and os.path.lexists(path) else os.path.expanduser(path)
+
+
+def check_not_read(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Finds out whether a job would write over a file that it reads, whatever the names and links to it.
+
+    Args:
+        outputs: every file that the job writes.
+        inputs: every file that it reads; what does not exist is left out.
+
+    Raises:
+        errors.OutputError: one of the outputs is one of the inputs.
+    """
+    read = [path for path in inputs if os.path.exists(path)]
+    for output in outputs:
+        for path in read:
+            if os.path.exists(output) and os.path.samefile(output, path):
+                raise errors.OutputError(
+                    f"{os.fspath(output)}: an output must be another file than every input. Received: "
+                    f"{os.fspath(path)} as an input, which is the same file. Give the output another name."
+                )
+
+
+def check_names_a_file(path: str | os.PathLike[str]) -> None:
+    """Finds out whether an output path is a folder, or empty.
+
+    Raises:
+        errors.OutputError: it is.
+    """
+    _target(path)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -112,7 +152,7 @@ def _target(path: str | os.PathLike[str]) -> pathlib.Path:
         raise errors.OutputError("an output path must name a file. Received: an empty path. Give a file name.")
     try:
         target = pathlib.Path(os.path.realpath(path))
-        is_folder = target.is_dir()
+        is_folder = target.is_dir() or os.fspath(path).endswith(_SEPARATORS)
     except (OSError, ValueError) as error:
         raise _output_error(path, error) from error
     if is_folder:

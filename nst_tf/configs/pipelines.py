@@ -78,6 +78,7 @@ class BatchConfig:
     bundle: str = fields.setting(
         "",
         group="Network",
+        path="input",
         example="saved_models/adain/1",
         help="A bundle with a fixed style, as nst-tf export --method=adain --style=... makes it, to run instead of a "
         "network built here; then leave out --style and the other settings of network and style. It computes in the "

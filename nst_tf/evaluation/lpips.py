@@ -104,13 +104,7 @@ class Lpips:
         Raises:
             ImageError: a side is too small for the network.
         """
-        need_px = _NETWORKS[self.name].minimum_side_px
-        height, width = np.shape(images)[1:3]
-        if min(height, width) < need_px:
-            raise errors.ImageError(
-                f"the shorter side must be at least {need_px} px for LPIPS on {self.name}. "
-                f"Received: {width} x {height} px. Use larger pictures, or leave out --lpips."
-            )
+        check_size(self.name, *np.shape(images)[1:3])
         distance = tf.zeros([])
         for index, (x, y) in enumerate(zip(self._taps(images), self._taps(references), strict=True)):
             kernel, _ = self.layers[f"head{index}"]
@@ -132,6 +126,20 @@ class Lpips:
             if layer.is_tap:
                 taps.append(x)
         return taps
+
+
+def check_size(name: str, height_px: int, width_px: int) -> None:
+    """Finds out whether the network of a distance leaves anything of a picture.
+
+    Raises:
+        ImageError: a side is too small.
+    """
+    need_px = _NETWORKS[name].minimum_side_px
+    if min(height_px, width_px) < need_px:
+        raise errors.ImageError(
+            f"the shorter side must be at least {need_px} px for LPIPS on {name}. "
+            f"Received: {width_px} x {height_px} px. Use larger pictures, or leave out --lpips."
+        )
 
 
 def load(

@@ -59,6 +59,9 @@ def evaluate(
     config = configs.as_config(config, configs.EvaluationConfig)
     judge = config.judge if objective is None else objective.config
     pairs = inputs.read_judged(content, style, images, judge)
+    if config.lpips != "none":
+        for picture, _ in pairs:
+            lpips.check_size(config.lpips, picture.height_px, picture.width_px)
     if objective is None:
         objective = on_vgg19.SharedNetworks(judge.layers).network(judge, on_message).objective
     distance = None if config.lpips == "none" else lpips.load(config.lpips, on_message=on_message)
@@ -104,7 +107,7 @@ def as_csv(scores: Sequence[Score]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_columns(scores[0]))
     writer.writerows(_row(score, "") for score in scores)
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="backslashreplace")  # a file name may be bytes that are no text
 
 
 def as_text(scores: Sequence[Score]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import errors, files, version
+from nst_tf import errors, files, results, version
 from nst_tf.evaluation import noise
 from nst_tf.figures import experiments
 from nst_tf.pictures import images, inputs
@@ -83,9 +83,13 @@ def prepare(
             read[key] = inputs.read(content, style, config)
         pictures.append(read[key])
     path = pathlib.Path(output)
-    images.check_writable(path)
     paths = Paths(path, path.with_suffix(".csv"), path.with_suffix(".json"), path.with_name(f"{path.stem}.cells"))
-    for other in (paths.csv, paths.json, paths.cell(figure.cells[0])):
+    cells = [paths.cell(cell) for cell in figure.cells]
+    written: list[str | pathlib.Path] = [paths.grid, paths.csv, paths.json, *cells, *map(results.record_path, cells)]
+    files.check_not_read(written, [source for source in (content, style) if isinstance(source, (str, os.PathLike))])
+    images.check_writable(path)
+    results.check_writable(cells[0])
+    for other in (paths.csv, paths.json):
         files.check_writable(other)
     return Job(figure=figure, pictures=tuple(pictures), paths=paths)
 
@@ -166,7 +170,7 @@ def write_tables(job: Job, rows: Sequence[dict[str, Any]]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    files.write_atomically(job.paths.csv, text.getvalue().encode())
+    files.write_atomically(job.paths.csv, text.getvalue().encode(errors="backslashreplace"))
     record = dataclasses.asdict(job.figure)
     record["inputs"] = job.pictures[0].identities
     for cell, row in zip(record["cells"], rows, strict=True):

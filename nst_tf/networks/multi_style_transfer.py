@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, errors, messages, results
+from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import multi_style
 from nst_tf.pictures import inputs
 from nst_tf.weights import known_styles, style_files
@@ -40,9 +39,9 @@ class MultiStyleTransfer:
     def __init__(
         self, config: configs.MultiStyleConfig | None = None, *, loaded: multi_style.Loaded | None = None
     ) -> None:
-        self.config = configs.MultiStyleConfig() if config is None else config
+        self.config = configs.as_config(config, configs.MultiStyleConfig)
         self._engine = None if loaded is None else _engine(loaded)
-        self._lock = threading.Lock()
+        self._lock = engine_lock.EngineLock()
 
     def __call__(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_tf import errors
-from nst_tf.pictures import icc
+from nst_tf.pictures import declared, icc
 
 READABLE_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 
@@ -151,6 +151,9 @@ def _decode(data: bytes, name: str) -> Decoded:
         colours, alpha, profile_note = _decode_8_bit(image, data, name, profile)
     if profile_note:
         notes.append(profile_note)
+    if not profile:
+        colours, declared_note = _by_declaration(image, data, colours)
+        notes += [declared_note] if declared_note else []
     try:
         upright = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception as error:  # as above; the pixels are whole all the same
@@ -160,6 +163,17 @@ def _decode(data: bytes, name: str) -> Decoded:
         colours = upright(colours)
         alpha = None if alpha is None else upright(alpha)
     return Decoded(colours=colours, alpha=alpha, notes=tuple(notes))
+
+
+def _by_declaration(image: Image.Image, data: bytes, colours: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """Colours [H, W, 3] in sRGB, by what a file without a profile says of them, and a note."""
+    try:
+        space, note = declared.space(image, data)
+    except Exception:  # broken EXIF data, as below, which notes it
+        return colours, None
+    if space is None:
+        return colours, note
+    return declared.to_srgb(colours, space), f"converted from {space.name} to sRGB"
 
 
 def _decode_8_bit(

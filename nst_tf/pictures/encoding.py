@@ -49,7 +49,7 @@ def writer(suffix: str, bit_depth: int, name: str) -> Writer:
     if writer is None:
         raise errors.OutputError(
             f"{name}: a picture's suffix must be one of {', '.join(WRITERS)}. Received: {suffix or 'none'!r}. "
-            "Change the file's name."
+            f"Change the file's name.{errors.did_you_mean(suffix.lower(), WRITERS)}"
         )
     if bit_depth not in writer.bit_depths:
         holders = ", ".join(other for other, candidate in WRITERS.items() if bit_depth in candidate.bit_depths)

@@ -5,6 +5,7 @@ Pillow is used here and in the helpers `decoding`, `encoding` and `icc`, and now
 
 import dataclasses
 import hashlib
+import io
 import os
 import pathlib
 from typing import Any
@@ -19,6 +20,7 @@ MAX_PIXELS = decoding.MAX_PIXELS  # the decompression bomb limit, checked on the
 SUFFIXES = tuple(encoding.WRITERS)  # what can be written
 _MAX_FILE_BYTES = 2**31  # above every picture of MAX_PIXELS; a film or an archive is refused before it is read
 
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16", "YCbCr")  # of Pillow; YCbCr by way of RGB
 _RANGE_TOLERANCE = 1e-3  # a quarter of an 8-bit level; what float arithmetic leaves outside [0, 1] is clipped
 
 
@@ -52,7 +54,7 @@ class Picture:
 
 
 def load(
-    source: str | os.PathLike[str] | bytes,
+    source: str | os.PathLike[str] | bytes | Image.Image,
     *,
     max_side_px: int | None = None,
     min_side_px: int = 0,
@@ -65,7 +67,7 @@ def load(
     frames the first is used. Transparent pictures are composited on white; their alpha is kept apart.
 
     Args:
-        source: a path, `sample:NAME`, or the bytes of a file.
+        source: a path, `sample:NAME`, the bytes of a file, or a Pillow image.
         max_side_px: the longer side is scaled down to it, never up.
         min_side_px: the shorter side is not scaled down below it, even where the longer one then exceeds max_side_px.
         name: what messages call the picture; the path unless given.
@@ -81,7 +83,10 @@ def load(
         >>> picture.width_px, picture.height_px
         (64, 51)
     """
-    if isinstance(source, bytes | bytearray | memoryview):
+    if isinstance(source, Image.Image):
+        name = "picture" if name is None else name
+        data = _from_pillow(source, name)
+    elif isinstance(source, bytes | bytearray | memoryview):
         data = bytes(source)
         name = f"picture of {len(data)} bytes" if name is None else name
     else:
@@ -181,8 +186,8 @@ def from_array(value: Any, *, name: str = "image") -> np.ndarray:
 
     Args:
         value: a NumPy array, a tensor, a variable or nested lists; [H, W, 3], [1, H, W, 3], or grey as [H, W],
-            [H, W, 1] or [1, H, W, 1]. uint8 and uint16 span their whole range; floats are in [0, 1], and what is
-            outside by at most 0.001 is clipped.
+            [H, W, 1] or [1, H, W, 1]. uint8 and uint16 span their whole range, booleans are black and white; floats
+            are in [0, 1], and what is outside by at most 0.001 is clipped.
         name: what messages call it.
 
     Returns:
@@ -250,6 +255,7 @@ def save(path: str | os.PathLike[str], pixels: Any, *, alpha: Any = None, bit_de
         errors.ImageError: as `encode`.
         errors.OutputError: as `encode`, or the path cannot be written.
     """
+    files.check_names_a_file(path)
     suffix = pathlib.Path(path).suffix
     files.write_atomically(path, _encode(pixels, suffix, alpha=alpha, bit_depth=bit_depth, name=os.fspath(path)))
     writer = encoding.WRITERS[suffix.lower()]
@@ -264,8 +270,26 @@ def check_writable(path: str | os.PathLike[str], *, bit_depth: int = 8) -> None:
     Raises:
         errors.OutputError: an unknown suffix, a depth it cannot hold, or a path that cannot be written.
     """
+    files.check_names_a_file(path)
     encoding.writer(pathlib.Path(path).suffix, bit_depth, os.fspath(path))
     files.check_writable(path)
+
+
+def _from_pillow(image: Image.Image, name: str) -> bytes:
+    """A Pillow image as a PNG that keeps its depth, transparency, profile and orientation."""
+    try:
+        if image.mode not in _PNG_MODES:
+            raise ValueError(f"mode {image.mode!r}")
+        image = image.convert("RGB") if image.mode == "YCbCr" else image
+        buffer = io.BytesIO()
+        about = {"icc_profile": image.info["icc_profile"]} if image.info.get("icc_profile") else {}
+        image.save(buffer, "PNG", compress_level=1, exif=image.getexif(), **about)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise errors.ImageError(
+            f"{name}: a Pillow image must be whole, and grey or RGB with or without alpha. Received: "
+            f"{errors.one_line(error)}. Convert it with image.convert('RGB')."
+        ) from error
+    return buffer.getvalue()
 
 
 def _read(source: str | os.PathLike[str]) -> bytes:
@@ -313,9 +337,11 @@ def _to_unit_range(array: np.ndarray, name: str) -> np.ndarray:
         raise errors.ImageError(f"{name}: an image must have pixels. Received: {list(array.shape)}, an empty array.")
     if array.dtype in (np.uint8, np.uint16):
         return _unit(array)
+    if array.dtype == np.bool_:  # such as a mask from a comparison
+        return array.astype(np.float32)
     if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
         raise errors.ImageError(
-            f"{name}: an image must be floating in [0, 1], uint8 or uint16. Received: {array.dtype}. "
+            f"{name}: an image must be floating in [0, 1], uint8, uint16 or boolean. Received: {array.dtype}. "
             "Cast 0-255 integers to uint8; read files with images.load."
         )
     values = array.astype(np.float64 if array.dtype == np.float64 else np.float32)

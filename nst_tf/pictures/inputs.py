@@ -2,15 +2,16 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nst_tf import configs, errors, vgg
-from nst_tf.pictures import images
+from nst_tf.pictures import images, samples
 
-Source = Any  # a path, `sample:NAME`, an images.Picture, an array or a tensor
+Source = Any  # a path, `sample:NAME`, an images.Picture, an array, a tensor or a Pillow image
 
 
 class Inputs(NamedTuple):
@@ -66,6 +67,7 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
     start = None
     if config.initialisation not in configs.STARTS:
+        _check_start(config.initialisation)
         start = _noted_aspect(read_picture(config.initialisation, "start", config.max_side_px), content_picture)
     return Inputs(content_picture, styles, start)
 
@@ -163,8 +165,20 @@ def _read_pair(
 def _read_mask(source: Source, content: images.Picture) -> images.Picture:
     mask = read_picture(source, "mask", None)
     _check_aspect(mask, content, "a mask")
-    pixels = images.resize(mask.pixels, content.height_px, content.width_px)
+    values = mask.pixels
+    if mask.alpha is not None:  # pictures lie on white; of a mask, what is transparent is not here
+        values = (values - (1 - mask.alpha)).clip(0, 1)
+    pixels = images.resize(values, content.height_px, content.width_px)
     return dataclasses.replace(mask, pixels=pixels, alpha=None)
+
+
+def _check_start(path: str) -> None:
+    """Answers a start's mistyped name, which would be read as a path that does not exist."""
+    if not os.path.dirname(path) and not path.startswith(samples.PREFIX) and not os.path.exists(path):
+        raise errors.ImageError(
+            f"initialisation must be {', '.join(configs.STARTS)} or the path of a picture. Received: {path!r}, which "
+            f"is no file here.{errors.did_you_mean(path, configs.STARTS) or ' Check the path.'}"
+        )
 
 
 def _noted_aspect(start: images.Picture, content: images.Picture) -> images.Picture:
@@ -211,7 +225,8 @@ def read_picture(source: Source, name: str, max_side_px: int | None, *, min_side
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()
         picture = images.Picture(pixels=pixels, alpha=None, sha256=digest, name=name)
         return read_picture(picture, name, max_side_px, min_side_px=min_side_px)
-    return images.load(source, max_side_px=max_side_px, min_side_px=min_side_px)
+    named = None if isinstance(source, (str, os.PathLike)) else name
+    return images.load(source, max_side_px=max_side_px, min_side_px=min_side_px, name=named)
 
 
 def _need(layers: Sequence[str]) -> _Need:

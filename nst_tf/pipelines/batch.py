@@ -46,11 +46,11 @@ class Summary(NamedTuple):
 
 
 class Planned(NamedTuple):
-    """A picture that is to be stylised."""
+    """A picture that is to be stylised. Beam's coders want text to be UTF-8, which a file name need not be."""
 
-    path: str
+    path: bytes
     sha256: str
-    output: str
+    output: bytes
 
 
 class Batch(NamedTuple):
@@ -174,7 +174,7 @@ class AdainModelHandler(base.ModelHandler):
 def _build(pipeline: beam.Pipeline, job: jobs.Job, launcher_pid: int | None) -> None:
     planned = (
         pipeline
-        | "Paths" >> beam.Create(job.paths)
+        | "Paths" >> beam.Create([os.fsencode(path) for path in job.paths])
         | "Spread paths" >> beam.Reshuffle()
         | "Plan" >> beam.ParDo(_Plan(_small(job), launcher_pid)).with_outputs(_FAILED, main="planned")
     )
@@ -209,7 +209,8 @@ class _Plan(beam.DoFn):
         if self._launcher_pid is not None:
             _end_with(self._launcher_pid)
 
-    def process(self, path: str) -> Iterator[Any]:
+    def process(self, encoded_path: bytes) -> Iterator[Any]:
+        path = os.fsdecode(encoded_path)
         try:
             sha256, height_px, width_px = images.identify(path)
         except errors.NstError as error:
@@ -219,7 +220,10 @@ class _Plan(beam.DoFn):
         if os.path.exists(output):
             _count("skipped")
         else:
-            yield images.fit(height_px, width_px, self._job.config.max_side_px), Planned(path, sha256, output)
+            yield (
+                images.fit(height_px, width_px, self._job.config.max_side_px),
+                Planned(encoded_path, sha256, os.fsencode(output)),
+            )
 
 
 class _Split(beam.DoFn):
@@ -252,16 +256,17 @@ class _Read(beam.DoFn):
     def process(self, planned: tuple[Planned, ...]) -> Iterator[Any]:
         by_size: dict[Any, list[tuple[images.Picture, Planned]]] = {}
         for item in planned:
+            path = os.fsdecode(item.path)
             try:
-                picture = inputs.read_picture_for_one_pass(item.path, item.path, self._max_side_px)
+                picture = inputs.read_picture_for_one_pass(path, path, self._max_side_px)
                 if picture.sha256 != item.sha256:
                     raise errors.ImageError(
-                        f"{item.path}: a picture must stay as it is while the job runs. Received: other bytes than at "
+                        f"{path}: a picture must stay as it is while the job runs. Received: other bytes than at "
                         "its start. Run again."
                     )
                 by_size.setdefault(picture.pixels.shape, []).append((picture, item))
             except errors.NstError as error:
-                yield _failure(item.path, error)
+                yield _failure(path, error)
         for pairs in by_size.values():
             pictures, items = zip(*pairs, strict=True)
             pixels = np.concatenate([picture.pixels for picture in pictures])
@@ -274,13 +279,14 @@ class _Write(beam.DoFn):
     def process(self, result: base.PredictionResult) -> Iterator[Any]:
         example = result.example
         for index, (planned, alpha) in enumerate(zip(example.planned, example.alphas, strict=True)):
+            path = os.fsdecode(planned.path)
             try:
                 if isinstance(result.inference, str):
-                    raise errors.ImageError(f"{planned.path}: {result.inference}")
-                images.save(planned.output, result.inference[index : index + 1], alpha=alpha)
+                    raise errors.ImageError(f"{path}: {result.inference}")
+                images.save(os.fsdecode(planned.output), result.inference[index : index + 1], alpha=alpha)
                 _count("written")
             except errors.NstError as error:
-                yield _failure(planned.path, error)
+                yield _failure(path, error)
 
 
 def _end_with(launcher_pid: int) -> None:
@@ -301,12 +307,12 @@ def _end_with(launcher_pid: int) -> None:
 def _failure(path: str, error: errors.NstError) -> beam.pvalue.TaggedOutput:
     _count("failed")
     record = {"input": path, "error": type(error).__name__, "message": errors.one_line(error, max_characters=2000)}
-    return beam.pvalue.TaggedOutput(_FAILED, record)
+    return beam.pvalue.TaggedOutput(_FAILED, json.dumps(record))  # ASCII, with escapes that os.fsencode turns back
 
 
-def _write_failures(failures: Sequence[dict[str, str]], path: str) -> None:
+def _write_failures(failures: Sequence[str], path: str) -> None:
     if failures:
-        lines = [json.dumps(record) for record in sorted(failures, key=lambda record: record["input"])]
+        lines = sorted(failures, key=lambda line: os.fsencode(json.loads(line)["input"]))
         files.write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
 
 

@@ -96,7 +96,7 @@ def learn_style(
         NstError: a picture, folder, setting or network that cannot be used; the message says how to fix it.
     """
     started = time.perf_counter()
-    config = configs.TrainingConfig() if config is None else config
+    config = configs.as_config(config, configs.TrainingConfig)
     squares = photographs_.Squares(
         photographs_.find(photographs),
         config.crop_px,

@@ -65,7 +65,7 @@ def stylize(commands, folder, **flags):
         ({"preset": "monet"}, ["preset", "gatys"]),
         ({"output": "{}/out/out.xyz"}, [".xyz", ".png"]),
         ({"output": "{}/file/out.png"}, ["file"]),
-        ({"output": "{}"}, [".png"]),
+        ({"output": "{}"}, ["a folder"]),
         ({"output": "{}/out/out.jpg", "bit_depth": "16"}, ["16"]),
         ({"steps": "0"}, ["steps must be at least 1"]),
         ({"steps": "many"}, ["steps", "many"]),

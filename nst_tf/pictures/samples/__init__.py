@@ -173,7 +173,8 @@ def get(name: str) -> Sample:
     sample = _SAMPLES.get(ALIASES.get(name, name))
     if sample is None:
         raise errors.ImageError(
-            f"{PREFIX}{name}: a sample's name must be one of {', '.join(NAMES)}. Received: {name!r}. Choose one."
+            f"{PREFIX}{name}: a sample's name must be one of {', '.join(NAMES)}. Received: {name!r}."
+            f"{errors.did_you_mean(name, NAMES) or ' Choose one.'}"
         )
     return sample
 

@@ -1,12 +1,13 @@
 import csv
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from nst_tf import configs, errors, evaluation
-from nst_tf.evaluation import lpips, noise
+from nst_tf.evaluation import lpips, noise, scores
 from nst_tf.losses import objective
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import images, inputs
@@ -113,3 +114,9 @@ def test_the_content_is_scaled_to_the_judged_picture_exactly():
     judged = tiny_network.picture(21, 27)
     ((_, pictures),) = inputs.read_judged(np.zeros([42, 55, 3]), STYLE, [judged], tiny_network.config())
     assert pictures.content.pixels.shape == (1, 21, 27, 3)
+
+
+def test_a_name_that_is_no_text_is_escaped_in_the_table():
+    name = os.fsdecode(b"caf\xe9.png")
+    score = scores.Score(name, 1, 1, {"total": 0.0}, 0.0, 1.0, 2.0, 0.0, None)
+    assert rb"caf\udce9.png" in scores.as_csv([score])

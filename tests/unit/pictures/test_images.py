@@ -698,7 +698,6 @@ class TestFromArray:
             (np.zeros((0, 3, 3)), "an empty array"),
             ([], "an empty array"),
             (np.zeros((2, 2, 3), np.int64), r"Received: int64. Cast 0-255 integers to uint8"),
-            (np.zeros((2, 2, 3), bool), "Received: bool"),
             (np.zeros((2, 2, 3), complex), "Received: complex128"),
             ("photo.jpg", "read files with images.load"),
             (None, "Received: object"),
@@ -835,7 +834,7 @@ class TestSave:
 class TestCheckWritable:
     def test_passes_where_save_will(self, tmp_path):
         images.check_writable(tmp_path / "new" / "a.png", bit_depth=16)
-        assert os.listdir(tmp_path / "new") == []
+        assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize(("name", "bit_depth"), [("a", 8), ("a.gif", 8), ("a.jpg", 16)])
     def test_refuses_a_format_before_touching_the_disk(self, tmp_path, name, bit_depth):

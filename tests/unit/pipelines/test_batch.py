@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import shutil
 
 import numpy as np
@@ -261,3 +262,14 @@ def test_a_file_beside_those_of_a_bundle_is_named_but_servers_have_their_own(bun
     (copy / "variables" / "variables.data-00001-of-00002").write_bytes(b"other")
     with pytest.raises(errors.ExportError, match="the export did not write it"):
         describe_with(copy, folder)
+
+
+def test_names_that_are_no_text_are_stylised_and_listed_like_any_other(network, folder):
+    good, bad = (os.fsdecode(os.fsencode(folder / "photos") + name) for name in (b"/caf\xe9.png", b"/na\xefve.png"))
+    shutil.copy(folder / "photos" / "0.png", good)
+    pathlib.Path(bad).write_bytes(b"no picture")
+    summary = run(folder)
+    assert (summary.written, summary.failed) == (6, 1)
+    assert len(results(folder, os.fsdecode(b"caf\xe9"))) == 1
+    assert r"na\udcefve.png" in (folder / "out" / jobs.FAILURES).read_text()
+    assert os.fsencode(failures(folder)[0]["input"]) == os.fsencode(bad)
