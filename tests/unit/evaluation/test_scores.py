@@ -72,6 +72,7 @@ def test_pictures_of_several_sizes_are_each_judged_at_their_own(goal):
 
 
 def test_lpips_is_added_on_request(goal, monkeypatch):
+    monkeypatch.setattr(lpips, "check_size", lambda *_: None)
     monkeypatch.setattr(lpips, "load", lambda name, on_message: lambda image, content: tf.constant([0.25]))
     (score,) = evaluate(goal, [CONTENT], lpips="vgg16")
     assert score.lpips == 0.25
@@ -120,3 +121,8 @@ def test_a_name_that_is_no_text_is_escaped_in_the_table():
     name = os.fsdecode(b"caf\xe9.png")
     score = scores.Score(name, 1, 1, {"total": 0.0}, 0.0, 1.0, 2.0, 0.0, None)
     assert rb"caf\udce9.png" in scores.as_csv([score])
+
+
+def test_a_picture_too_small_for_lpips_is_refused_before_its_network_loads(goal):
+    with pytest.raises(errors.ImageError, match="at least 31 px for LPIPS on alexnet"):
+        evaluation.evaluate(CONTENT, STYLE, [CONTENT], configs.EvaluationConfig(lpips="alexnet"), objective=goal)
