@@ -19,6 +19,9 @@ from nst_tf.configs import fields
 Config = TypeVar("Config")  # a dataclass whose fields are made by `fields.setting`
 
 
+# How a list of files is written, in every command's help.
+_LIST_OF_FILES = "may be given several times; a file whose own name holds a comma is tried first"
+
 _paths: dict[str, str] = {}  # flag -> what it names on disk, of every flag that was defined
 
 
@@ -85,6 +88,8 @@ def help_rows(*config_classes: type[Any], details: Mapping[str, str] | None = No
             facts.append("one of " + ", ".join(map(str, field.metadata["choices"])))
         elif _kind(field) in (int, float):
             facts.append(fields.describe_range(field))
+        if field.metadata["path"] == "input" and _kind(field) is not str:
+            facts.append(_LIST_OF_FILES)
         facts += [details[field.name]] if details and field.name in details else []
         if field.default not in ("", (), None) and _kind(field) is not bool:
             default = ",".join(map(str, field.default)) if isinstance(field.default, tuple) else f"{field.default}"

@@ -1,4 +1,4 @@
-"""The errors a user can cause or mend. Each message says the rule, what was received and the mend."""
+"""The errors that a user can cause or fix. Each message says the rule, what was received and how to fix it."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The bytes of a picture file to colours and alpha, whatever is in them: a helper of `images`."""
+"""The bytes of a picture file to colours and alpha, whatever is in them."""
 
 import codecs
 import contextlib
@@ -50,7 +50,7 @@ _TIFF_BLACK_IS_ZERO = 1
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Decoded:
-    """What a file says: its upright colours, its alpha, and what is worth telling the user.
+    """What a file says: its upright colours, its alpha, and what the user should know.
 
     Attributes:
         colours: uint8 or uint16 [H, W, 3], sRGB over the whole range of the dtype, not multiplied by alpha.
@@ -80,7 +80,7 @@ def upright_size(data: bytes, name: str) -> tuple[int, int]:
     """The height and width that `decode` would give, from the file's header alone.
 
     Raises:
-        errors.ImageError: as `decode`, as far as the header tells.
+        errors.ImageError: as `decode`, as far as the header shows.
     """
     return _translated(_upright_size, data, name)
 

@@ -1,4 +1,4 @@
-"""Colours and alpha to the bytes of a picture file: a helper of `images`."""
+"""Colours and alpha to the bytes of a picture file."""
 
 import dataclasses
 import io
@@ -53,10 +53,10 @@ def writer(suffix: str, bit_depth: int, name: str) -> Writer:
         )
     if bit_depth not in writer.bit_depths:
         holders = ", ".join(other for other, candidate in WRITERS.items() if bit_depth in candidate.bit_depths)
-        mend = f"Save as {holders}, or use 8." if holders else "Use 8."
+        fix = f"Save as {holders}, or use 8." if holders else "Use 8."
         raise errors.OutputError(
             f"{name}: {writer.format} holds {' or '.join(map(str, writer.bit_depths))} bits a channel. "
-            f"Received: bit_depth={bit_depth}. {mend}"
+            f"Received: bit_depth={bit_depth}. {fix}"
         )
     return writer
 

@@ -1,6 +1,6 @@
 """Files and bytes to float32 [1, H, W, 3] sRGB in [0, 1], and back.
 
-Pillow is used here and in the helpers `decoding`, `encoding` and `icc`, and nowhere else in the project.
+Pillow is used here, in the modules beside this one, and where figures are drawn.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ class Picture:
         alpha: float32 [1, H, W, 1] in [0, 1], or None where every pixel is opaque.
         sha256: of the file's bytes, in hexadecimal.
         name: what messages call it.
-        notes: what is worth telling the user: a converted profile, frames that were left out, whom to credit.
+        notes: what the user should know: a converted profile, frames that were left out, whom to credit.
     """
 
     pixels: np.ndarray
@@ -114,7 +114,7 @@ def identify(source: str | os.PathLike[str]) -> tuple[str, int, int]:
     Only the header is decoded, so a truncated picture may pass.
 
     Raises:
-        errors.ImageError: as `load`, as far as the header tells.
+        errors.ImageError: as `load`, as far as the header shows.
     """
     data = _read(source)
     return hashlib.sha256(data).hexdigest(), *decoding.upright_size(data, str(source))
@@ -217,10 +217,10 @@ def from_array(value: Any, *, name: str = "image") -> np.ndarray:
     if pixels.ndim == 3:
         pixels = pixels[np.newaxis]  # [1, H, W, C]
     if pixels.ndim != 4 or pixels.shape[0] != 1 or pixels.shape[3] not in (1, 3):
-        mend = "Put the channels last and pass one image at a time."
+        fix = "Put the channels last and pass one image at a time."
         if shape[-1:] == (4,):
-            mend = "Drop the alpha channel or flatten it on a background."
-        raise errors.ImageError(f"{name}: an image must be [H, W, 3] or [1, H, W, 3]. Received: {list(shape)}. {mend}")
+            fix = "Drop the alpha channel or flatten it on a background."
+        raise errors.ImageError(f"{name}: an image must be [H, W, 3] or [1, H, W, 3]. Received: {list(shape)}. {fix}")
     if pixels.shape[3] == 1:
         pixels = np.repeat(pixels, 3, axis=-1)
     return np.ascontiguousarray(pixels)
@@ -249,7 +249,7 @@ def save(path: str | os.PathLike[str], pixels: Any, *, alpha: Any = None, bit_de
     """Writes a picture, whole or not at all, in the format of the path's suffix; see `encode`.
 
     Returns:
-        Notes worth telling the user, such as an alpha that the format cannot hold.
+        What the user should know, such as an alpha that the format cannot hold.
 
     Raises:
         errors.ImageError: as `encode`.
@@ -301,19 +301,19 @@ def _read(source: str | os.PathLike[str]) -> bytes:
     try:
         path = samples.path_of(source)
         if not path.exists():
-            received, mend = "no such file", "Check the path."
+            received, fix = "no such file", "Check the path."
         elif path.is_dir():
-            received, mend = "a folder", "Name one picture in it."
+            received, fix = "a folder", "Name one picture in it."
         elif not path.is_file():
-            received, mend = "a device or a pipe", "Save it to a file, or pass its bytes."
+            received, fix = "a device or a pipe", "Save it to a file, or pass its bytes."
         elif path.stat().st_size > _MAX_FILE_BYTES:
-            received, mend = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
+            received, fix = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
         else:
             return path.read_bytes()
     except (OSError, ValueError) as error:
         received = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        mend = "Check the path and the file's permissions."
-    raise errors.ImageError(f"{os.fspath(source)}: a picture must be a readable file. Received: {received}. {mend}")
+        fix = "Check the path and the file's permissions."
+    raise errors.ImageError(f"{os.fspath(source)}: a picture must be a readable file. Received: {received}. {fix}")
 
 
 def _unit(levels: np.ndarray) -> np.ndarray:
@@ -349,7 +349,7 @@ def _to_unit_range(array: np.ndarray, name: str) -> np.ndarray:
         count = int(np.count_nonzero(~np.isfinite(values)))
         raise errors.ImageError(
             f"{name}: the values must be finite. Received: {count} of {values.size} that are NaN or infinite. "
-            "Mend what computed them."
+            "Check what computed them."
         )
     low, high = float(values.min()), float(values.max())
     if low < -_RANGE_TOLERANCE or high > 1 + _RANGE_TOLERANCE:

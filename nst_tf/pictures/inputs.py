@@ -24,7 +24,7 @@ class Inputs(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """What reading the pictures was worth telling, each line with the picture's name."""
+        """What the user should know of the pictures, each line with the picture's name."""
         return [f"{picture.name}: {note}" for picture in self._pictures for note in picture.notes]
 
     @property
