@@ -120,6 +120,7 @@ class _Place:
 def _new_version(root: pathlib.Path, version: int | None) -> Iterator[_Place]:
     """A temporary folder beside the versions, removed at the end whatever happens."""
     server_files.check_installed()
+    files.check_local(root)
     root = pathlib.Path(os.path.abspath(root))
     if not _NAME.fullmatch(root.name):
         raise errors.ExportError(
@@ -151,8 +152,6 @@ def _finish(
     for request in requests:
         trial_requests.write(request, bundle / EXAMPLES)
     server_files.warmup(requests, place.root.name, bundle / server_files.WARMUP)
-    if limits.max_batch_size:
-        (bundle / manifest.BATCHING).write_text(server_files.batching(limits.max_batch_size))
     on_message("checking the bundle in TensorFlow's C library, in a process of its own")
     report = self_check.check(bundle, requests, trial_requests.TOLERANCE_LEVELS[precision])
     for licence in manifest.licences(facts["weights"]):
@@ -169,9 +168,12 @@ def _finish(
         with open(path, "rb") as file:
             os.fsync(file.fileno())
     version = _move(place)
-    for name, text in server_files.model_files(place.root.name, batches=bool(limits.max_batch_size)).items():
-        if not (place.root / name).exists():  # a user's own are kept
-            files.write_atomically(place.root / name, text.encode())
+    for name, text in server_files.model_files(place.root.name, limits.max_batch_size).items():
+        path = place.root / name
+        if not path.exists():
+            files.write_atomically(path, text.encode())
+        elif path.read_bytes() != text.encode():  # a user's own, or of an export with other settings
+            on_message(f"{path} stays as it is; this export would have written it otherwise")
     return version
 
 

@@ -85,6 +85,52 @@ def test_a_missing_style_is_named(ports, transport):
         client.stylize(picture(), None, config(ports, transport))
 
 
+@pytest.fixture(scope="module")
+def adain_version(tmp_path_factory):
+    return tiny_bundle.export_adain(tmp_path_factory.mktemp("models") / "adain")
+
+
+@pytest.fixture(scope="module")
+def adain_ports(adain_version):
+    with start(adain_version) as process:
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_style_that_was_encoded_once_gives_the_same_picture(adain_ports, transport, tmp_path):
+    settings = config(adain_ports, transport, model="adain", steps=None, style_strength=0.8, max_side_px=48)
+    style = client.encode_style(picture(30, 44, seed=5), settings)
+    client.save_style(tmp_path / "style.npz", style)
+    pictures = client.load(picture(), str(tmp_path / "style.npz"), settings)
+    expected = client.stylize(picture(), picture(30, 44, seed=5), settings)
+    np.testing.assert_allclose(client.stylize(*pictures, settings).pixels, expected.pixels, atol=1.01 / 255)
+
+
+def test_a_model_without_the_signature_is_named(ports):
+    with pytest.raises(errors.ServingError, match="tiny must have the signature encode_style"):
+        client.encode_style(picture(), config(ports, "rest"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_a_file_that_is_no_encoded_style_is_refused(tmp_path, content):
+    (tmp_path / "style.npz").write_bytes(content)
+    with pytest.raises(errors.ImageError, match="must be a file of nst-tf client --save_style"):
+        client.load_style(tmp_path / "style.npz")
+
+
+def test_the_command_writes_an_encoded_style_and_takes_it(adain_ports, tmp_path):
+    style, output = tmp_path / "style.npz", tmp_path / "out.png"
+    command = ("client", f"--server=localhost:{adain_ports['rest']}", "--transport=rest", "--model=adain", "--size=48")
+    files = ("--content=sample:turner", f"--output={output}")
+    code, _, stderr = command_line.run(*command, *files, "--style=sample:hiroshige", f"--save_style={style}")
+    assert code == 0, stderr
+    first = output.read_bytes()
+    code, _, stderr = command_line.run(*command, *files, f"--style={style}")
+    assert code == 0, stderr
+    assert output.read_bytes() == first
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_no_server_is_one_error_after_the_retries(transport):
     with socket.socket() as free:
@@ -128,6 +174,8 @@ def test_the_command_turns_the_picture_upright_and_keeps_its_transparency(ports,
         (("--content=nowhere.jpg", "--style=sample:turner", "--output={}/out.png"), "nowhere.jpg"),
         (("--content=sample:turner", "--style=sample:monet", "--output={}/out.png"), "monet"),
         (("--content=sample:turner", "--style=sample:turner"), "--output is missing"),
+        (("--content=sample:turner", "--save_style={}/a.npz", "--output={}/out.png"), "--save_style needs the picture"),
+        (("--content=sample:turner", "--style=sample:turner", "--output=gs://b/out.png"), "must lie on this machine"),
         (("--content=sample:turner", "--style=sample:turner", "--output={}/out.xyz"), ".xyz"),
         (("--content=sample:turner", "--output={}/out.png", "--timeout_s=0"), "timeout_s must be above 0"),
     ],
