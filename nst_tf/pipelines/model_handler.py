@@ -70,7 +70,17 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
     def run_inference(
         self, batch: Sequence[Any], model: Stylise, inference_args: dict[str, Any] | None = None
     ) -> Iterator[base.PredictionResult]:
-        """The stylised picture of each example, in their order."""
+        """The stylised picture of each example, in their order.
+
+        Raises:
+            ImageError: an example that is no picture.
+            ConfigError: inference_args, of which there are none.
+        """
+        if inference_args:
+            raise errors.ConfigError(
+                f"the handler takes no inference_args. Received: {', '.join(inference_args)}. Put the settings into "
+                "its config."
+            )
         by_size: dict[Any, list[tuple[int, np.ndarray]]] = {}
         for place, example in enumerate(batch):
             picture = inputs.read_picture_for_one_pass(example, f"example {place}", self._config.max_side_px)
