@@ -20,7 +20,7 @@ from nst_tf.losses import objective, on_vgg19
 from nst_tf.networks import adain as networks_adain
 from nst_tf.pictures import images
 
-EXAMPLES = pathlib.PurePath("assets.extra", "examples")
+EXAMPLES = trial_requests.EXAMPLES
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 

@@ -1,6 +1,11 @@
 """`nst-tf client` against a stand-in for TensorFlow Serving, over gRPC and REST."""
 
+import importlib.util
+import itertools
 import json
+import os
+import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -129,6 +134,43 @@ def test_the_command_writes_an_encoded_style_and_takes_it(adain_ports, tmp_path)
     code, _, stderr = command_line.run(*command, *files, f"--style={style}")
     assert code == 0, stderr
     assert output.read_bytes() == first
+
+
+def commands_of_the_guide(start):
+    """The indented block of docs/serving.md that starts so, as a shell takes it."""
+    text = (command_line.ROOT / "docs" / "serving.md").read_text()
+    lines = text[text.index(f"\n    {start}") + 1 :].splitlines()
+    return "\n".join(line[4:] for line in itertools.takewhile(lambda line: line.startswith("    "), lines))
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
+def test_the_guides_curl_sends_pictures_of_ordinary_size(adain_ports, tmp_path):
+    noise = np.random.default_rng(0).uniform(0, 1, [1, 400, 400, 3]).astype(np.float32)
+    for name in ("photo.jpg", "painting.jpg"):
+        (tmp_path / name).write_bytes(images.encode(noise, ".jpg"))
+        assert (tmp_path / name).stat().st_size > 128 * 1024
+    command = commands_of_the_guide("{").replace("localhost:8501", f"localhost:{adain_ports['rest']}")
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True)
+    assert images.load(tmp_path / "out.png").pixels.shape == (1, 48, 48, 3)
+
+
+def test_the_guides_check_is_repeated_and_the_guides_saved_model_cli_runs(adain_version, tmp_path):
+    of_tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parents[4] / "bin"  # its environment's
+    programs = f"{pathlib.Path(sys.executable).parent}:{of_tensorflow}"
+    for start in ("python -m nst_tf.export.self_check", "saved_model_cli show"):
+        command = commands_of_the_guide(start).replace("saved_models/adain/1", str(adain_version))
+        command = command.replace("/tmp", str(tmp_path))
+        result = subprocess.run(
+            ["bash", "-ec", command],
+            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(command_line.ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert "stylize_tensor" in result.stdout
+    assert np.load(tmp_path / "stylized.npy").shape[-1] == 3
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

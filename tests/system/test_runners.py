@@ -13,8 +13,8 @@ import pytest
 
 from nst_tf.pictures import images
 from nst_tf.pipelines import jobs
-from tests import tiny_network
 from tests.system import command_line
+from tests.tiny import tiny_network
 
 pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
@@ -30,7 +30,7 @@ ENVIRONMENT = os.environ | {
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    from tests import tiny_bundle
+    from tests.tiny import tiny_bundle
 
     return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", tiny_network.picture(16, 16, seed=9))
 
