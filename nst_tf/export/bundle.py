@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from nst_tf import configs, errors, files, messages, results
-from nst_tf.export import adain_graph, gatys_graph, manifest, self_check, server_files, trial_requests
+from nst_tf.export import adain_graph, gatys_graph, manifest, model_card, self_check, server_files, trial_requests
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.networks import adain as networks_adain
 from nst_tf.pictures import images
@@ -160,9 +160,10 @@ def _finish(
     record = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
     record["signatures"] = {name: _described(function) for name, function in signatures.items()}
     record["self_check"] = report
-    record["files"] = {str(path.relative_to(bundle)): manifest.file_sha256(path) for path in _files(bundle)}
     serving = importlib.metadata.version("tensorflow-serving-api")
     record["versions"] = results.versions() | {"tensorflow-serving-api": serving}
+    (bundle / model_card.PATH).write_text(model_card.text(record), encoding="utf-8")
+    record["files"] = {str(path.relative_to(bundle)): manifest.file_sha256(path) for path in _files(bundle)}
     (bundle / manifest.PATH).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for path in _files(bundle):
         with open(path, "rb") as file:

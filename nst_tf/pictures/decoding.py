@@ -35,7 +35,6 @@ _UPRIGHT: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     8: lambda a: np.rot90(a, 1),
 }
 
-
 # A marker of JPEG: neither stuffing nor a restart; ITU-T T.81, table B.1. Encoders write about 10 scans.
 _MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9

@@ -122,19 +122,19 @@ def read(source: str | os.PathLike[str]) -> bytes:
     try:
         path = samples.path_of(source)
         if not path.exists():
-            received, mend = "no such file", "Check the path."
+            received, fix = "no such file", "Check the path."
         elif path.is_dir():
-            received, mend = "a folder", "Name one picture in it."
+            received, fix = "a folder", "Name one picture in it."
         elif not path.is_file():
-            received, mend = "a device or a pipe", "Save it to a file, or pass its bytes."
+            received, fix = "a device or a pipe", "Save it to a file, or pass its bytes."
         elif path.stat().st_size > _MAX_FILE_BYTES:
-            received, mend = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
+            received, fix = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
         else:
             return path.read_bytes()
     except (OSError, ValueError) as error:
         received = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        mend = "Check the path and the file's permissions."
-    raise errors.ImageError(f"{os.fspath(source)}: a picture must be a readable file. Received: {received}. {mend}")
+        fix = "Check the path and the file's permissions."
+    raise errors.ImageError(f"{os.fspath(source)}: a picture must be a readable file. Received: {received}. {fix}")
 
 
 def scaled(picture: Picture, max_side_px: int, min_side_px: int = 0) -> Picture:

@@ -45,7 +45,7 @@ def photos(tmp_path):
 
 def run(bundle, photos, out, *options):
     """Runs a job to its end; the counts."""
-    command = [sys.executable, "-m", "tests.batch_on_runner", *map(str, (bundle, photos, out)), *options]
+    command = [sys.executable, "-m", "tests.programs.batch_on_runner", *map(str, (bundle, photos, out)), *options]
     process = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=500, check=False)
     assert process.returncode == 0, process.stderr
     counts = json.loads(process.stdout.splitlines()[-1])

@@ -12,7 +12,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from nst_tf import configs, errors
-from nst_tf.export import bundle, manifest, self_check, server_files, trial_requests
+from nst_tf.export import bundle, manifest, model_card, self_check, server_files, trial_requests
 from tests.tiny import tiny_bundle
 
 
@@ -47,6 +47,37 @@ def test_the_manifest_says_what_the_bundle_is(tiny_version):
         assert hashlib.sha256((tiny_version / name).read_bytes()).hexdigest() == digest
     written = {str(path.relative_to(tiny_version)) for path in tiny_version.rglob("*") if path.is_file()}
     assert written == {*record["files"], str(manifest.PATH)}
+
+
+def test_the_model_card_names_weights_licences_limits_and_figures(tiny_version):
+    record, card = record_of(tiny_version), (tiny_version / model_card.PATH).read_text()
+    assert card.startswith("# tiny\n")
+    assert record["weights"]["licence"] in card
+    assert "At most 6 steps" in card
+    for found in record["self_check"]["requests"].values():
+        assert f"| {found['signature']} | {found['mean_difference_levels']} |" in card
+    assert str(model_card.PATH) in record["files"]
+
+
+def test_the_model_card_has_each_part_and_style_of_adain():
+    part = {"source": "a file", "licence": "MIT | BSD", "sha256": "12"}
+    check = {"signature": "s", "mean_difference_levels": 0.1, "largest_difference_levels": 1.0, "seconds": 0.5}
+    card = model_card.text(
+        {
+            "model": "m",
+            "method": "adain",
+            "styles": [{"name": "painting.jpg", "sha256": "34"}],
+            "weights": {"encoder": part, "decoder": part},
+            "config": {"max_side_px": 64},
+            "limits": {"max_pixels": 99},
+            "precision": "float32",
+            "self_check": {"requests": {"one": check}},
+            "versions": {"nst_tf": "1"},
+        }
+    )
+    assert "The style of painting.jpg (sha256 34) is fixed." in card
+    assert "| decoder | a file | MIT \\| BSD | 12 |" in card
+    assert "at most 64 px" in card
 
 
 def test_the_weights_are_inside(tiny_version):

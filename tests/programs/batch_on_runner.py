@@ -1,6 +1,6 @@
 """Runs a batch job with an exported bundle on a runner, in a process of its own, and prints the counts as JSON.
 
-python -m tests.batch_on_runner BUNDLE PHOTOS OUTPUT_DIR [BEAM_OPTION ...]
+python -m tests.programs.batch_on_runner BUNDLE PHOTOS OUTPUT_DIR [BEAM_OPTION ...]
 """
 
 import json
