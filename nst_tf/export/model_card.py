@@ -7,10 +7,10 @@ from nst_tf.export import manifest
 
 PATH = manifest.PATH.with_name("model_card.md")
 _METHODS = {
-    "gatys": "optimises each picture after Gatys, Ecker and Bethge 2016, Image Style Transfer Using Convolutional Neural "
-    "Networks",
-    "adain": "renders each picture in one pass after Huang and Belongie 2017, Arbitrary Style Transfer in Real-time with "
-    "Adaptive Instance Normalization",
+    "gatys": "optimises each picture (Gatys, Ecker and Bethge 2016, Image Style Transfer Using Convolutional Neural "
+    "Networks)",
+    "adain": "renders each picture in one pass (Huang and Belongie 2017, Arbitrary Style Transfer in Real-time with "
+    "Adaptive Instance Normalization)",
 }
 _WHAT = """A photograph goes in and comes out in the style of another picture. The bundle {method}.
 `nst-tf export` made it; `manifest.json` beside this file has every setting and hash."""

@@ -3,6 +3,7 @@
 The client does for pictures what a graph does not: EXIF orientation, ICC profiles, transparency.
 """
 
+import dataclasses
 import io
 import os
 import pathlib
@@ -88,7 +89,9 @@ def encode_style(style: inputs.Source, config: configs.ClientConfig | None = Non
     config = configs.as_config(config, configs.ClientConfig)
     side_px = config.style_max_side_px or config.max_side_px
     picture = _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX)
-    outputs = predict({"style_bytes": [images.encode(picture.pixels, ".png")]}, config, "encode_style", side_px)
+    of_contents: dict[str, Any] = dict.fromkeys(("steps", "content_weight", "seed", "style_strength"))
+    request = dataclasses.replace(config, max_side_px=side_px, **of_contents)
+    outputs = predict({"style_bytes": [images.encode(picture.pixels, ".png")]}, request, "encode_style")
     try:
         return _checked_style({name: np.asarray(outputs[name], np.float32)[0] for name in _STYLE_INPUTS})
     except (LookupError, ValueError) as error:
@@ -141,7 +144,6 @@ def predict(
     pictures: transport.Values,
     config: configs.ClientConfig,
     signature: str = transport.SIGNATURE,
-    max_side_px: int | None = None,
 ) -> dict[str, list[Any]]:
     """Sends encoded pictures with the settings of the request, and again while the server is not available.
 
@@ -149,7 +151,6 @@ def predict(
         pictures: input name -> one JPEG or PNG, or the numbers of a style, for each element of the batch.
         config: the server and the settings, which hold for each element.
         signature: the one to run.
-        max_side_px: in place of config's.
 
     Returns:
         Output name -> one item for each element; bytes where the name ends in `_bytes`.
@@ -166,7 +167,7 @@ def predict(
             "--method=adain without --style have encode_style and apply_style."
         )
     batch = len(next(iter(pictures.values())))
-    settings = _settings(config, taken, max_side_px or config.max_side_px)
+    settings = _settings(config, taken)
     values = dict(pictures) | {name: [value] * batch for name, value in settings.items()}
     if set(values) != taken:
         raise errors.ServingError(
@@ -188,7 +189,7 @@ def _checked_style(parts: dict[str, np.ndarray]) -> EncodedStyle:
     return EncodedStyle(**{name: part.astype(np.float32) for name, part in parts.items()})
 
 
-def _settings(config: configs.ClientConfig, taken: set[str], max_side_px: int) -> dict[str, Any]:
+def _settings(config: configs.ClientConfig, taken: set[str]) -> dict[str, Any]:
     """The settings that a model takes and those that were given."""
     defaults = {name: getattr(configs.StyleTransferConfig, name) for name in ("steps", "content_weight", "seed")}
     defaults["style_strength"] = configs.AdainConfig.style_strength
@@ -196,7 +197,7 @@ def _settings(config: configs.ClientConfig, taken: set[str], max_side_px: int) -
     settings = {name: value for name, value in found.items() if value is not None}
     settings |= {name: defaults[name] for name in taken.intersection(defaults) - set(settings)}
     if "max_side_px" in taken:
-        settings["max_side_px"] = max_side_px
+        settings["max_side_px"] = config.max_side_px
     return settings
 
 
