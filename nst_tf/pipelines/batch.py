@@ -265,14 +265,9 @@ def _reported(outcomes: Iterable[Outcome]) -> dict[str, Any]:
         "repeated": sum(written.values()) - len(written) + late,
         "failed": len(failed),
     }
-    failures = [
-        {"input": f.path, "error": f.error, "message": f.message} for f in sorted(failed.values(), key=_sorting)
-    ]
+    listed = sorted(failed.values(), key=lambda outcome: os.fsencode(outcome.path))
+    failures = [{"input": one.path, "error": one.error, "message": one.message} for one in listed]
     return {"counts": counts, "failures": failures}
-
-
-def _sorting(outcome: Outcome) -> bytes:
-    return os.fsencode(outcome.path)
 
 
 def _failure(path: str, error: errors.NstError) -> Outcome:
