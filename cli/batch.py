@@ -1,23 +1,28 @@
 """`nst-tf batch`: one style for whole folders of pictures. In a checkout also `python -m cli.batch`."""
 
+import contextlib
 import dataclasses
-import json
+import importlib.metadata
 import logging as standard_logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from absl import flags
 
-from nst_tf import configs, files, results
+from nst_tf import configs, errors, results
 from nst_tf.pipelines import jobs
 
 from . import config_flags, program, streams
 
 config_flags.define(configs.BatchCommand, configs.BatchConfig)
 
-SOME_FAILED = 1  # exit code if every picture was tried and some could not be stylised
+# Exit codes beside 0 and program.MISTAKE
+SOME_FAILED = 1  # every picture is accounted for, and some could not be stylised
+RUNNER_FAILED = 3
+COUNTS_DISAGREE = 4
 
 _INTRO = f"""nst-tf batch: render whole folders of photographs in the style of a painting, in one pass each (AdaIN)
 
@@ -27,17 +32,29 @@ _INTRO = f"""nst-tf batch: render whole folders of photographs in the style of a
   nst-tf batch --input='photos/*' --style=painting.jpg --output_dir=out --threads=1 \\
       -- --direct_running_mode=multi_processing --direct_num_workers=8
 
-It is an Apache Beam pipeline (pip install 'nst-tf[beam]'). Beam's own options follow --: workers, or another runner
-with its flags; every worker must then be able to reach pictures and output_dir.
-A result is named after its picture: photo-1a2b3c4d.png, with a hash of the picture's bytes and of the settings.
-Existing results are skipped, so the same command continues a run that was stopped. A picture that cannot be stylised
-never stops the rest: OUTPUT_DIR/{jobs.FAILURES} lists them, and the exit code is then {SOME_FAILED}."""
+It is an Apache Beam pipeline (pip install 'nst-tf[beam]'). What follows -- are Beam's own options: workers, or another
+runner with its flags; pictures and output_dir must then lie where every worker reaches them. Paths with a scheme, such
+as s3://bucket/photos/**, lie in object stores; apache-beam[aws], [gcp] or [azure] reads and writes them.
+A result is named after its picture: photo-1a2b3c4d.png, with a hash of the picture's bytes and of the settings. What is
+there already is skipped, so the same command continues a run that was stopped. A picture that cannot be stylised never
+stops the rest: OUTPUT_DIR/{jobs.FAILURES} lists them.
+Exit codes: 0 all done, {SOME_FAILED} some pictures failed, {program.MISTAKE} a mistake in the command, \
+{RUNNER_FAILED} the runner failed, {COUNTS_DISAGREE} the runner lost pictures."""
 
 
 def run(argv: list[str]) -> int:
     """Runs the program with its arguments and returns the exit code."""
     at = argv.index("--") if "--" in argv else len(argv)
-    return program.run(lambda: main(argv[at + 1 :]), argv[:at], help_text)
+    return program.run(lambda: _judged(argv[0], argv[at + 1 :]), argv[:at], help_text)
+
+
+def _judged(name: str, beam_arguments: list[str]) -> int:
+    """Runs the job; what is not the user's mistake has an exit code of its own."""
+    try:
+        return main(beam_arguments)
+    except (errors.RunnerError, errors.CountError) as error:
+        streams.tell(f"{name}: {errors.one_line(error, max_characters=2000)}")
+        return RUNNER_FAILED if isinstance(error, errors.RunnerError) else COUNTS_DISAGREE
 
 
 def main(beam_arguments: list[str]) -> int:
@@ -47,10 +64,14 @@ def main(beam_arguments: list[str]) -> int:
     if not command.style and not config.bundle:
         raise flags.IllegalFlagValueError("--style is missing; give it, or --bundle with a fixed style")
     jobs.check_beam()
-    job = jobs.describe(command.input, command.style, command.output_dir, config)
+    with _quiet_beam():
+        job = jobs.describe(command.input, command.style, command.output_dir, config, beam_arguments)
     program.say(f"{len(job.paths)} pictures match")
     _end_at_once_on_interrupt(job)
 
+    with _quiet_beam():
+        from nst_tf.pipelines import batch, runners  # seconds of work that usage errors need not wait for
+    options = runners.options(beam_arguments)
     program.load_tensorflow(weights=[] if job.bundle else [config.weights, config.decoder])
     if job.bundle:
         program.say(f"bundle: {job.config.bundle}, in {job.bundle.precision}")
@@ -65,22 +86,29 @@ def main(beam_arguments: list[str]) -> int:
         loaded = (vgg19.load(config.weights, on_message=program.say), adain_decoder.load(config.decoder))
         job = dataclasses.replace(job, network_sha256=tuple(part.sha256 for part in loaded))
         network = [{name: getattr(part, name) for name in ("source", "sha256", "licence")} for part in loaded]
-    standard_logging.disable(standard_logging.WARNING)  # Beam lists optional packages that are missing
-    from nst_tf.pipelines import batch
-
-    standard_logging.disable(standard_logging.NOTSET)
-    standard_logging.getLogger("apache_beam").setLevel(standard_logging.WARNING)
     summary = batch.run(job, beam_arguments)
     record = {
         "config": dataclasses.asdict(config),
         "styles": [{"path": path, "sha256": sha256} for path, sha256 in zip(job.styles, job.style_sha256, strict=True)],
         "network": network,
         "pictures": summary._asdict(),
-        "versions": results.versions(),
+        "runner": runners.name(options),
+        "versions": results.versions() | {"apache-beam": importlib.metadata.version("apache-beam")},
     }
-    files.write_atomically(os.path.join(job.output_dir, jobs.RECORD), json.dumps(record, indent=1).encode())
+    batch.write_record(job, record)
     program.say(_summary_line(summary, job))
     return SOME_FAILED if summary.failed else 0
+
+
+@contextlib.contextmanager
+def _quiet_beam() -> Iterator[None]:
+    """Leaves out Beam's notes about packages that it would like to have."""
+    standard_logging.disable(standard_logging.WARNING)
+    try:
+        yield
+    finally:
+        standard_logging.disable(standard_logging.NOTSET)
+    standard_logging.getLogger("apache_beam").setLevel(standard_logging.WARNING)
 
 
 def _end_at_once_on_interrupt(job: jobs.Job) -> None:
@@ -100,7 +128,7 @@ def _summary_line(summary: Any, job: jobs.Job) -> str:
     if summary.repeated:
         parts.append(f"{summary.repeated} the same as another")
     if summary.failed:
-        parts.append(f"{summary.failed} failed, see {os.path.join(job.output_dir, jobs.FAILURES)}")
+        parts.append(f"{summary.failed} failed, see {jobs.join(job.output_dir, jobs.FAILURES)}")
     return "; ".join(parts)
 
 

@@ -2,7 +2,9 @@
 
 import sys
 
-from nst_tf import configs
+from absl import flags
+
+from nst_tf import configs, files
 from nst_tf.pictures import images
 from nst_tf.serving import client
 
@@ -15,6 +17,8 @@ _INTRO = """nst-tf client: have a TensorFlow Serving server render a photograph 
   nst-tf client --server=localhost:8500 --content=photo.jpg --style=painting.jpg --output=out.png
   nst-tf client --transport=rest --server=localhost:8501 --model=gatys --content=photo.jpg --style=painting.jpg \\
       --output=out.png --steps=50
+  nst-tf client --model=adain --content=photo.jpg --style=painting.jpg --save_style=painting.npz --output=out.png
+  nst-tf client --model=adain --content=other.jpg --style=painting.npz --output=other.png
 
 The server runs a bundle made by `nst-tf export`; see docs/serving.md."""
 
@@ -29,9 +33,18 @@ def main() -> int:
     command = config_flags.config_from_flags(configs.ClientCommand)
     config = config_flags.config_from_flags(configs.ClientConfig)
     images.check_writable(command.output)
+    if command.save_style:
+        files.check_writable(command.save_style)
     pictures = client.load(command.content, command.style or None, config)
+    if command.save_style and not isinstance(pictures.style, images.Picture):
+        raise flags.IllegalFlagValueError("--save_style needs the picture to encode as --style")
     if config.transport == "grpc":
         program.load_tensorflow()  # the service's protos import it
+    if command.save_style:
+        style = client.encode_style(pictures.style, config)
+        client.save_style(command.save_style, style)
+        program.say(f"wrote {command.save_style}")
+        pictures = pictures._replace(style=style)
     result = client.stylize(*pictures, config)
     for note in images.save(command.output, result.pixels, alpha=result.alpha):
         program.say(f"{command.output}: {note}")

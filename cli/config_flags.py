@@ -197,7 +197,7 @@ def _names_something(path: str) -> bool:
 
 def _check_outputs() -> None:
     """Refuses a file to write that is also one to read, whichever flags of the command name them."""
-    given: dict[str, list[str]] = {"input": [], "output": [], "folder": []}
+    given: dict[str, list[str]] = {"input": [], "output": [], "folder": [], "store": []}
     for name, kind in _paths.items():
         if flags.FLAGS[name].present:
             given[kind] += _as_paths(flags.FLAGS[name].value or (), kind)

@@ -46,6 +46,14 @@ class ServingError(NstError):
     """A server that cannot be reached, or that refused a request."""
 
 
+class RunnerError(NstError):
+    """A Beam runner that failed; the pictures are not to blame."""
+
+
+class CountError(NstError):
+    """A job at whose end some pictures were neither written nor found nor listed as failed."""
+
+
 def did_you_mean(received: str, choices: Iterable[str]) -> str:
     """A question that names the choice most like what was received, with a space before it; empty if none is."""
     similar = difflib.get_close_matches(received, list(choices), n=1)

@@ -5,6 +5,7 @@ import errno
 import glob
 import os
 import pathlib
+import re
 import tempfile
 import threading
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ _USUAL_MAX_NAME_BYTES = 255  # of a file name, on nearly every file system
 
 _SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 _SHARED_MEMORY = "/dev/shm"  # of Linux; container runtimes mount it writable
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # pathlib makes one slash of two; a drive has one letter
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) -> None:
@@ -147,9 +149,23 @@ def remove_leftovers(path: str | os.PathLike[str]) -> None:
             leftover.unlink()
 
 
+def check_local(path: str | os.PathLike[str]) -> None:
+    """Refuses a path in an object store, such as s3://bucket/out.png, which would become a folder `s3:` here.
+
+    Raises:
+        errors.OutputError: the path has a scheme.
+    """
+    if _SCHEME.match(os.fspath(path)):
+        raise errors.OutputError(
+            f"{os.fspath(path)}: the file must lie on this machine. Received: a path in an object store. Write it here "
+            "and copy it; only nst-tf batch writes into object stores."
+        )
+
+
 def _target(path: str | os.PathLike[str]) -> pathlib.Path:
     if not os.fspath(path):
         raise errors.OutputError("an output path must name a file. Received: an empty path. Give a file name.")
+    check_local(path)
     try:
         target = pathlib.Path(os.path.realpath(path))
         is_folder = target.is_dir() or os.fspath(path).endswith(_SEPARATORS)

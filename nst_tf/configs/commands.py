@@ -176,7 +176,12 @@ class BatchCommand:
         help="The picture whose style they take: a path or sample:NAME; several are blended. Not with --bundle.",
     )
     output_dir: str = fields.setting(
-        "", group=_FILES, required=True, path="folder", example="out", help="The folder of the results; created."
+        "",
+        group=_FILES,
+        required=True,
+        path="store",
+        example="out",
+        help="The folder of the results, here or in an object store (s3://bucket/out); created.",
     )
 
     def __post_init__(self) -> None:
@@ -248,7 +253,15 @@ class ClientCommand:
         group=_FILES,
         path="input",
         example="painting.jpg",
-        help="The picture whose style it takes: a path or sample:NAME. Leave it out for a bundle with a fixed style.",
+        help="The picture whose style it takes: a path or sample:NAME, or a file of --save_style. Left out for a "
+        "bundle with its style inside.",
+    )
+    save_style: str = fields.setting(
+        "",
+        group=_FILES,
+        path="output",
+        example="painting.npz",
+        help="Has the server encode the style once and writes the numbers here, to be given as --style from then on.",
     )
     output: str = _same("output")
 

@@ -6,7 +6,6 @@ from nst_tf import errors
 from nst_tf.configs import fields
 
 FORMATS = ("saved_model", "litert", "onnx")
-_BATCHED = {"gatys": 0, "adain": 8}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,15 +59,14 @@ class ExportConfig:
         example="1000",
         help="A request with a larger content weight is refused.",
     )
-
-    max_batch_size: int | None = fields.setting(
-        None,
+    max_batch_size: int = fields.setting(
+        0,
         group="Limits",
         low=0,
         high=1024,
         example="8",
-        help="Largest number of pictures from several requests that a server merges into one batch; 0 merges none. "
-        "Default: 0 for gatys, where each request would wait for the others, 8 for adain.",
+        help="Pictures that the server merges from several requests into one batch; 0 merges none. It gains nothing "
+        "on a CPU, a batch fails as one, and stylize_tensor then takes pictures of one size only.",
     )
     height_px: int = fields.setting(
         384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file accepts."
@@ -79,8 +77,6 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         fields.check(self)
-        if self.max_batch_size is None:
-            object.__setattr__(self, "max_batch_size", _BATCHED[self.method])
         if self.format != "saved_model" and self.method == "gatys":
             raise errors.ConfigError(
                 f"--format={self.format} is for one pass, and gatys optimises. Use --method=adain, or "

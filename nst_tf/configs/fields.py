@@ -20,7 +20,7 @@ def setting(
     above: float | None = None,
     choices: tuple[Any, ...] | None = None,
     required: bool = False,
-    path: Literal["input", "output", "folder"] | None = None,
+    path: Literal["input", "output", "folder", "store"] | None = None,
     methods: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field whose metadata generates its flag, its help and its checks.
@@ -36,7 +36,8 @@ def setting(
         above: the number that it must exceed.
         choices: the values allowed.
         required: whether a command refuses to start without it.
-        path: what it names on disk: a file to read, a file to write, or a folder to write into.
+        path: what it names on disk: a file to read, a file to write, or a folder to write into; a store is a folder
+            that may also lie in an object store.
         methods: the methods that have it; empty for all.
     """
     metadata = {
@@ -73,6 +74,11 @@ def check(config: Any) -> None:
     for field in dataclasses.fields(config):
         value = _as_declared(field, getattr(config, field.name))
         _check_range(field, value)
+        if field.metadata["path"] in ("output", "folder") and "://" in value:
+            raise errors.ConfigError(
+                f"{label(field)} must lie on this machine. Received: {value}. Write it here and copy it; only nst-tf "
+                "batch writes into object stores."
+            )
         object.__setattr__(config, field.name, value)
 
 

@@ -156,7 +156,7 @@ class Adain(tf.Module):
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
             index = element["index"]
             content = graph_pictures.decode(element["content_bytes"], "content_bytes", index, self._limits.max_pixels)
-            max_side_px = tf.clip_by_value(element["max_side_px"], 1, self._config.max_side_px)
+            max_side_px = tf.minimum(element["max_side_px"], self._config.max_side_px)
             content = graph_pictures.resize(content, graph_pictures.fit(tf.shape(content)[1:3], max_side_px))
             content = graph_inputs.at_least(content, self._network.minimum_side_px, "content_bytes", index)
             if self._style is not None:
@@ -173,9 +173,10 @@ class Adain(tf.Module):
     def encode_style(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded pictures [B], each read with max_side_px [B] as its longer side -> moments [B, N]."""
         inputs = graph_inputs.with_index(inputs)
+        inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
 
         def moments(element: graph_inputs.Tensors) -> tf.Tensor:
-            max_side_px = tf.clip_by_value(element["max_side_px"], 1, self._config.max_side_px)
+            max_side_px = tf.minimum(element["max_side_px"], self._config.max_side_px)
             style = self._encoded_style(element["style_bytes"], max_side_px, element["index"])
             return tf.concat([style.mean, style.deviation], 0)  # [2, N]
 
@@ -197,6 +198,8 @@ class Adain(tf.Module):
 
     def _checked(self, inputs: graph_inputs.Tensors) -> graph_inputs.Tensors:
         inputs = graph_inputs.with_index(inputs)
+        if "max_side_px" in inputs:
+            inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
         return inputs | {"style_strength": graph_inputs.within(inputs["style_strength"], "style_strength", 1.0)}
 
     def _encoded_style(self, data: tf.Tensor, max_side_px: tf.Tensor, index: tf.Tensor) -> adain.Moments:

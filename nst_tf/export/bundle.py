@@ -15,12 +15,12 @@ import tensorflow as tf
 from absl import logging
 
 from nst_tf import configs, errors, files, messages, results
-from nst_tf.export import adain_graph, gatys_graph, manifest, self_check, server_files, trial_requests
+from nst_tf.export import adain_graph, gatys_graph, manifest, model_card, self_check, server_files, trial_requests
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.networks import adain as networks_adain
 from nst_tf.pictures import images
 
-EXAMPLES = pathlib.PurePath("assets.extra", "examples")
+EXAMPLES = trial_requests.EXAMPLES
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -120,6 +120,7 @@ class _Place:
 def _new_version(root: pathlib.Path, version: int | None) -> Iterator[_Place]:
     """A temporary folder beside the versions, removed at the end whatever happens."""
     server_files.check_installed()
+    files.check_local(root)
     root = pathlib.Path(os.path.abspath(root))
     if not _NAME.fullmatch(root.name):
         raise errors.ExportError(
@@ -151,8 +152,6 @@ def _finish(
     for request in requests:
         trial_requests.write(request, bundle / EXAMPLES)
     server_files.warmup(requests, place.root.name, bundle / server_files.WARMUP)
-    if limits.max_batch_size:
-        (bundle / manifest.BATCHING).write_text(server_files.batching(limits.max_batch_size))
     on_message("checking the bundle in TensorFlow's C library, in a process of its own")
     report = self_check.check(bundle, requests, trial_requests.TOLERANCE_LEVELS[precision])
     for licence in manifest.licences(facts["weights"]):
@@ -161,17 +160,21 @@ def _finish(
     record = {"model": place.root.name, **facts, "precision": precision, "limits": dataclasses.asdict(limits)}
     record["signatures"] = {name: _described(function) for name, function in signatures.items()}
     record["self_check"] = report
-    record["files"] = {str(path.relative_to(bundle)): manifest.file_sha256(path) for path in _files(bundle)}
     serving = importlib.metadata.version("tensorflow-serving-api")
     record["versions"] = results.versions() | {"tensorflow-serving-api": serving}
+    (bundle / model_card.PATH).write_text(model_card.text(record), encoding="utf-8")
+    record["files"] = {str(path.relative_to(bundle)): manifest.file_sha256(path) for path in _files(bundle)}
     (bundle / manifest.PATH).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     for path in _files(bundle):
         with open(path, "rb") as file:
             os.fsync(file.fileno())
     version = _move(place)
-    for name, text in server_files.model_files(place.root.name, batches=bool(limits.max_batch_size)).items():
-        if not (place.root / name).exists():  # a user's own are kept
-            files.write_atomically(place.root / name, text.encode())
+    for name, text in server_files.model_files(place.root.name, limits.max_batch_size).items():
+        path = place.root / name
+        if not path.exists():
+            files.write_atomically(path, text.encode())
+        elif path.read_bytes() != text.encode():  # a user's own, or of an export with other settings
+            on_message(f"{path} stays as it is; this export would have written it otherwise")
     return version
 
 

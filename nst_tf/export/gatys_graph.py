@@ -156,6 +156,8 @@ class Gatys(tf.Module):
 
     def _checked(self, inputs: graph_inputs.Tensors) -> graph_inputs.Tensors:
         inputs = graph_inputs.with_index(inputs)
+        if "max_side_px" in inputs:
+            inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
         weight = graph_inputs.within(inputs["content_weight"], "content_weight", self._limits.max_content_weight)
         steps = tf.clip_by_value(inputs["steps"], 1, self._limits.max_steps)
         return inputs | {"content_weight": weight, "steps": steps}

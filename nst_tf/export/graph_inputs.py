@@ -36,6 +36,15 @@ def within(values: tf.Tensor, name: str, high: float) -> tf.Tensor:
     )
 
 
+def positive(values: tf.Tensor, name: str) -> tf.Tensor:
+    """int32 [B]; fails where one is below 1."""
+    index = _first_false(values >= 1)
+    received = tf.concat([values, [0]], 0)[index]
+    return graph_pictures.checked(
+        values, tf.reduce_all(values >= 1), f"{name}[", index, "] must be at least 1. Received: ", received
+    )
+
+
 def finite(values: tf.Tensor, name: str) -> tf.Tensor:
     """[B, ...]; fails where an element has a value that is not finite."""
     allowed = tf.reduce_all(tf.math.is_finite(values), axis=range(1, values.shape.rank))

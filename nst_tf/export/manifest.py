@@ -14,8 +14,8 @@ from nst_tf import errors
 PATH = pathlib.PurePosixPath("assets.extra", "manifest.json")
 _LARGEST_BYTES = 2**20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-BATCHING = "batching_params.pbtxt"  # read by a server with --enable_per_model_batching_parameters
-_OF_SERVERS = ("assets.extra/", BATCHING)  # what TensorFlow does not load and a server's owner may change
+# What TensorFlow does not load and a server's owner may add or change
+_OF_SERVERS = ("assets.extra/", "batching_params.pbtxt")
 _MEND = "Export the bundle again: nst-tf export --method=adain --style=... --output_dir=..."
 
 

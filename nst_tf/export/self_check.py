@@ -1,4 +1,9 @@
-"""A bundle proven without its exporter: a process that knows only TensorFlow's C library loads it and answers."""
+"""A bundle proven without its exporter: a process that knows only TensorFlow's C library loads it and answers.
+
+    python -m nst_tf.export.self_check BUNDLE
+
+repeats the check of an export with the requests and answers that the bundle brought along, and prints the differences.
+"""
 
 import json
 import os
@@ -13,7 +18,7 @@ import numpy as np
 from tensorflow.core.protobuf import saved_model_pb2
 
 from nst_tf import errors
-from nst_tf.export import trial_requests
+from nst_tf.export import manifest, trial_requests
 
 REPLAY = pathlib.Path(__file__).with_name("replay.py")
 _PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
@@ -101,3 +106,33 @@ def _check_ops(bundle: pathlib.Path) -> None:
                 f"a bundle cannot hold {node.op}: a server has neither the exporter's Python nor XLA. Received: the "
                 f"operation {node.name}. Write that part of the extractor in TensorFlow operations."
             )
+
+
+def repeat(bundle: pathlib.Path) -> dict[str, Any]:
+    """Checks a bundle again, with the requests that it brought along.
+
+    Raises:
+        ExportError: as `check`, or the bundle has no manifest or no requests.
+    """
+    precision = manifest.read(bundle).precision
+    requests = trial_requests.read(bundle / trial_requests.EXAMPLES)
+    return check(bundle, requests, trial_requests.TOLERANCE_LEVELS[precision])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Repeats the check of the bundle that is named; 0 where it holds, else 2 and one line."""
+    try:
+        if len(arguments) != 1:
+            raise errors.ExportError("usage: python -m nst_tf.export.self_check BUNDLE")
+        report = repeat(pathlib.Path(arguments[0]))
+    except errors.NstError as error:
+        print(errors.one_line(error, max_characters=2000), file=sys.stderr)
+        return 2
+    for name, found in report["requests"].items():
+        mean, largest = found["mean_difference_levels"], found["largest_difference_levels"]
+        print(f"{name} ({found['signature']}): {mean} levels of 255 on average, {largest} at most")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -12,6 +12,8 @@ from nst_tf import errors
 from nst_tf.export import trial_requests
 
 WARMUP = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
+BATCHING = "batching.config"
+_LARGEST_REQUEST_BATCHES = 8  # how many times the largest batch a request may be; it is split
 _REQUEST_TIMEOUT_MS = 600_000  # of REST, whose default of 30 s an optimisation exceeds
 
 
@@ -48,18 +50,25 @@ def warmup(requests: Sequence[trial_requests.Example], model: str, path: pathlib
 
 
 def batching(max_batch_size: int) -> str:
-    """The parameters under which a server merges requests; without allowed_batch_sizes none is padded."""
-    values = {
-        "max_batch_size": max_batch_size,
-        "batch_timeout_micros": 10_000,
-        "max_enqueued_batches": 16,  # beyond that a request is answered UNAVAILABLE
-        "num_batch_threads": 1,  # a batch uses every core
-    }
-    return "".join(f"{name} {{ value: {value} }}\n" for name, value in values.items())
+    """The parameters under which a server merges requests; without allowed_batch_sizes none is padded.
+
+    They are those of the whole server: of a file beside one model it reads all but num_batch_threads, and would start
+    a thread of batches for each core, each of which uses every core.
+
+    Source: tensorflow_serving/servables/tensorflow/bundle_factory_util.h, GetQueueOptions: max_batch_size is the
+    largest request, max_execution_batch_size the largest batch. A larger request is refused without the splitting.
+    """
+    return f"""max_batch_size {{ value: {_LARGEST_REQUEST_BATCHES * max_batch_size} }}
+enable_large_batch_splitting {{ value: true }}
+max_execution_batch_size {{ value: {max_batch_size} }}
+batch_timeout_micros {{ value: 10000 }}
+max_enqueued_batches {{ value: {2 * _LARGEST_REQUEST_BATCHES} }}
+num_batch_threads {{ value: 1 }}
+"""
 
 
-def model_files(model: str, *, batches: bool) -> dict[str, str]:
-    """The files at a model's root: name -> text. Without batches the server merges no requests."""
+def model_files(model: str, max_batch_size: int) -> dict[str, str]:
+    """The files at a model's root: name -> text. With a max_batch_size of 0 the server merges no requests."""
     from tensorflow_serving.config import model_server_config_pb2
 
     folder = f"/models/{model}"
@@ -71,13 +80,14 @@ def model_files(model: str, *, batches: bool) -> dict[str, str]:
         "monitoring_config_file": f"{folder}/monitoring.config",
         "rest_api_timeout_in_ms": _REQUEST_TIMEOUT_MS,
     }
-    if batches:
-        options |= {"enable_batching": "true", "enable_per_model_batching_parameters": "true"}
-    return {
+    if max_batch_size:
+        options |= {"enable_batching": "true", "batching_parameters_file": f"{folder}/{BATCHING}"}
+    texts = {
         "models.config": text_format.MessageToString(server),
         "monitoring.config": 'prometheus_config {\n  enable: true\n  path: "/monitoring/prometheus/metrics"\n}\n',
         "compose.yaml": _compose(folder, options),
     }
+    return texts | ({BATCHING: batching(max_batch_size)} if max_batch_size else {})
 
 
 def _compose(folder: str, options: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Requests with their answers: what a bundle is checked with, warmed up with, and can be tried with later."""
 
 import pathlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 from nst_tf import errors
 from nst_tf.pictures import images, samples
 
+EXAMPLES = pathlib.PurePath("assets.extra", "examples")  # in a bundle
 LEVELS = 255.0
 # The largest mean and single difference between a bundle's picture and Python's that passes, in 8-bit levels. The graph
 # optimiser fuses operations, so that sums are rounded elsewhere; the steps of an optimisation enlarge that.
@@ -41,6 +43,29 @@ def write(example: Example, folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / f"{example.name}.inputs.npz", signature=example.signature, **example.inputs)  # type: ignore[arg-type]
     np.savez(folder / f"{example.name}.expected.npz", **example.expected)  # type: ignore[arg-type]
+
+
+def read(folder: pathlib.Path) -> list[Example]:
+    """The requests that `write` wrote into a folder.
+
+    Raises:
+        ExportError: there are none, or one cannot be read.
+    """
+    found = []
+    try:
+        for path in sorted(folder.glob("*.inputs.npz")):
+            name = path.name.removesuffix(".inputs.npz")
+            with np.load(path) as archive:
+                arrays = dict(archive)
+            with np.load(path.with_name(f"{name}.expected.npz")) as archive:
+                found.append(Example(name, str(arrays.pop("signature")), arrays, dict(archive)))
+    except (OSError, ValueError, LookupError, zipfile.BadZipFile) as error:
+        raise errors.ExportError(
+            f"{folder}: the requests must be readable. Received: {error}. Export again."
+        ) from error
+    if not found:
+        raise errors.ExportError(f"{folder}: there must be requests to repeat. Received: none. Export again.")
+    return found
 
 
 def difference(example: Example, answer: Mapping[str, np.ndarray]) -> tuple[float, float]:

@@ -35,8 +35,6 @@ _UPRIGHT: dict[Any, Callable[[np.ndarray], np.ndarray]] = {
     8: lambda a: np.rot90(a, 1),
 }
 
-_LYING = (5, 6, 7, 8)  # the orientations that swap height and width
-
 # A marker of JPEG: neither stuffing nor a restart; ITU-T T.81, table B.1. Encoders write about 10 scans.
 _MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd8\xff]")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
@@ -76,15 +74,6 @@ def decode(data: bytes, name: str) -> Decoded:
     return _translated(_decode, data, name)
 
 
-def upright_size(data: bytes, name: str) -> tuple[int, int]:
-    """The height and width that `decode` would give, from the file's header alone.
-
-    Raises:
-        errors.ImageError: as `decode`, as far as the header shows.
-    """
-    return _translated(_upright_size, data, name)
-
-
 def _translated(read: Callable[[bytes, str], Any], data: bytes, name: str) -> Any:
     """What a reader returns, with whatever Pillow raises turned into an ImageError."""
     formats = ", ".join(READABLE_FORMATS)
@@ -118,15 +107,6 @@ def _open(data: bytes, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:  # where the application has lifted Pillow's own limit
         raise _too_large(name, f"{image.width} x {image.height}")
     return image
-
-
-def _upright_size(data: bytes, name: str) -> tuple[int, int]:
-    image = _open(data, name)
-    try:  # Pillow turns TIFF itself, and its header's size as well
-        lies = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in _LYING
-    except Exception:  # as in _decode, which notes it
-        lies = False
-    return (image.width, image.height) if lies else (image.height, image.width)
 
 
 def _decode(data: bytes, name: str) -> Decoded:

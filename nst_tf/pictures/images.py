@@ -90,7 +90,7 @@ def load(
         data = bytes(source)
         name = f"picture of {len(data)} bytes" if name is None else name
     else:
-        data = _read(source)
+        data = read(source)
         name = str(source) if name is None else name
     decoded = decoding.decode(data, name)
     notes = (*decoded.notes, *samples.notes(source))
@@ -108,16 +108,33 @@ def load(
     return Picture(pixels=pixels, alpha=alpha, sha256=sha256, name=name, notes=notes)
 
 
-def identify(source: str | os.PathLike[str]) -> tuple[str, int, int]:
-    """The sha256 of a picture file's bytes, and the height and width in pixels that `load` would give.
-
-    Only the header is decoded, so a truncated picture may pass.
+def read(source: str | os.PathLike[str]) -> bytes:
+    """The bytes of a picture's file, a path or `sample:NAME`, as `load` takes them.
 
     Raises:
-        errors.ImageError: as `load`, as far as the header shows.
+        errors.ImageError: no such file, or not one that can be read.
     """
-    data = _read(source)
-    return hashlib.sha256(data).hexdigest(), *decoding.upright_size(data, str(source))
+    if not isinstance(source, str | os.PathLike):
+        raise errors.ImageError(
+            f"a picture must be a path or the bytes of a file. Received: {type(source).__name__}. "
+            "Arrays and tensors go through images.from_array."
+        )
+    try:
+        path = samples.path_of(source)
+        if not path.exists():
+            received, fix = "no such file", "Check the path."
+        elif path.is_dir():
+            received, fix = "a folder", "Name one picture in it."
+        elif not path.is_file():
+            received, fix = "a device or a pipe", "Save it to a file, or pass its bytes."
+        elif path.stat().st_size > _MAX_FILE_BYTES:
+            received, fix = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
+        else:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        received = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        fix = "Check the path and the file's permissions."
+    raise errors.ImageError(f"{os.fspath(source)}: a picture must be a readable file. Received: {received}. {fix}")
 
 
 def scaled(picture: Picture, max_side_px: int, min_side_px: int = 0) -> Picture:
@@ -290,30 +307,6 @@ def _from_pillow(image: Image.Image, name: str) -> bytes:
             f"{errors.one_line(error)}. Convert it with image.convert('RGB')."
         ) from error
     return buffer.getvalue()
-
-
-def _read(source: str | os.PathLike[str]) -> bytes:
-    if not isinstance(source, str | os.PathLike):
-        raise errors.ImageError(
-            f"a picture must be a path or the bytes of a file. Received: {type(source).__name__}. "
-            "Arrays and tensors go through images.from_array."
-        )
-    try:
-        path = samples.path_of(source)
-        if not path.exists():
-            received, fix = "no such file", "Check the path."
-        elif path.is_dir():
-            received, fix = "a folder", "Name one picture in it."
-        elif not path.is_file():
-            received, fix = "a device or a pipe", "Save it to a file, or pass its bytes."
-        elif path.stat().st_size > _MAX_FILE_BYTES:
-            received, fix = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
-        else:
-            return path.read_bytes()
-    except (OSError, ValueError) as error:
-        received = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        fix = "Check the path and the file's permissions."
-    raise errors.ImageError(f"{os.fspath(source)}: a picture must be a readable file. Received: {received}. {fix}")
 
 
 def _unit(levels: np.ndarray) -> np.ndarray:

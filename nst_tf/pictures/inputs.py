@@ -219,7 +219,7 @@ def read_style_for_one_pass(source: Source, name: str, max_side_px: int) -> imag
 def read_picture(source: Source, name: str, max_side_px: int | None, *, min_side_px: int = 0) -> images.Picture:
     """Reads one picture, scaled down as by `images.fit`, never up; name is what messages call an array."""
     if isinstance(source, images.Picture):
-        return images.scaled(source, max_side_px or max(source.height_px, source.width_px), min_side_px)
+        return source if max_side_px is None else images.scaled(source, max_side_px, min_side_px)
     if hasattr(source, "shape") or isinstance(source, list):
         pixels = images.from_array(source, name=name)
         digest = hashlib.sha256(pixels.tobytes()).hexdigest()

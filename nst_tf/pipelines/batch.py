@@ -1,38 +1,42 @@
 """Bulk work by Apache Beam: one style for whole folders of pictures, on the workers of one machine or of many.
 
-    paths -> size and name of each result          a bad picture: failed.jsonl; a finished one: skipped
-          -> grouped by size, lists of at most config.batch_size paths
-          -> pictures of a list, read -> network -> written one by one
+    paths in short lists -> each picture read once; a finished one skipped; those of one size through the network
+                            together; each result written
+          -> what became of each path, collected into one small file beside the results, which the launcher reads
 
-Only paths pass between workers. A group holds one size exactly, so that nothing is padded or distorted and each result
-is that of the picture alone. Needs the package apache-beam; TensorFlow is loaded by the workers.
+Only paths pass between workers. Pictures that pass together have one size exactly, so that nothing is padded or
+distorted and each result is that of the picture alone. The pipeline is one line without tagged outputs, side inputs,
+metrics or anything that is left for the end of a bundle, since some runners lose those (Beam's runner for Dask does).
+Needs the package apache-beam; TensorFlow is loaded by the workers.
 """
 
-import itertools
+import collections
+import hashlib
 import json
 import os
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
-from apache_beam.ml.inference import base
 from apache_beam.options import pipeline_options
-from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability import portable_runner
-from apache_beam.runners.portability.fn_api_runner import fn_runner
+from apache_beam.runners import runner as beam_runner
+from apache_beam.utils import shared
 
 from nst_tf import errors, files
-from nst_tf.export import manifest
 from nst_tf.pictures import images, inputs
-from nst_tf.pipelines import jobs
+from nst_tf.pipelines import jobs, model_handler, runners, stores
 
-_NAMESPACE = "nst_tf.batch"  # of the counters
-_COUNTERS = ("written", "skipped", "repeated", "failed")
 _WATCH_INTERVAL_S = 0.5
-_FAILED = "failed"  # the output of what could not be done
+_FEWEST_LISTS = 16  # of paths, so that the work can be spread
+_LISTED_BATCHES = 8  # most batches that a list of paths makes, where all pictures have one size
+_MOST_WAITING_BYTES = 2**28  # of pictures that wait for others of their size
+
+WRITTEN, SKIPPED, FAILED = "written", "skipped", "failed"
+_BY_CERTAINTY = (FAILED, SKIPPED, WRITTEN)  # a runner may do a list again: what was done once is done
 
 
 class Summary(NamedTuple):
@@ -45,20 +49,14 @@ class Summary(NamedTuple):
     seconds: float
 
 
-class Planned(NamedTuple):
-    """A picture that is to be stylised. Beam's coders want text to be UTF-8, which a file name need not be."""
+class Outcome(NamedTuple):
+    """What became of one picture."""
 
-    path: bytes
-    sha256: str
-    output: bytes
-
-
-class Batch(NamedTuple):
-    """Pictures of one size, read."""
-
-    pixels: np.ndarray  # float32 [B, H, W, 3]
-    alphas: tuple[np.ndarray | None, ...]
-    planned: tuple[Planned, ...]
+    path: str
+    state: str  # WRITTEN, SKIPPED or FAILED
+    output: str = ""
+    error: str = ""
+    message: str = ""
 
 
 def run(job: jobs.Job, beam_arguments: Sequence[str] = ()) -> Summary:
@@ -67,226 +65,254 @@ def run(job: jobs.Job, beam_arguments: Sequence[str] = ()) -> Summary:
     Args:
         job: as `jobs.describe` makes it. Pictures, styles and results lie where every worker reaches them.
         beam_arguments: Beam's pipeline options, such as --direct_num_workers=2. Without --runner, or with DirectRunner,
-            Beam's own in-process runner is taken: its DirectRunner may first download another one.
+            Beam's own in-process runner is taken.
 
     Raises:
-        OutputError: the dead-letter file cannot be removed.
-        Exception: Beam's, where the pipeline itself fails. What was written stays; running again continues.
+        ConfigError: an option or a runner that Beam does not have here.
+        OutputError: the list of failures cannot be written or removed.
+        RunnerError: the pipeline failed. What was written stays; running again continues.
+        CountError: the runner says that it is done, and not every picture is accounted for.
     """
     started = time.perf_counter()
-    _remove(os.path.join(job.output_dir, jobs.FAILURES))
-    options = pipeline_options.PipelineOptions(list(beam_arguments))
-    workers = options.view_as(pipeline_options.WorkerOptions)
-    workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "WARNING"
-    runner = _runner(options)
-    pipeline = beam.Pipeline(runner=runner, options=options)
-    _build(pipeline, job, launcher_pid=os.getpid() if runner else None)
-    result = pipeline.run()
-    result.wait_until_finish()
-    counters = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(_NAMESPACE))["counters"]
-    counts = dict.fromkeys(_COUNTERS, 0)
-    for counter in counters:  # one for each step that counts
-        counts[counter.key.metric.name] += counter.result
-    return Summary(**counts, seconds=time.perf_counter() - started)
+    options = runners.options(beam_arguments)
+    stores.use(options)
+    _remove(jobs.join(job.output_dir, jobs.FAILURES))
+    report = jobs.join(job.output_dir, f".batch-{uuid.uuid4().hex}.json")
+    runner = runners.in_process(options)
+    try:
+        pipeline = beam.Pipeline(runner=runner, options=options)
+    except ValueError as error:  # the validation of options that belong together
+        raise errors.ConfigError(f"Beam refuses its options. Received: {errors.one_line(error)}.") from error
+    _build(pipeline, job, report, beam_arguments, launcher_pid=os.getpid() if runner else None)
+    try:
+        result = pipeline.run()
+        state = result.wait_until_finish() or result.state
+    except Exception as error:  # a runner's own, or a worker's with its traceback as the text
+        raise errors.RunnerError(
+            f"{runners.name(options)} failed: {_last_line(error)}. What was written stays; the same command continues."
+        ) from error
+    if state not in (None, beam_runner.PipelineState.DONE):
+        raise errors.RunnerError(f"{runners.name(options)} ended as {state}. The same command continues.")
+    found = _read_report(report, len(job.paths))
+    if found["failures"]:
+        lines = "".join(f"{json.dumps(record)}\n" for record in found["failures"])
+        _write(jobs.join(job.output_dir, jobs.FAILURES), lines.encode())
+    return Summary(**found["counts"], seconds=time.perf_counter() - started)
 
 
-class AdainModelHandler(base.ModelHandler):
-    """Runs AdaIN for `RunInference`, whose examples are whole batches.
+def write_record(job: jobs.Job, record: dict[str, Any]) -> None:
+    """Writes `jobs.RECORD` into the output folder.
 
-    Args:
-        job: the style and the settings of the network, or the bundle.
+    Raises:
+        OutputError: it cannot be written.
     """
-
-    def __init__(self, job: jobs.Job) -> None:
-        super().__init__(min_batch_size=1, max_batch_size=1)
-        self._job = job
-
-    def load_model(self) -> Any:
-        """Loads the bundle, or builds the network and encodes the style, once in each worker process."""
-        import tensorflow as tf
-
-        config = self._job.config
-        if config.threads:
-            tf.config.threading.set_intra_op_parallelism_threads(config.threads)
-            tf.config.threading.set_inter_op_parallelism_threads(config.threads)
-        return self._from_bundle() if config.bundle else self._built()
-
-    def _from_bundle(self) -> Any:
-        """Pixels [B, H, W, 3] -> the same stylised, by an exported bundle."""
-        import tensorflow as tf
-
-        if manifest.read(self._job.config.bundle) != self._job.bundle:
-            raise errors.ExportError(
-                f"{self._job.config.bundle}: a bundle must stay as it is while the job runs. Received: another "
-                "manifest than at its start. Run again."
-            )
-        bundle = tf.saved_model.load(self._job.config.bundle)
-        strength = self._job.config.style_strength
-
-        def apply(pixels: Any) -> Any:
-            strengths = tf.fill([len(pixels)], strength)
-            return bundle.signatures["stylize_tensor"](content=pixels, style_strength=strengths)["stylized"]
-
-        return apply
-
-    def _built(self) -> Any:
-        """Pixels [B, H, W, 3] -> the same stylised, by the network of the settings."""
-        import tensorflow as tf
-
-        from nst_tf.networks import adain
-
-        config = self._job.config
-        network = adain.load(dtype_policy=config.precision, encoder=config.weights, decoder=config.decoder).network
-        pictures = [inputs.read_style_for_one_pass(path, path, self._job.style_side_px) for path in self._job.styles]
-        for picture, sha256 in zip(pictures, self._job.style_sha256, strict=True):
-            if picture.sha256 != sha256:
-                raise errors.ImageError(f"{picture.name}: the style must stay as it is while the job runs. Run again.")
-        style = adain.blend([network.style_moments(picture.pixels) for picture in pictures], config.style_blend)
-
-        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
-        def apply(pixels: Any) -> Any:  # AutoGraph cannot resolve `tf.Tensor` here
-            return network.apply(pixels, style, config.style_strength)
-
-        return apply
-
-    def run_inference(
-        self, batch: Sequence[Batch], model: Any, inference_args: dict[str, Any] | None = None
-    ) -> Iterator[base.PredictionResult]:
-        """The stylised pixels of each batch, or in words why there are none."""
-        import tensorflow as tf
-
-        for example in batch:
-            height_px, width_px = example.pixels.shape[1:3]
-            try:
-                inference: Any = model(tf.constant(example.pixels)).numpy()
-            except tf.errors.ResourceExhaustedError:
-                inference = (
-                    f"there must be memory for {len(example.planned)} pictures of {width_px} x {height_px} px. "
-                    "Received: too little. Use a smaller --batch_size or --size."
-                )
-            yield base.PredictionResult(example, inference)
-
-    def get_num_bytes(self, batch: Sequence[Batch]) -> int:
-        """Of the pixels, for Beam's metrics."""
-        return sum(example.pixels.nbytes for example in batch)
+    _write(jobs.join(job.output_dir, jobs.RECORD), json.dumps(record, indent=1).encode())
 
 
-def _build(pipeline: beam.Pipeline, job: jobs.Job, launcher_pid: int | None) -> None:
-    planned = (
-        pipeline
-        | "Paths" >> beam.Create([os.fsencode(path) for path in job.paths])
-        | "Spread paths" >> beam.Reshuffle()
-        | "Plan" >> beam.ParDo(_Plan(_small(job), launcher_pid)).with_outputs(_FAILED, main="planned")
-    )
-    read = (
-        planned.planned
-        | "Group by size" >> beam.GroupByKey()
-        | "Split" >> beam.ParDo(_Split(job.config.batch_size))
-        | "Spread batches" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(_Read(job.config.max_side_px)).with_outputs(_FAILED, main="batches")
-    )
-    written = (
-        read.batches
-        | "Stylise" >> base.RunInference(AdainModelHandler(_small(job)))
-        | "Write" >> beam.ParDo(_Write()).with_outputs(_FAILED, main="written")
-    )
+def _build(
+    pipeline: beam.Pipeline, job: jobs.Job, report: str, beam_arguments: Sequence[str], launcher_pid: int | None
+) -> None:
+    places = (*job.paths, *job.styles, job.output_dir, job.config.bundle)
+    store_arguments = tuple(beam_arguments) if any(map(stores.is_in_store, places)) else None
     (
-        (planned[_FAILED], read[_FAILED], written[_FAILED])
-        | beam.Flatten()
-        | "Collect failures" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-        | "Write failures" >> beam.Map(_write_failures, os.path.join(job.output_dir, jobs.FAILURES))
+        pipeline
+        | "Lists of paths" >> beam.Create(_lists(job))
+        | "Spread" >> beam.Reshuffle()
+        | "Stylise" >> beam.ParDo(_Stylise(_small(job), store_arguments, launcher_pid))
+        | "Pair" >> beam.Map(lambda outcome: (0, outcome)).with_output_types(tuple[int, str])
+        | "Collect" >> beam.GroupByKey()
+        | "Report" >> beam.ParDo(_Report(report, store_arguments))
     )
 
 
-class _Plan(beam.DoFn):
-    """path -> ((height, width), Planned)."""
+def _lists(job: jobs.Job) -> list[str]:
+    """The paths in lists: neighbours, which often have one size, together.
 
-    def __init__(self, job: jobs.Job, launcher_pid: int | None) -> None:
+    As JSON in ASCII, since Beam's coders want text to be UTF-8, which a file name need not be.
+    """
+    count = len(job.paths) // _FEWEST_LISTS
+    length = min(max(count, job.config.batch_size), _LISTED_BATCHES * job.config.batch_size)
+    return [json.dumps(job.paths[start : start + length]) for start in range(0, len(job.paths), length)]
+
+
+class _Stylise(beam.DoFn):
+    """A list of paths -> the outcome of each, both as JSON; see `_lists`."""
+
+    def __init__(self, job: jobs.Job, store_arguments: Sequence[str] | None, launcher_pid: int | None) -> None:
         self._job = job
+        self._store_arguments = store_arguments
         self._launcher_pid = launcher_pid
+        self._shared = shared.Shared()
 
     def setup(self) -> None:
         if self._launcher_pid is not None:
             _end_with(self._launcher_pid)
+        _use_stores(self._store_arguments)
 
-    def process(self, encoded_path: bytes) -> Iterator[Any]:
-        path = os.fsdecode(encoded_path)
+    def process(self, paths: str) -> Iterator[str]:
+        for outcome in self._outcomes(json.loads(paths)):
+            yield json.dumps(outcome)
+
+    def _outcomes(self, paths: Sequence[str]) -> Iterator[Outcome]:
+        waiting: dict[Any, list[_Read]] = {}  # by size
+        waiting_bytes = 0
+        for path in paths:
+            read = self._read(path)
+            if isinstance(read, Outcome):
+                yield read
+                continue
+            size = read.picture.pixels.shape
+            waiting.setdefault(size, []).append(read)
+            waiting_bytes += read.picture.pixels.nbytes
+            if len(waiting[size]) < self._job.config.batch_size and waiting_bytes <= _MOST_WAITING_BYTES:
+                continue
+            batch = waiting.pop(max(waiting, key=lambda size: len(waiting[size])))
+            waiting_bytes -= sum(item.picture.pixels.nbytes for item in batch)
+            yield from self._written(batch)
+        for batch in waiting.values():
+            yield from self._written(batch)
+
+    def _read(self, path: str) -> "_Read | Outcome":
+        """A picture that is to be stylised, or what became of it already."""
         try:
-            sha256, height_px, width_px = images.identify(path)
+            data = model_handler.read_file(path)
+            output = self._job.output(path, hashlib.sha256(data).hexdigest())
+            if stores.exists(output) if stores.is_in_store(output) else os.path.exists(output):
+                return Outcome(path, SKIPPED, output)
+            side_px = self._job.config.max_side_px
+            picture = images.load(data, max_side_px=side_px, name=path)
+            picture = inputs.read_picture_for_one_pass(picture, path, side_px)
         except errors.NstError as error:
-            yield _failure(path, error)
+            return _failure(path, error)
+        return _Read(path, output, picture)
+
+    def _written(self, batch: "Sequence[_Read]") -> Iterator[Outcome]:
+        """Stylises pictures of one size and writes the results."""
+        import tensorflow as tf
+
+        model = self._shared.acquire(lambda: _Model(self._job))
+        try:
+            stylised = model.stylise(np.concatenate([read.picture.pixels for read in batch]))
+        except tf.errors.ResourceExhaustedError:
+            size = f"{batch[0].picture.width_px} x {batch[0].picture.height_px} px"
+            for read in batch:
+                message = (
+                    f"{read.path}: there must be memory for {len(batch)} pictures of {size}. Received: too little. "
+                )
+                yield _failure(read.path, errors.ImageError(f"{message}Use a smaller --batch_size or --size."))
             return
-        output = self._job.output(path, sha256)
-        if os.path.exists(output):
-            _count("skipped")
+        for read, pixels in zip(batch, stylised, strict=True):
+            try:
+                self._save(read, pixels[np.newaxis])
+                yield Outcome(read.path, WRITTEN, read.output)
+            except errors.NstError as error:
+                yield _failure(read.path, error)
+
+    def _save(self, read: "_Read", pixels: np.ndarray) -> None:
+        if stores.is_in_store(read.output):
+            stores.write(read.output, images.encode(pixels, self._job.config.suffix, alpha=read.picture.alpha))
         else:
-            yield (
-                images.fit(height_px, width_px, self._job.config.max_side_px),
-                Planned(encoded_path, sha256, os.fsencode(output)),
-            )
+            images.save(read.output, pixels, alpha=read.picture.alpha)
 
 
-class _Split(beam.DoFn):
-    """A size's pictures -> lists of at most batch_size, each result once."""
+class _Read(NamedTuple):
+    """A picture that is to be stylised."""
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-
-    def process(self, group: tuple[Any, Iterable[Planned]]) -> Iterator[tuple[Planned, ...]]:
-        pictures = self._distinct(group[1])
-        while chunk := tuple(itertools.islice(pictures, self._batch_size)):
-            yield chunk
-
-    def _distinct(self, pictures: Iterable[Planned]) -> Iterator[Planned]:
-        seen = set()
-        for picture in pictures:
-            if picture.output in seen:
-                _count("repeated")
-            else:
-                seen.add(picture.output)
-                yield picture
+    path: str
+    output: str
+    picture: images.Picture
 
 
-class _Read(beam.DoFn):
-    """Planned pictures -> a Batch, or several where a header told another size than the picture has."""
+class _Model:
+    """The network of a job, one for all threads of a worker process."""
 
-    def __init__(self, max_side_px: int) -> None:
-        self._max_side_px = max_side_px
-
-    def process(self, planned: tuple[Planned, ...]) -> Iterator[Any]:
-        by_size: dict[Any, list[tuple[images.Picture, Planned]]] = {}
-        for item in planned:
-            path = os.fsdecode(item.path)
-            try:
-                picture = inputs.read_picture_for_one_pass(path, path, self._max_side_px)
-                if picture.sha256 != item.sha256:
-                    raise errors.ImageError(
-                        f"{path}: a picture must stay as it is while the job runs. Received: other bytes than at "
-                        "its start. Run again."
-                    )
-                by_size.setdefault(picture.pixels.shape, []).append((picture, item))
-            except errors.NstError as error:
-                yield _failure(path, error)
-        for pairs in by_size.values():
-            pictures, items = zip(*pairs, strict=True)
-            pixels = np.concatenate([picture.pixels for picture in pictures])
-            yield Batch(pixels, tuple(picture.alpha for picture in pictures), items)
+    def __init__(self, job: jobs.Job) -> None:
+        handler = model_handler.AdainModelHandler(
+            job.styles,
+            job.config,
+            style_sha256=job.style_sha256,
+            manifest_sha256=job.bundle.sha256 if job.bundle else "",
+        )
+        self.stylise = handler.load_model()
 
 
-class _Write(beam.DoFn):
-    """Writes each picture of a result."""
+class _Report(beam.DoFn):
+    """All outcomes -> counts and failures, in a file for the launcher."""
 
-    def process(self, result: base.PredictionResult) -> Iterator[Any]:
-        example = result.example
-        for index, (planned, alpha) in enumerate(zip(example.planned, example.alphas, strict=True)):
-            path = os.fsdecode(planned.path)
-            try:
-                if isinstance(result.inference, str):
-                    raise errors.ImageError(f"{path}: {result.inference}")
-                images.save(os.fsdecode(planned.output), result.inference[index : index + 1], alpha=alpha)
-                _count("written")
-            except errors.NstError as error:
-                yield _failure(path, error)
+    def __init__(self, path: str, store_arguments: Sequence[str] | None) -> None:
+        self._path = path
+        self._store_arguments = store_arguments
+
+    def process(self, group: tuple[int, Iterable[str]]) -> Iterator[str]:
+        _use_stores(self._store_arguments)
+        _write(self._path, json.dumps(_reported(Outcome(*json.loads(outcome)) for outcome in group[1])).encode())
+        yield self._path
+
+
+def _reported(outcomes: Iterable[Outcome]) -> dict[str, Any]:
+    """The counts and the failures of outcomes, of which a runner may bring some twice."""
+    by_path: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        known = by_path.get(outcome.path, outcome)
+        by_path[outcome.path] = max(known, outcome, key=lambda one: _BY_CERTAINTY.index(one.state))
+    failed = {outcome.path: outcome for outcome in by_path.values() if outcome.state == FAILED}
+    written: dict[str, int] = collections.Counter(o.output for o in by_path.values() if o.state == WRITTEN)
+    skipped = [outcome for outcome in by_path.values() if outcome.state == SKIPPED]
+    late = sum(outcome.output in written for outcome in skipped)  # found what another worker had just written
+    counts = {
+        "written": len(written),
+        "skipped": len(skipped) - late,
+        "repeated": sum(written.values()) - len(written) + late,
+        "failed": len(failed),
+    }
+    listed = sorted(failed.values(), key=lambda outcome: os.fsencode(outcome.path))
+    failures = [{"input": one.path, "error": one.error, "message": one.message} for one in listed]
+    return {"counts": counts, "failures": failures}
+
+
+def _failure(path: str, error: errors.NstError) -> Outcome:
+    return Outcome(path, FAILED, "", type(error).__name__, errors.one_line(error, max_characters=2000))
+
+
+def _read_report(path: str, expected: int) -> dict[str, Any]:
+    """The report of the workers, which is removed; a CountError where it does not account for every path."""
+    is_there = stores.exists(path) if stores.is_in_store(path) else os.path.exists(path)
+    if not is_there:
+        raise errors.CountError(
+            f"the runner must account for {expected} pictures. Received: no report, though it says that it is done. "
+            "Do all workers reach the output folder? The same command continues."
+        )
+    found: dict[str, Any] = json.loads(model_handler.read_file(path))
+    _remove(path)
+    counted = sum(found["counts"].values())
+    if counted != expected:
+        counts = ", ".join(f"{count} {name}" for name, count in found["counts"].items())
+        raise errors.CountError(
+            f"the runner must account for {expected} pictures. Received: {counts}, together {counted}, though it says "
+            "that it is done. The same command continues."
+        )
+    return found
+
+
+def _last_line(error: BaseException) -> str:
+    """What a pipeline's error says: of a worker's traceback the last line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    raised = [line for line in lines if line.startswith("nst_tf.errors.")]
+    text = raised[-1].partition(": ")[2] if raised else lines[-1]
+    return errors.one_line(text.partition(" [while running ")[0], max_characters=1000).rstrip(".")
+
+
+def _use_stores(arguments: Sequence[str] | None) -> None:
+    """Gives a worker Beam's options for its filesystems, which not every runner does."""
+    if arguments is not None:
+        stores.use(pipeline_options.PipelineOptions(list(arguments)))
+
+
+def _write(path: str, data: bytes) -> None:
+    if stores.is_in_store(path):
+        stores.write(path, data)
+    else:
+        files.write_atomically(path, data)
 
 
 def _end_with(launcher_pid: int) -> None:
@@ -304,28 +330,15 @@ def _end_with(launcher_pid: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _failure(path: str, error: errors.NstError) -> beam.pvalue.TaggedOutput:
-    _count("failed")
-    record = {"input": path, "error": type(error).__name__, "message": errors.one_line(error, max_characters=2000)}
-    return beam.pvalue.TaggedOutput(_FAILED, json.dumps(record))  # ASCII, with escapes that os.fsencode turns back
-
-
-def _write_failures(failures: Sequence[str], path: str) -> None:
-    if failures:
-        lines = sorted(failures, key=lambda line: os.fsencode(json.loads(line)["input"]))
-        files.write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def _count(name: str) -> None:
-    beam.metrics.Metrics.counter(_NAMESPACE, name).inc()
-
-
 def _small(job: jobs.Job) -> jobs.Job:
     """The job without its paths, for what is sent to every worker."""
     return job.__class__(**{**job.__dict__, "paths": ()})
 
 
 def _remove(path: str) -> None:
+    if stores.is_in_store(path):
+        stores.remove(path)
+        return
     try:
         os.remove(path)
     except FileNotFoundError:
@@ -333,14 +346,5 @@ def _remove(path: str) -> None:
     except OSError as error:
         raise errors.OutputError(
             f"{path}: the list of an earlier run's failures must be removable. Received: {error.strerror}. "
-            "Mend its permissions."
+            "Change its permissions."
         ) from error
-
-
-def _runner(options: pipeline_options.PipelineOptions) -> Any:
-    """Beam's in-process runner in place of DirectRunner; None where the options name another."""
-    if options.view_as(pipeline_options.StandardOptions).runner not in (None, "DirectRunner"):
-        return None
-    encoded = portable_runner.JobServiceHandle.encode_pipeline_options(options.get_all_options())
-    info = beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
-    return fn_runner.FnApiRunner(provision_info=fn_runner.ExtendedProvisionInfo(info))

@@ -1,4 +1,7 @@
-"""What a bulk job consists of: its pictures, its style and the names of its results. Imports no TensorFlow, no Beam."""
+"""What a bulk job consists of: its pictures, its style and the names of its results.
+
+Imports no TensorFlow, and Beam only where a path lies in an object store.
+"""
 
 import dataclasses
 import glob
@@ -7,11 +10,14 @@ import importlib.util
 import json
 import os
 import pathlib
+import posixpath
+import tempfile
 from collections.abc import Sequence
 
 from nst_tf import configs, errors
 from nst_tf.export import manifest
-from nst_tf.pictures import images, inputs, samples
+from nst_tf.pictures import encoding, images, inputs, samples
+from nst_tf.pipelines import stores
 
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
 RECORD = "batch.json"  # in the output folder: the settings and counts of the last run
@@ -24,10 +30,10 @@ class Job:
     """One style for many pictures; small enough to be sent to every worker but for the paths.
 
     Attributes:
-        paths: the pictures, absolute.
-        styles: the style pictures, absolute paths.
+        paths: the pictures, absolute paths or URLs.
+        styles: the style pictures, absolute paths or URLs.
         style_sha256: of their bytes.
-        output_dir: absolute.
+        output_dir: absolute, or a URL.
         config: the settings.
         network_sha256: of the weights of encoder and decoder, or of the bundle's manifest.
         bundle: what config.bundle says of itself.
@@ -56,27 +62,45 @@ class Job:
     def output(self, path: str, sha256: str) -> str:
         """Where the result of a picture goes: <stem>-<hash8><suffix>, its hash that of its bytes and the settings."""
         hash8 = hashlib.sha256(f"{sha256}{self.fingerprint}".encode()).hexdigest()[:8]
-        return os.path.join(self.output_dir, f"{pathlib.Path(path).stem}-{hash8}{self.config.suffix}")
+        return join(self.output_dir, f"{pathlib.PurePosixPath(path).stem}-{hash8}{self.config.suffix}")
 
 
-def describe(patterns: Sequence[str], styles: Sequence[str], output_dir: str, config: configs.BatchConfig) -> Job:
+def join(folder: str, name: str) -> str:
+    """The path of a file in a folder, here or in a store."""
+    return posixpath.join(folder, name) if stores.is_in_store(folder) else os.path.join(folder, name)
+
+
+def describe(
+    patterns: Sequence[str],
+    styles: Sequence[str],
+    output_dir: str,
+    config: configs.BatchConfig,
+    beam_arguments: Sequence[str] = (),
+) -> Job:
     """Finds the pictures and checks all that can be checked before work starts.
 
+    What has a scheme, such as s3://bucket/photos/**, lies in an object store and is read and written by Beam.
+
     Args:
-        patterns: paths or globs, where `**` stands for any folders. What lies in output_dir is left out.
+        patterns: paths or globs, where `**` is any folders. What lies in output_dir is left out.
         styles: paths or `sample:NAME`; none where config.bundle has its style baked in.
         output_dir: the folder of the results; created.
         config: the settings.
+        beam_arguments: Beam's pipeline options, those of its filesystems among them.
 
     Raises:
         ImageError: no picture matches, or a style cannot be read or is too small.
-        ConfigError: style_blend has another length than the styles, there are styles beside a bundle, or the bundle
-            makes no results of this size.
+        ConfigError: style_blend has another length than the styles, there are styles beside a bundle, the bundle makes
+            no results of this size, or Beam does not have an option.
         ExportError: the bundle is damaged, or has no style baked in.
         OutputError: the folder cannot be written, or the suffix names no format.
     """
-    folder = os.path.realpath(output_dir)
-    found = {os.path.abspath(path) for pattern in patterns for path in glob.glob(pattern, recursive=True)}
+    if any(map(stores.is_in_store, (*patterns, *styles, output_dir, config.bundle))):
+        from nst_tf.pipelines import runners  # seconds of work that a job on local files does without
+
+        stores.use(runners.options(beam_arguments))
+    folder = _absolute(output_dir).rstrip("/")
+    found = {path for pattern in patterns for path in _match(pattern)}
     paths = sorted(path for path in found if not _is_folder_or_in(path, folder))
     if not paths:
         raise errors.ImageError(
@@ -89,30 +113,55 @@ def describe(patterns: Sequence[str], styles: Sequence[str], output_dir: str, co
             f"Received: {len(config.style_blend)}."
         )
     baked = _baked(config, styles) if config.bundle else None
-    images.check_writable(os.path.join(folder, f"result{config.suffix}"))
+    if stores.is_in_store(folder):
+        encoding.writer(config.suffix, 8, config.suffix)
+        stores.check_writable(folder)
+    else:
+        images.check_writable(join(folder, f"result{config.suffix}"))
     if baked:
         return Job(
             paths=tuple(paths),
             styles=(),
             style_sha256=(),
             output_dir=folder,
-            config=dataclasses.replace(config, bundle=os.path.realpath(config.bundle)),
+            config=dataclasses.replace(config, bundle=_absolute(config.bundle)),
             network_sha256=(baked.sha256,),
             bundle=baked,
         )
-    style_paths = tuple(os.path.realpath(samples.path_of(style)) for style in styles)
+    style_paths = tuple(style if stores.is_in_store(style) else _absolute(samples.path_of(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
-    sha256 = tuple(inputs.read_style_for_one_pass(path, path, side_px).sha256 for path in style_paths)
+    sha256 = tuple(_style_sha256(path, side_px) for path in style_paths)
     return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config)
 
 
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.fspath(path) if stores.is_in_store(os.fspath(path)) else os.path.realpath(path)
+
+
+def _match(pattern: str) -> list[str]:
+    if stores.is_in_store(pattern):
+        return stores.match(pattern)
+    return [os.path.abspath(path) for path in glob.glob(pattern, recursive=True)]
+
+
+def _style_sha256(path: str, side_px: int) -> str:
+    """The hash of a style picture, which is read at the size that the workers will read it at."""
+    source = images.load(stores.read(path), name=path) if stores.is_in_store(path) else path
+    return inputs.read_style_for_one_pass(source, path, side_px).sha256
+
+
 def _baked(config: configs.BatchConfig, styles: Sequence[str]) -> manifest.Manifest:
-    """The manifest of a job's bundle, which serves the job."""
+    """The manifest of a job's bundle, which fits the job."""
     if styles:
         raise errors.ConfigError(
             f"--style must be left out beside --bundle, whose style is baked in. Received: {', '.join(styles)}."
         )
-    baked = manifest.read(config.bundle)
+    if stores.is_in_store(config.bundle):
+        with tempfile.TemporaryDirectory(prefix="nst-tf-bundle-") as temporary:
+            stores.fetch(config.bundle, pathlib.Path(temporary))
+            baked = manifest.read(temporary)
+    else:
+        baked = manifest.read(config.bundle)
     if baked.method != "adain" or not baked.styles:
         kind = "of adain without a style" if baked.method == "adain" else f"of {baked.method}"
         raise errors.ExportError(
@@ -128,6 +177,8 @@ def _baked(config: configs.BatchConfig, styles: Sequence[str]) -> manifest.Manif
 
 
 def _is_folder_or_in(path: str, folder: str) -> bool:
+    if stores.is_in_store(path):
+        return posixpath.dirname(path) == folder
     return os.path.isdir(path) or os.path.realpath(os.path.dirname(path)) == folder
 
 

@@ -3,33 +3,50 @@
 The client does for pictures what a graph does not: EXIF orientation, ICC profiles, transparency.
 """
 
+import dataclasses
+import io
+import os
+import pathlib
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nst_tf import configs, errors, vgg
+import numpy as np
+
+from nst_tf import configs, errors, files, vgg
 from nst_tf.pictures import images, inputs
 from nst_tf.serving import grpc_transport, rest_transport, transport
 
+STYLE_SUFFIX = ".npz"  # of a file with an encoded style
 _FIRST_WAIT_S = 0.5
 _STYLE_MIN_SIDE_PX = vgg.stride_px(*vgg.LAYERS)  # of which something is left at every layer that a bundle may have
+_STYLE_INPUTS = ("style_mean", "style_deviation")
 
 
 class Pictures(NamedTuple):
     """The pictures of a request."""
 
     content: images.Picture
-    style: images.Picture | None
+    style: "images.Picture | EncodedStyle | None"
+
+
+class EncodedStyle(NamedTuple):
+    """What a model knows of a style picture: a few numbers that are sent in its place."""
+
+    style_mean: np.ndarray  # float32 [N]
+    style_deviation: np.ndarray  # float32 [N]
 
 
 def stylize(
-    content: inputs.Source, style: inputs.Source | None, config: configs.ClientConfig | None = None
+    content: inputs.Source, style: "inputs.Source | EncodedStyle | None", config: configs.ClientConfig | None = None
 ) -> images.Picture:
     """Has a server render a picture in the style of another.
 
     Args:
         content: a path, `sample:NAME` or an `images.Picture`.
-        style: the same; None for a bundle that has its style inside.
+        style: the same, or an encoded style, which is applied by the signature apply_style; None for a bundle that has
+            its style inside.
         config: the server and the settings of the request.
 
     Returns:
@@ -41,10 +58,14 @@ def stylize(
     """
     config = configs.as_config(config, configs.ClientConfig)
     picture, style_picture = load(content, style, config)
-    values = {"content_bytes": [images.encode(picture.pixels, ".png")]}
-    if style_picture is not None:
+    values: dict[str, list[Any]] = {"content_bytes": [images.encode(picture.pixels, ".png")]}
+    signature = transport.SIGNATURE
+    if isinstance(style_picture, EncodedStyle):
+        signature = "apply_style"
+        values |= {name: [part.tolist()] for name, part in style_picture._asdict().items()}
+    elif style_picture is not None:
         values["style_bytes"] = [images.encode(style_picture.pixels, ".png")]
-    outputs = predict(values, config)
+    outputs = predict(values, config, signature)
     try:
         (encoded,) = outputs["stylized_bytes"]
     except (KeyError, ValueError) as error:
@@ -58,19 +79,78 @@ def stylize(
     return images.Picture(pixels=result.pixels, alpha=alpha, sha256=result.sha256, name=picture.name)
 
 
-def load(content: inputs.Source, style: inputs.Source | None, config: configs.ClientConfig) -> Pictures:
-    """Reads the pictures of a request at the sizes they are sent at; those of `stylize`, before any server is asked."""
+def encode_style(style: inputs.Source, config: configs.ClientConfig | None = None) -> EncodedStyle:
+    """Has a server encode a style once, by the signature encode_style; `stylize` takes the result for every content.
+
+    Raises:
+        ServingError: as `stylize`; only bundles of adain without a style inside have that signature.
+        ImageError: a picture that cannot be read.
+    """
+    config = configs.as_config(config, configs.ClientConfig)
     side_px = config.style_max_side_px or config.max_side_px
+    picture = _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX)
+    of_contents: dict[str, Any] = dict.fromkeys(("steps", "content_weight", "seed", "style_strength"))
+    request = dataclasses.replace(config, max_side_px=side_px, **of_contents)
+    outputs = predict({"style_bytes": [images.encode(picture.pixels, ".png")]}, request, "encode_style")
+    try:
+        return _checked_style({name: np.asarray(outputs[name], np.float32)[0] for name in _STYLE_INPUTS})
+    except (LookupError, ValueError) as error:
+        raise errors.ServingError(
+            f"{config.model} must answer with an encoded style. Received: {errors.one_line(error)}."
+        ) from error
+
+
+def save_style(path: str | os.PathLike[str], style: EncodedStyle) -> None:
+    """Writes an encoded style to an .npz file.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, **style._asdict())
+    files.write_atomically(path, buffer.getvalue())
+
+
+def load_style(path: str | os.PathLike[str]) -> EncodedStyle:
+    """Reads what `save_style` wrote.
+
+    Raises:
+        ImageError: it cannot be read, or holds something else.
+    """
+    try:
+        with np.load(io.BytesIO(pathlib.Path(path).read_bytes()), allow_pickle=False) as archive:
+            return _checked_style({name: archive[name] for name in _STYLE_INPUTS})
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        raise errors.ImageError(
+            f"{os.fspath(path)}: an encoded style must be a file of nst-tf client --save_style. Received: "
+            f"{errors.one_line(error)}. Encode the style again."
+        ) from error
+
+
+def load(
+    content: inputs.Source, style: "inputs.Source | EncodedStyle | None", config: configs.ClientConfig
+) -> Pictures:
+    """Reads the pictures of a request at the sizes they are sent at; those of `stylize`, before any server is asked."""
     picture = _loaded(content, config.max_side_px)
-    return Pictures(picture, None if style is None else _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX))
+    if style is None or isinstance(style, EncodedStyle):
+        return Pictures(picture, style)
+    if isinstance(style, str | os.PathLike) and pathlib.Path(style).suffix == STYLE_SUFFIX:
+        return Pictures(picture, load_style(style))
+    side_px = config.style_max_side_px or config.max_side_px
+    return Pictures(picture, _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX))
 
 
-def predict(pictures: transport.Values, config: configs.ClientConfig) -> dict[str, list[Any]]:
+def predict(
+    pictures: transport.Values,
+    config: configs.ClientConfig,
+    signature: str = transport.SIGNATURE,
+) -> dict[str, list[Any]]:
     """Sends encoded pictures with the settings of the request, and again while the server is not available.
 
     Args:
-        pictures: input name -> one JPEG or PNG for each element of the batch.
+        pictures: input name -> one JPEG or PNG, or the numbers of a style, for each element of the batch.
         config: the server and the settings, which hold for each element.
+        signature: the one to run.
 
     Returns:
         Output name -> one item for each element; bytes where the name ends in `_bytes`.
@@ -80,19 +160,33 @@ def predict(pictures: transport.Values, config: configs.ClientConfig) -> dict[st
     """
     way = grpc_transport.Grpc(config) if config.transport == "grpc" else rest_transport.Rest(config)
     deadline = time.monotonic() + config.timeout_s
-    taken = _retried(way.signature, config, deadline)
+    taken = _retried(lambda timeout_s: way.inputs(signature, timeout_s), config, deadline)
+    if not taken:
+        raise errors.ServingError(
+            f"{config.model} must have the signature {signature}. Received: a model without it. Only bundles of "
+            "--method=adain without --style have encode_style and apply_style."
+        )
     batch = len(next(iter(pictures.values())))
-    values = dict(pictures) | {name: [value] * batch for name, value in _settings(config, taken).items()}
+    settings = _settings(config, taken)
+    values = dict(pictures) | {name: [value] * batch for name, value in settings.items()}
     if set(values) != taken:
         raise errors.ServingError(
             f"{config.model} takes {', '.join(sorted(taken))}. Received: {', '.join(sorted(values))}. "
             "Give what is missing, and leave out what it does not take."
         )
-    return _retried(lambda timeout_s: way.predict(values, timeout_s), config, deadline)
+    return _retried(lambda timeout_s: way.predict(signature, values, timeout_s), config, deadline)
 
 
 def _loaded(source: inputs.Source, max_side_px: int, *, min_side_px: int = 0) -> images.Picture:
     return inputs.read_picture(source, "picture", max_side_px, min_side_px=min_side_px)
+
+
+def _checked_style(parts: dict[str, np.ndarray]) -> EncodedStyle:
+    """A style of two vectors of one length; a ValueError otherwise."""
+    shapes = {part.shape for part in parts.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1 or not all(np.isfinite(part).all() for part in parts.values()):
+        raise ValueError("other arrays than two vectors of one length with finite values")
+    return EncodedStyle(**{name: part.astype(np.float32) for name, part in parts.items()})
 
 
 def _settings(config: configs.ClientConfig, taken: set[str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Grpc:
             channel = grpc.insecure_channel(host, options)
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def signature(self, timeout_s: float) -> set[str]:
+    def inputs(self, signature: str, timeout_s: float) -> set[str]:
         """See `Transport`."""
         from tensorflow_serving.apis import get_model_metadata_pb2
 
@@ -39,16 +39,16 @@ class Grpc:
         answer = self._call(self._stub.GetModelMetadata, request, timeout_s)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         answer.metadata["signature_def"].Unpack(signatures)
-        return set(signatures.signature_def[transport.SIGNATURE].inputs)
+        return set(signatures.signature_def[signature].inputs)
 
-    def predict(self, values: transport.Values, timeout_s: float) -> dict[str, list[Any]]:
+    def predict(self, signature: str, values: transport.Values, timeout_s: float) -> dict[str, list[Any]]:
         """See `Transport`."""
         import tensorflow as tf
         from tensorflow_serving.apis import predict_pb2
 
         request = predict_pb2.PredictRequest()
         self._name(request.model_spec)
-        request.model_spec.signature_name = transport.SIGNATURE
+        request.model_spec.signature_name = signature
         for name, items in values.items():
             dtype = object if name.endswith("_bytes") else transport.DTYPES.get(name, np.float32)
             request.inputs[name].CopyFrom(tf.make_tensor_proto(np.array(items, dtype)))

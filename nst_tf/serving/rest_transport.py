@@ -20,18 +20,18 @@ class Rest:
         version = "" if config.model_version is None else f"/versions/{config.model_version}"
         self._url = f"{base}/v1/models/{config.model}{version}"
 
-    def signature(self, timeout_s: float) -> set[str]:
+    def inputs(self, signature: str, timeout_s: float) -> set[str]:
         """See `Transport`."""
         metadata = self._call("/metadata", None, timeout_s)["metadata"]
-        return set(metadata["signature_def"]["signature_def"][transport.SIGNATURE]["inputs"])
+        return set(metadata["signature_def"]["signature_def"].get(signature, {}).get("inputs", ()))
 
-    def predict(self, values: transport.Values, timeout_s: float) -> dict[str, list[Any]]:
+    def predict(self, signature: str, values: transport.Values, timeout_s: float) -> dict[str, list[Any]]:
         """See `Transport`."""
         sent = {
             name: [{"b64": base64.b64encode(item).decode()} for item in items] if name.endswith("_bytes") else items
             for name, items in values.items()
         }
-        body = json.dumps({"signature_name": transport.SIGNATURE, "inputs": sent}).encode()
+        body = json.dumps({"signature_name": signature, "inputs": sent}).encode()
         outputs = self._call(":predict", body, timeout_s)["outputs"]
         if not isinstance(outputs, dict):  # a single output comes without its name
             outputs = {"stylized_bytes": outputs}

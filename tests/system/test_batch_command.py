@@ -152,6 +152,22 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(commands, tmp_path, change, 
     assert not list(tmp_path.glob("out/*"))
 
 
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("--direct_num_worker=2", "Received: --direct_num_worker=2. Did you mean --direct_num_workers?"),
+        ("--runner=FlinkRuner", "--runner must be one that Beam has here. Received: FlinkRuner"),
+    ],
+)
+def test_a_mistyped_option_of_beam_ends_in_one_line_and_exit_code_2(tmp_path, option, words):
+    images.save(tmp_path / "photo.png", np.full([1, 20, 20, 3], 0.5, np.float32))
+    files = (f"--input={tmp_path}/photo.png", f"--style={tmp_path}/photo.png", f"--output_dir={tmp_path}/out")
+    code, stdout, stderr = command_line.run("batch", *files, "--verbosity=-1", "--", option)
+    assert (code, stdout) == (2, "")
+    (line,) = stderr.strip().splitlines()
+    assert words in line
+
+
 def test_a_bundle_takes_the_place_of_network_and_style(tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
     from tests.tiny import tiny_bundle
@@ -167,6 +183,16 @@ def test_a_bundle_takes_the_place_of_network_and_style(tmp_path):
     (network,) = json.loads((out / jobs.RECORD).read_text())["network"]
     assert network["source"] == str(bundle)
     assert network["licence"] == "none"
+    record = json.loads((out / jobs.RECORD).read_text())
+    assert record["runner"] == "FnApiRunner"
+    assert record["versions"]["apache-beam"]
+    code, stdout, stderr = command_line.run(  # where nobody listens
+        "batch", f"--input={photos}/*.png", f"--bundle={bundle}", f"--output_dir={out}", "--size=48", "--verbosity=-1",
+        "--", "--runner=PortableRunner", "--job_endpoint=localhost:1", "--job_server_timeout=1",
+        "--environment_type=LOOPBACK",
+    )  # fmt: skip
+    assert (code, stdout) == (3, ""), stderr
+    assert "nst-tf batch: PortableRunner failed: " in stderr.strip().splitlines()[-1]
 
 
 def test_help_explains_the_flags_without_tensorflow():

@@ -1,6 +1,11 @@
 """`nst-tf client` against a stand-in for TensorFlow Serving, over gRPC and REST."""
 
+import importlib.util
+import itertools
 import json
+import os
+import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -85,6 +90,89 @@ def test_a_missing_style_is_named(ports, transport):
         client.stylize(picture(), None, config(ports, transport))
 
 
+@pytest.fixture(scope="module")
+def adain_version(tmp_path_factory):
+    return tiny_bundle.export_adain(tmp_path_factory.mktemp("models") / "adain")
+
+
+@pytest.fixture(scope="module")
+def adain_ports(adain_version):
+    with start(adain_version) as process:
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_style_that_was_encoded_once_gives_the_same_picture(adain_ports, transport, tmp_path):
+    settings = config(adain_ports, transport, model="adain", steps=None, style_strength=0.8, max_side_px=48)
+    style = client.encode_style(picture(30, 44, seed=5), settings)
+    client.save_style(tmp_path / "style.npz", style)
+    pictures = client.load(picture(), str(tmp_path / "style.npz"), settings)
+    expected = client.stylize(picture(), picture(30, 44, seed=5), settings)
+    np.testing.assert_allclose(client.stylize(*pictures, settings).pixels, expected.pixels, atol=1.01 / 255)
+
+
+def test_a_model_without_the_signature_is_named(ports):
+    with pytest.raises(errors.ServingError, match="tiny must have the signature encode_style"):
+        client.encode_style(picture(), config(ports, "rest"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04"])
+def test_a_file_that_is_no_encoded_style_is_refused(tmp_path, content):
+    (tmp_path / "style.npz").write_bytes(content)
+    with pytest.raises(errors.ImageError, match="must be a file of nst-tf client --save_style"):
+        client.load_style(tmp_path / "style.npz")
+
+
+def test_the_command_writes_an_encoded_style_and_takes_it(adain_ports, tmp_path):
+    style, output = tmp_path / "style.npz", tmp_path / "out.png"
+    command = ("client", f"--server=localhost:{adain_ports['rest']}", "--transport=rest", "--model=adain", "--size=48")
+    files = ("--content=sample:turner", f"--output={output}")
+    code, _, stderr = command_line.run(*command, *files, "--style=sample:hiroshige", f"--save_style={style}")
+    assert code == 0, stderr
+    first = output.read_bytes()
+    code, _, stderr = command_line.run(*command, *files, f"--style={style}")
+    assert code == 0, stderr
+    assert output.read_bytes() == first
+
+
+def commands_of_the_guide(start):
+    """The indented block of docs/serving.md that starts so, as a shell takes it."""
+    text = (command_line.ROOT / "docs" / "serving.md").read_text()
+    lines = text[text.index(f"\n    {start}") + 1 :].splitlines()
+    return "\n".join(line[4:] for line in itertools.takewhile(lambda line: line.startswith("    "), lines))
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
+def test_the_guides_curl_sends_pictures_of_ordinary_size(adain_ports, tmp_path):
+    noise = np.random.default_rng(0).uniform(0, 1, [1, 400, 400, 3]).astype(np.float32)
+    for name in ("photo.jpg", "painting.jpg"):
+        (tmp_path / name).write_bytes(images.encode(noise, ".jpg"))
+        assert (tmp_path / name).stat().st_size > 128 * 1024
+    command = commands_of_the_guide("{").replace("localhost:8501", f"localhost:{adain_ports['rest']}")
+    subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True)
+    assert images.load(tmp_path / "out.png").pixels.shape == (1, 48, 48, 3)
+
+
+def test_the_guides_check_is_repeated_and_the_guides_saved_model_cli_runs(adain_version, tmp_path):
+    of_tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parents[4] / "bin"  # its environment's
+    programs = f"{pathlib.Path(sys.executable).parent}:{of_tensorflow}"
+    for start in ("python -m nst_tf.export.self_check", "saved_model_cli show"):
+        command = commands_of_the_guide(start).replace("saved_models/adain/1", str(adain_version))
+        command = command.replace("/tmp", str(tmp_path))
+        result = subprocess.run(
+            ["bash", "-ec", command],
+            env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(command_line.ROOT)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert "stylize_tensor" in result.stdout
+    assert np.load(tmp_path / "stylized.npy").shape[-1] == 3
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_no_server_is_one_error_after_the_retries(transport):
     with socket.socket() as free:
@@ -128,6 +216,8 @@ def test_the_command_turns_the_picture_upright_and_keeps_its_transparency(ports,
         (("--content=nowhere.jpg", "--style=sample:turner", "--output={}/out.png"), "nowhere.jpg"),
         (("--content=sample:turner", "--style=sample:monet", "--output={}/out.png"), "monet"),
         (("--content=sample:turner", "--style=sample:turner"), "--output is missing"),
+        (("--content=sample:turner", "--save_style={}/a.npz", "--output={}/out.png"), "--save_style needs the picture"),
+        (("--content=sample:turner", "--style=sample:turner", "--output=gs://b/out.png"), "must lie on this machine"),
         (("--content=sample:turner", "--style=sample:turner", "--output={}/out.xyz"), ".xyz"),
         (("--content=sample:turner", "--output={}/out.png", "--timeout_s=0"), "timeout_s must be above 0"),
     ],

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pathlib
 import tempfile
 import threading
 
@@ -149,3 +150,12 @@ def test_without_any_temporary_folder_one_line_names_tmpdir(no_temporary_folder,
     monkeypatch.setattr(files, "_SHARED_MEMORY", "/nonexistent")
     with pytest.raises(errors.OutputError, match="Set TMPDIR"):
         files.ensure_temporary_folder()
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/out.png", "gs://bucket/out/a.png", pathlib.Path("gs://bucket/out")])
+def test_a_path_in_an_object_store_is_refused_and_makes_no_folder(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    for write in (files.check_writable, lambda path: files.write_atomically(path, b"1")):
+        with pytest.raises(errors.OutputError, match="must lie on this machine"):
+            write(path)
+    assert list(tmp_path.iterdir()) == []

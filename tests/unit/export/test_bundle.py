@@ -12,7 +12,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from nst_tf import configs, errors
-from nst_tf.export import bundle, manifest, self_check, server_files, trial_requests
+from nst_tf.export import bundle, manifest, model_card, self_check, server_files, trial_requests
 from tests.tiny import tiny_bundle
 
 
@@ -47,6 +47,37 @@ def test_the_manifest_says_what_the_bundle_is(tiny_version):
         assert hashlib.sha256((tiny_version / name).read_bytes()).hexdigest() == digest
     written = {str(path.relative_to(tiny_version)) for path in tiny_version.rglob("*") if path.is_file()}
     assert written == {*record["files"], str(manifest.PATH)}
+
+
+def test_the_model_card_names_weights_licences_limits_and_figures(tiny_version):
+    record, card = record_of(tiny_version), (tiny_version / model_card.PATH).read_text()
+    assert card.startswith("# tiny\n")
+    assert record["weights"]["licence"] in card
+    assert "At most 6 steps" in card
+    for found in record["self_check"]["requests"].values():
+        assert f"| {found['signature']} | {found['mean_difference_levels']} |" in card
+    assert str(model_card.PATH) in record["files"]
+
+
+def test_the_model_card_has_each_part_and_style_of_adain():
+    part = {"source": "a file", "licence": "MIT | BSD", "sha256": "12"}
+    check = {"signature": "s", "mean_difference_levels": 0.1, "largest_difference_levels": 1.0, "seconds": 0.5}
+    card = model_card.text(
+        {
+            "model": "m",
+            "method": "adain",
+            "styles": [{"name": "painting.jpg", "sha256": "34"}],
+            "weights": {"encoder": part, "decoder": part},
+            "config": {"max_side_px": 64},
+            "limits": {"max_pixels": 99},
+            "precision": "float32",
+            "self_check": {"requests": {"one": check}},
+            "versions": {"nst_tf": "1"},
+        }
+    )
+    assert "The style of painting.jpg (sha256 34) is fixed." in card
+    assert "| decoder | a file | MIT \\| BSD | 12 |" in card
+    assert "at most 64 px" in card
 
 
 def test_the_weights_are_inside(tiny_version):
@@ -97,11 +128,25 @@ def message(name, fields):
 
 def test_the_batching_parameters_are_the_servers(tmp_path):
     # tensorflow_serving/servables/tensorflow/session_bundle_config.proto
-    names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
-    batching = message("Batching", {name: (i, ".google.protobuf.Int64Value") for i, name in enumerate(names, 1)})
+    kinds = dict.fromkeys(
+        (
+            "max_batch_size",
+            "batch_timeout_micros",
+            "max_enqueued_batches",
+            "num_batch_threads",
+            "max_execution_batch_size",
+        ),
+        ".google.protobuf.Int64Value",
+    )
+    kinds["enable_large_batch_splitting"] = ".google.protobuf.BoolValue"
+    batching = message("Batching", {name: (i, kind) for i, (name, kind) in enumerate(kinds.items(), 1)})
     parsed = text_format.Parse(server_files.batching(5), batching())
-    assert parsed.max_batch_size.value == 5
-    assert all(getattr(parsed, name).value > 0 for name in names)
+    assert parsed.max_execution_batch_size.value == 5
+    assert parsed.enable_large_batch_splitting.value
+    assert parsed.max_batch_size.value >= 8 * 5  # the largest request that is not refused
+    assert parsed.max_enqueued_batches.value * 5 >= parsed.max_batch_size.value  # a split request finds room
+    assert parsed.num_batch_threads.value == 1
+    assert parsed.batch_timeout_micros.value > 0
 
 
 def test_the_monitoring_configuration_is_the_servers(tiny_version):
@@ -116,10 +161,10 @@ def test_the_monitoring_configuration_is_the_servers(tiny_version):
     assert parsed.path.startswith("/")
 
 
-@pytest.mark.parametrize("batches", [False, True])
+@pytest.mark.parametrize("batches", [0, 8])
 def test_the_compose_file_is_valid(tmp_path, batches):
     path = tmp_path / "compose.yaml"
-    path.write_text(server_files.model_files("m", batches=batches)["compose.yaml"])
+    path.write_text(server_files.model_files("m", batches)["compose.yaml"])
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout
@@ -127,9 +172,17 @@ def test_the_compose_file_is_valid(tmp_path, batches):
     assert subprocess.run(command, capture_output=True, check=False).returncode == 1
 
 
-def test_gatys_is_not_batched_unless_asked():
-    assert "batching" not in server_files.model_files("m", batches=False)["compose.yaml"]
-    assert "--enable_per_model_batching_parameters=true" in server_files.model_files("m", batches=True)["compose.yaml"]
+def test_the_server_merges_requests_only_where_asked_and_reads_its_own_parameters():
+    assert configs.ExportConfig(method="adain").max_batch_size == 0
+    without = server_files.model_files("m", 0)
+    assert "batching" not in without["compose.yaml"]
+    assert server_files.BATCHING not in without
+    merging = server_files.model_files("m", 8)
+    assert "--enable_batching=true" in merging["compose.yaml"]
+    # num_batch_threads is read from the server's file only
+    assert f"--batching_parameters_file=/models/m/{server_files.BATCHING}" in merging["compose.yaml"]
+    assert "per_model" not in merging["compose.yaml"]
+    assert merging[server_files.BATCHING] == server_files.batching(8)
 
 
 def test_a_version_follows_the_highest_and_a_users_files_stay(tmp_path):
@@ -139,10 +192,11 @@ def test_a_version_follows_the_highest_and_a_users_files_stay(tmp_path):
     (root / "models.config").write_text("# mine")
     assert export(root, on_message=messages.append, max_batch_size=3) == root / "7"
     assert any(message.startswith("warning: the licence") for message in messages)
-    assert "value: 3" in (root / "7" / manifest.BATCHING).read_text()
+    assert "value: 3" in (root / server_files.BATCHING).read_text()
+    assert any("models.config stays as it is" in message for message in messages)
     assert (root / "models.config").read_text() == "# mine"
     assert sorted(path.name for path in root.iterdir()) == [
-        "1", "6", "7", "compose.yaml", "models.config", "monitoring.config", "not-a-version",
+        "1", "6", "7", "batching.config", "compose.yaml", "models.config", "monitoring.config", "not-a-version",
     ]  # fmt: skip
     with pytest.raises(errors.ExportError, match="a version is never replaced"):
         export(root, version=7)

@@ -16,7 +16,7 @@ from nst_tf import configs, errors
 from nst_tf.export import manifest
 from nst_tf.networks import adain
 from nst_tf.pictures import images
-from nst_tf.pipelines import batch, jobs
+from nst_tf.pipelines import batch, jobs, model_handler
 from tests.tiny import tiny_adain, tiny_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Beam's own
@@ -68,17 +68,19 @@ def test_each_result_is_that_of_the_picture_alone(network, folder):
 
 
 def test_a_batch_holds_one_size_and_at_most_batch_size(network, folder, monkeypatch):
-    shapes = []
-    inference = batch.AdainModelHandler.run_inference
+    seen = []
+
+    def recorded(model):
+        return lambda pixels: seen.append(pixels.shape) or model(pixels)
+
+    load = model_handler.AdainModelHandler.load_model
     monkeypatch.setattr(
-        batch.AdainModelHandler,
-        "run_inference",
-        lambda self, examples, *args: (
-            shapes.extend(example.pixels.shape for example in examples) or inference(self, examples, *args)
-        ),
+        model_handler.AdainModelHandler,
+        "load_model",
+        lambda self: recorded(load(self)),
     )
     run(folder)
-    assert sorted(shapes) == [(1, 20, 30, 3), (1, 21, 32, 3), (1, 31, 17, 3), (2, 20, 30, 3)]
+    assert sorted(seen) == [(1, 20, 30, 3), (1, 21, 32, 3), (1, 31, 17, 3), (2, 20, 30, 3)]
 
 
 def test_a_second_run_touches_nothing(network, folder):
@@ -135,14 +137,6 @@ def test_the_same_picture_in_two_folders_is_stylised_once(network, folder):
     assert len(results(folder, "1")) == 2
 
 
-def test_a_picture_that_changes_meanwhile_is_listed(network, folder, monkeypatch):
-    job = describe(folder)
-    identify = images.identify
-    monkeypatch.setattr(images, "identify", lambda path: ("0" * 64, *identify(path)[1:]))
-    assert batch.run(job)[:4] == (0, 0, 0, 5)
-    assert "must stay as it is" in failures(folder)[0]["message"]
-
-
 def test_a_result_that_cannot_be_written_is_listed(network, folder):
     name = "x" * 246 + ".png"
     images.save(folder / "photos" / name, tiny_network.picture(20, 30))
@@ -172,7 +166,7 @@ def test_jpeg_results_have_its_suffix(network, folder):
 def test_a_style_that_changes_meanwhile_ends_the_job(network, folder):
     job = describe(folder)
     images.save(folder / "style.png", tiny_network.picture(16, 16, seed=1))
-    with pytest.raises(Exception, match="the style must stay as it is"):
+    with pytest.raises(errors.RunnerError, match=r"^FnApiRunner failed: .*the style must stay as it is"):
         batch.run(job)
     assert not results(folder)
 
@@ -207,7 +201,7 @@ def test_a_bundle_that_changes_meanwhile_ends_the_job(bundle, folder, tmp_path):
     job = describe_with(copy, folder)
     path = copy / manifest.PATH
     path.write_text(path.read_text() + "\n")
-    with pytest.raises(Exception, match="a bundle must stay as it is"):
+    with pytest.raises(errors.RunnerError, match="a bundle must stay as it is"):
         batch.run(job)
     assert not results(folder)
 
@@ -273,3 +267,43 @@ def test_names_that_are_no_text_are_stylised_and_listed_like_any_other(network, 
     assert len(results(folder, os.fsdecode(b"caf\xe9"))) == 1
     assert r"na\udcefve.png" in (folder / "out" / jobs.FAILURES).read_text()
     assert os.fsencode(failures(folder)[0]["input"]) == os.fsencode(bad)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--direct_num_worker=2"], "Received: --direct_num_worker=2. Did you mean --direct_num_workers?"),
+        (["--nonsense_of_mine"], "Received: --nonsense_of_mine. Leave it out"),
+        (["--direct_num_workers=two"], "invalid int value: 'two'"),
+        (["two"], "Received: two"),
+        (["--runner=FlinkRuner"], "--runner must be one that Beam has here. Received: FlinkRuner"),
+        (["--runner=DataflowRunner"], "Received"),
+    ],
+)
+def test_a_mistyped_option_of_beam_is_refused(folder, arguments, words):
+    with pytest.raises(errors.ConfigError, match=words):
+        batch.run(describe(folder), arguments)
+
+
+def test_a_runner_that_loses_pictures_is_met(network, folder, monkeypatch):
+    process = batch._Stylise.process
+    monkeypatch.setattr(batch._Stylise, "process", lambda self, paths: list(process(self, paths))[1:])
+    with pytest.raises(errors.CountError, match=r"account for 5 pictures. Received: \d written, .* together [1-4]"):
+        batch.run(describe(folder))
+    assert not list((folder / "out").glob(".batch-*"))
+
+
+def test_a_runner_that_does_nothing_is_met(network, folder, monkeypatch):
+    monkeypatch.setattr(batch._Report, "process", lambda self, group: iter(()))
+    with pytest.raises(errors.CountError, match=r"account for 5 pictures. Received: no report"):
+        batch.run(describe(folder))
+
+
+def test_outcomes_that_come_twice_count_once():
+    first = batch.Outcome("a.png", batch.WRITTEN, "out/a")
+    again = batch.Outcome("a.png", batch.SKIPPED, "out/a")
+    twin = batch.Outcome("b/a.png", batch.SKIPPED, "out/a")
+    bad = batch.Outcome("c.png", batch.FAILED, "", "ImageError", "bad")
+    found = batch._reported([again, first, again, twin, bad])
+    assert found["counts"] == {"written": 1, "skipped": 0, "repeated": 1, "failed": 1}
+    assert found["failures"] == [{"input": "c.png", "error": "ImageError", "message": "bad"}]

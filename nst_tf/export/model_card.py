@@ -1,0 +1,78 @@
+"""The model card of a bundle, in Markdown: what it is, whose weights it holds, its limits and its measured figures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nst_tf.export import manifest
+
+PATH = manifest.PATH.with_name("model_card.md")
+_METHODS = {
+    "gatys": "optimises each picture (Gatys, Ecker and Bethge 2016, Image Style Transfer Using Convolutional Neural "
+    "Networks)",
+    "adain": "renders each picture in one pass (Huang and Belongie 2017, Arbitrary Style Transfer in Real-time with "
+    "Adaptive Instance Normalization)",
+}
+_WHAT = """A photograph goes in and comes out in the style of another picture. The bundle {method}.
+`nst-tf export` made it; `manifest.json` beside this file has every setting and hash."""
+
+
+def text(record: Mapping[str, Any]) -> str:
+    """The card of a bundle.
+
+    Args:
+        record: what its manifest says, `files` excepted.
+    """
+    weights = record["weights"]
+    parts = {"network": weights} if "source" in weights else weights
+    limits, config = record["limits"], record["config"]
+    lines = [
+        f"# {record['model']}",
+        "",
+        _WHAT.format(method=_METHODS[record["method"]]),
+        "",
+        *(f"The style of {style['name']} (sha256 {style['sha256']}) is fixed." for style in record.get("styles", ())),
+        "",
+        "## Weights",
+        "",
+        "| part | source | licence | sha256 |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {_cell(part, 'source')} | {_cell(part, 'licence')} | {_cell(part, 'sha256')} |"
+            for name, part in parts.items()
+            if isinstance(part, Mapping)
+        ),
+        "",
+        "The licences of the pictures that are sent in, the style among them, are the sender's to know.",
+        "",
+        "## Limits",
+        "",
+        f"- The long side of a result is at most {config['max_side_px']} px.",
+        f"- A picture of more than {limits['max_pixels']} pixels is refused before it is decoded; JPEG and PNG only.",
+    ]
+    if record["method"] == "gatys":
+        lines.append(f"- At most {limits['max_steps']} steps at each size.")
+    lines += [
+        "- EXIF orientation, colour profiles and transparency are left to the client; `nst-tf client` handles them.",
+        "- It knows textures and colours, not things: faces and writing do not keep their meaning.",
+        "",
+        "## Measured at export",
+        "",
+        f"In {record['precision']}, in TensorFlow's C library, against Python, in levels of 255:",
+        "",
+        "| request | signature | mean | maximum | s |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {name} | {found['signature']} | {found['mean_difference_levels']} | "
+            f"{found['largest_difference_levels']} | {found['seconds']} |"
+            for name, found in record["self_check"]["requests"].items()
+        ),
+        "",
+        "Versions: " + ", ".join(f"{name} {number}" for name, number in record["versions"].items()) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(part: Mapping[str, Any], name: str) -> str:
+    """A value as the cell of a table."""
+    return " ".join(str(part.get(name, "not known")).split()).replace("|", "\\|")
