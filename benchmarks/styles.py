@@ -30,6 +30,7 @@ NAMES = (
 # What differs from the defaults of `nst-tf train`: more steps on larger squares, of which more have an even sky.
 RECIPE = {"steps": 350, "crop_px": 160, "flat_share": 0.35}
 STROKES_PX = {"composition-viii": 512.0}  # a painting of large shapes
+CONTENT_WEIGHTS = {"ejiri": 0.6}  # at the default its broad brush dissolves houses
 
 _PAINTINGS = flags.DEFINE_string("paintings", None, "folder of the paintings", required=True)
 _PHOTOGRAPHS = flags.DEFINE_string("photographs", None, "folder or glob of the photographs", required=True)
@@ -56,7 +57,11 @@ def main(_):
 
 
 def train(name, path):
-    config = configs.TrainingConfig(**{**RECIPE, "steps": _STEPS.value}, stroke_sizes_px=(STROKES_PX.get(name, 384.0),))
+    config = configs.TrainingConfig(
+        **{**RECIPE, "steps": _STEPS.value},
+        stroke_sizes_px=(STROKES_PX.get(name, 384.0),),
+        content_weight=CONTENT_WEIGHTS.get(name, configs.TrainingConfig.content_weight),
+    )
     began = time.perf_counter()
     learned = training.learn_style(
         pathlib.Path(_PAINTINGS.value) / f"{name}.jpg",

@@ -33,7 +33,7 @@ class TrainingConfig:
         low=1,
         example="600",
         help="Updates of the style, for each size of the strokes. 150 give a recognisable style; the shipped ones had "
-        "several times as many.",
+        "200 to 350, on more photographs.",
     )
     crop_px: int = fields.setting(
         192,

@@ -71,6 +71,15 @@ def test_training_starts_at_the_known_style_of_the_least_objective(tiny):
     assert "starting at style:1, the nearest of the 3 known ones" in messages
 
 
+def test_the_style_of_a_soft_painting_weighs_as_much_as_a_bold_ones(tiny):
+    objective = on_vgg19.SharedNetworks.network(None, configs.TrainingConfig().objective, None).objective
+    training = loop._Training(tiny_multi_style.loaded(), objective, configs.TrainingConfig(), lambda _: None)
+    for picture in (PAINTING, 0.45 + 0.1 * PAINTING):
+        targets = objective.targets(picture, [picture])
+        squares = [np.square(gram).mean() for gram in targets["style"].values()]
+        assert float(training._style_weight(targets)) * np.mean(squares) == pytest.approx(4.0, rel=1e-4)
+
+
 def test_several_sizes_of_strokes_are_learned_into_one_file(tiny):
     reports = []
     learned = learn(steps=3, stroke_sizes_px=(75, 80), on_report=reports.append)
