@@ -21,7 +21,7 @@ def squares(side, *sources):
     return [images.resize(inputs.read_picture(source, source, None).pixels, side, side) for source in sources]
 
 
-def nst_tf_objective(content, style, config, policy):
+def nst_tf_objective(content, style, config, policy, convolution="direct"):
     """The objective of nst_tf and its targets on the real network, for pictures [1, H, W, 3]."""
     import tensorflow as tf
 
@@ -29,20 +29,25 @@ def nst_tf_objective(content, style, config, policy):
     from nst_tf.losses import objective
     from nst_tf.weights import vgg19
 
-    extractor = vgg.feature_extractor(vgg19.load().convolutions, config.layers, pooling=config.pooling, policy=policy)
+    extractor = vgg.feature_extractor(
+        vgg19.load().convolutions, config.layers, pooling=config.pooling, policy=policy, convolution=convolution
+    )
     goal = objective.Objective(extractor=extractor, config=config)
     return goal, goal.targets(tf.constant(content), [tf.constant(style)])
 
 
-def nst_tf_step(content, style, settings, policy):
+def nst_tf_step(content, style, settings, threads, policy, convolution):
     """Adam of nst_tf on the objective of `settings`; returns a function that takes one step."""
     import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
 
     from nst_tf import configs
     from nst_tf.optimisation import adam
 
     config = configs.preset("default", learning_rate=LEARNING_RATE, **settings)
-    goal, targets = nst_tf_objective(content, style, config, policy)
+    goal, targets = nst_tf_objective(content, style, config, policy, convolution)
     optimizer = adam.Adam(goal.terms_and_gradient, tf.TensorShape(content.shape), config)
     optimizer.start(tf.constant(content))
     one = tf.constant(1.0)
@@ -52,14 +57,14 @@ def nst_tf_step(content, style, settings, policy):
 class TorchObjective:
     """Eq. 7 on the same network in PyTorch, mean-reduced, with the mean squared total variation."""
 
-    def __init__(self, content, style, settings, dtype, layout):
+    def __init__(self, content, style, settings, threads, dtype, layout):
         import torch
 
         from nst_tf import configs
         from nst_tf.weights import vgg19
 
         self.torch = torch
-        torch.set_num_threads(multiprocessing.cpu_count())
+        torch.set_num_threads(threads)
         self.config = configs.preset("default", **settings)
         self.dtype = getattr(torch, dtype)
         self.format = torch.channels_last if layout == "channels-last" else torch.contiguous_format
@@ -121,9 +126,9 @@ class TorchObjective:
         return total
 
 
-def torch_step(content, style, settings, dtype, layout):
+def torch_step(content, style, settings, threads, dtype, layout):
     """Adam of PyTorch, the image clipped after each step; returns a function that takes one step."""
-    goal = TorchObjective(content, style, settings, dtype, layout)
+    goal = TorchObjective(content, style, settings, threads, dtype, layout)
     image = goal.content.clone().requires_grad_(True)
     optimizer = goal.torch.optim.Adam([image], lr=LEARNING_RATE)
 
@@ -140,15 +145,16 @@ def torch_step(content, style, settings, dtype, layout):
 
 
 KINDS = {"nst_tf": nst_tf_step, "torch": torch_step}
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
-def _serve(connection, kind, arguments):
+def _serve(connection, kind, clock, arguments):
     step = KINDS[kind](*arguments)
     while (count := connection.recv()) is not None:
-        losses, began = [], time.perf_counter()
+        losses, began = [], CLOCKS[clock]()
         for _ in range(count):
             losses.append(step())
-        connection.send(((time.perf_counter() - began) / count, losses[-1]))
+        connection.send(((CLOCKS[clock]() - began) / count, losses[-1]))
 
 
 class Timed:
@@ -167,20 +173,25 @@ class Timed:
     def median(self):
         return statistics.median(self.seconds)
 
+    def least(self):
+        return min(self.seconds)
+
 
 class Contestant(Timed):
     """A process that takes steps when asked.
 
     Args:
         kind: a key of KINDS.
-        arguments: content and style [1, H, W, 3], settings of the objective, and what the kind takes further.
+        arguments: content and style [1, H, W, 3], settings of the objective, threads, and what the kind takes further.
+        clock: `wall`, or `cpu` for the process's CPU seconds, which other work on the machine hardly changes; threads
+            that wait for each other count as well, so it compares contestants of one thread each.
     """
 
-    def __init__(self, kind, *arguments):
+    def __init__(self, kind, *arguments, clock="wall"):
         super().__init__()
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, kind, arguments), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, kind, clock, arguments), daemon=True)
         self._process.start()
         theirs.close()
 

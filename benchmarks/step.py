@@ -1,28 +1,39 @@
 """Seconds of one step: nst_tf against PyTorch on the same network and objective, and the share of the machine's peak.
 
-    python -m benchmarks.step --sizes=256,512,1024
+    python -m benchmarks.step --sizes=384,512,1024
+    ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 python -m benchmarks.step --clock=cpu --threads=1
 
-Adam, five style layers to conv5_1, content conv4_2, square pictures. Alternating, medians. The peak is that of a matrix
+
+Adam, five style layers to conv5_1, content conv4_2, square pictures. Alternating, least and median; ratios are of the
+least, which other work on the machine disturbs least. The second line is nearly what TensorFlow and PyTorch run on a
+CPU with AVX2 only: the products of both are oneDNN's, which keeps to AVX2 then. The peak is that of a matrix
 multiplication of TensorFlow in the same run; a step's arithmetic is its convolutions forward and back to the image.
 The package `neural-style` takes part where it is installed; see `neural_style_package`.
 """
 
-import time
-
 from absl import app, flags
 
 from benchmarks import contestants, neural_style_package
+from nst_tf import machine
 
 _SIZES = flags.DEFINE_list("sizes", ["256", "512", "1024"], "sides, px")
 _POOLING = flags.DEFINE_enum("pooling", "max", ["max", "average"], "of every contestant")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "turns of each contestant")
+_STEPS = flags.DEFINE_integer("steps", 0, "of a turn; 0: more of them where the picture is small")
+_THREADS = flags.DEFINE_integer("threads", 0, "of each contestant; 0: one for each core")
+_CLOCK = flags.DEFINE_enum("clock", "wall", list(contestants.CLOCKS), "cpu: CPU seconds; on a busy machine, one thread")
+_ONLY = flags.DEFINE_list("only", None, "contestants to run; all by default")
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture, resized to a square")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture, resized to a square")
-MATRIX_SIDE = 4096
+MATRIX_SIDE = 2048
 PACKAGE = "neural-style 0.5.7, float32"
 FIELDS = {
-    "nst_tf float32": ("nst_tf", "float32"),
-    "nst_tf bfloat16": ("nst_tf", "mixed_bfloat16"),
+    "nst_tf float32 direct": ("nst_tf", "float32", "direct"),
+    "nst_tf float32 rotated": ("nst_tf", "float32", "rotated"),
+    "nst_tf float32 winograd": ("nst_tf", "float32", "winograd"),
+    "nst_tf float32 winograd-rotated": ("nst_tf", "float32", "winograd-rotated"),
+    "nst_tf bfloat16 direct": ("nst_tf", "mixed_bfloat16", "direct"),
+    "nst_tf bfloat16 winograd": ("nst_tf", "mixed_bfloat16", "winograd"),
     "torch float32": ("torch", "float32", "contiguous"),
     "torch float32 channels-last": ("torch", "float32", "channels-last"),
     "torch bfloat16": ("torch", "bfloat16", "contiguous"),
@@ -31,31 +42,34 @@ FIELDS = {
 
 
 def main(_):
-    peaks = matrix_peaks()
+    threads = _THREADS.value or machine.cores()
+    peaks = matrix_peaks(threads, contestants.CLOCKS[_CLOCK.value])
     print(", ".join(f"matrix-multiply peak {name} {peak / 1e9:.0f} GFLOP/s" for name, peak in peaks.items()))
-    print("\n| side, px | contestant | s/step | loss then | share of peak | against it |")
-    print("|---|---|---|---|---|---|")
+    print("\n| side, px | contestant | s/step, least | median | loss then | share of peak | against it |")
+    print("|---|---|---|---|---|---|---|")
+    fields = {name: field for name, field in FIELDS.items() if not _ONLY.value or name in _ONLY.value}
     for side in map(int, _SIZES.value):
         content, style = contestants.squares(side, _CONTENT.value, _STYLE.value)
         settings = {"pooling": _POOLING.value, "total_variation_weight": 0.0}
         running = {
-            name: contestants.Contestant(kind, content, style, settings, *rest)
-            for name, (kind, *rest) in FIELDS.items()
+            name: contestants.Contestant(kind, content, style, settings, threads, *rest, clock=_CLOCK.value)
+            for name, (kind, *rest) in fields.items()
         }
-        if neural_style_package.is_installed():
+        if not _ONLY.value and neural_style_package.is_installed():
             running[PACKAGE] = neural_style_package.Package(content, style)
-        contestants.alternate(running, rounds=_ROUNDS.value, steps=max(1, round(3 * (512 / side) ** 2)))
+        steps = _STEPS.value or max(1, round(3 * (512 / side) ** 2))
+        contestants.alternate(running, rounds=_ROUNDS.value, steps=steps)
         for name, contestant in running.items():
             dtype = "bfloat16" if "bfloat16" in name else "float32"
-            share = arithmetic(side) / contestant.median() / peaks[dtype]
-            against = ""
-            if name.startswith("nst_tf"):
-                best = min(c.median() for n, c in running.items() if n.startswith(f"torch {dtype}"))
-                against = f"{best / contestant.median():.2f}x torch {dtype}"
-                if PACKAGE in running:
-                    against += f", {running[PACKAGE].median() / contestant.median():.2f}x neural-style"
+            seconds = contestant.least()
+            rivals = [c.least() for n, c in running.items() if n.startswith(f"torch {dtype}")]
+            against = [f"{min(rivals) / seconds:.2f}x torch {dtype}"] if rivals else []
+            if PACKAGE in running:
+                against.append(f"{running[PACKAGE].least() / seconds:.2f}x neural-style")
             print(
-                f"| {side} | {name} | {contestant.median():.3f} | {contestant.loss:.4g} | {share:.0%} | {against} |",
+                f"| {side} | {name} | {seconds:.3f} | {contestant.median():.3f} | {contestant.loss:.4g} "
+                f"| {arithmetic(side) / seconds / peaks[dtype]:.0%} "
+                f"| {', '.join(against) if name.startswith('nst_tf') else ''} |",
                 flush=True,
             )
             contestant.close()
@@ -74,9 +88,10 @@ def arithmetic(side):
     raise ValueError("no conv5_1")
 
 
-def matrix_peaks():
+def matrix_peaks(threads, clock):
     import tensorflow as tf
 
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
     peaks = {}
     for name, dtype in (("float32", tf.float32), ("bfloat16", tf.bfloat16)):
         a = tf.cast(tf.random.normal([MATRIX_SIDE, MATRIX_SIDE]), dtype)
@@ -84,9 +99,9 @@ def matrix_peaks():
         multiply(a)
         seconds = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = clock()
             float(tf.cast(multiply(a)[0, 0], tf.float32))
-            seconds.append(time.perf_counter() - began)
+            seconds.append(clock() - began)
         peaks[name] = 2 * MATRIX_SIDE**3 / min(seconds)
     return peaks
 

@@ -82,7 +82,9 @@ def judged(run, content, style, *arguments):
 
 def torch_run(content, style, method, steps, layout):
     """PyTorch's run: (evaluations, seconds, picture in range) at a few of its steps and the last."""
-    goal = contestants.TorchObjective(content, style, {}, "float32", layout)
+    from nst_tf import machine
+
+    goal = contestants.TorchObjective(content, style, {}, machine.cores(), "float32", layout)
     began = time.perf_counter()
     marks = {steps} | {mark for mark in (10, 25, 50, 100, 250, 500) if mark < steps}
     image = goal.content.clone(memory_format=goal.torch.contiguous_format).requires_grad_(True)  # LBFGS wants it so

@@ -31,7 +31,7 @@ def main() -> int:
     if command.output:
         files.check_writable(command.output)
     inputs.read_judged(command.content, command.style, command.images, config.judge)  # before TensorFlow loads
-    program.load_tensorflow(weights=[config.weights])
+    program.load_tensorflow(weights=[config.weights], threads=command.threads)
     from nst_tf import evaluation  # slow imports that --help and usage errors do not need
 
     scores = evaluation.evaluate(command.content, command.style, command.images, config, on_message=program.say)

@@ -52,7 +52,7 @@ def main() -> int:
 def _export_gatys(command: configs.ExportCommand, limits: configs.ExportConfig) -> pathlib.Path:
     """--method=gatys."""
     config = config_flags.config_from_flags(configs.StyleTransferConfig)
-    program.load_tensorflow(weights=[config.weights])
+    program.load_tensorflow(weights=[config.weights], threads=command.threads)
     from nst_tf.export import bundle  # slow imports that --help and usage errors do not need
 
     return bundle.export_gatys(command.output_dir, config, limits, on_message=program.say)
@@ -63,7 +63,7 @@ def _export_adain(command: configs.ExportCommand, limits: configs.ExportConfig) 
     config = config_flags.config_from_flags(configs.AdainConfig)
     side_px = config.style_max_side_px or config.max_side_px
     styles = [inputs.read_style_for_one_pass(path, path, side_px) for path in command.style]
-    program.load_tensorflow(weights=[config.weights, config.decoder])
+    program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
     from nst_tf.export import bundle, litert_onnx  # slow imports that --help does not need
 
     if limits.format == "saved_model":

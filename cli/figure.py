@@ -38,7 +38,7 @@ def main() -> int:
     figure = experiments.describe(config)
     job = cell_files.prepare(figure, content, style, command.output)
 
-    program.load_tensorflow(weights=[config.weights])
+    program.load_tensorflow(weights=[config.weights], threads=command.threads)
     from nst_tf import results  # slow imports that --help and usage errors do not need
     from nst_tf.figures import rendering
 

@@ -15,6 +15,7 @@ JOBS = {
     "export": "write a bundle that TensorFlow Serving loads",
     "client": "have a server stylise a picture",
     "evaluate": "judge the results of any method: content and style losses, noise, artefacts, LPIPS",
+    "doctor": "show what this machine has and what nst_tf chooses on it",
     "samples": "list the pictures that come with nst_tf, or draw them on one page",
     "weights": "list the networks' weights in the cache, or fetch all that a machine without a network needs",
     "demo": "stylise a sample picture into outputs/demo.png",

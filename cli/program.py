@@ -70,7 +70,7 @@ def say(message: str) -> None:
         streams.tell(message)
 
 
-def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False) -> None:
+def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False, threads: int = 0) -> None:
     """Imports TensorFlow and looks for devices, without the notes of its C++ side, which no log level stops.
 
     They are shown if TF_CPP_MIN_LOG_LEVEL asks for them (0 or 1) or if loading fails.
@@ -78,6 +78,7 @@ def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False)
     Args:
         weights: where the weights that the job needs come from; their cache is checked first.
         deterministic: whether every operation must give the same bits each time.
+        threads: TensorFlow's; 0 leaves them to TensorFlow, which takes one for each hardware thread.
 
     Raises:
         ConfigError: Keras is set to compute with another library.
@@ -93,6 +94,9 @@ def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False)
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
         if deterministic:
             tf.config.experimental.enable_op_determinism()
 

@@ -63,7 +63,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
     checkpoints = _checkpoints(command)
     pictures = inputs.read(command.content, command.style, config)
 
-    program.load_tensorflow(weights=[config.weights], deterministic=checkpoints is not None)
+    program.load_tensorflow(weights=[config.weights], deterministic=checkpoints is not None, threads=command.threads)
     from nst_tf.optimisation import tensorboard  # imports TensorFlow, which --help and usage errors need not wait for
 
     interrupt = interrupts.Interrupt()
@@ -105,7 +105,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
 def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainConfig) -> Iterator[Finished]:
     """--method=adain."""
     pictures = inputs.read_one_pass(command.content, command.style, command.style_masks, config)
-    program.load_tensorflow(weights=[config.weights, config.decoder])
+    program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
     engine = nst_tf.AdainTransfer(config)
     result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
     yield Finished(result, f"in {result.seconds:.1f} s")
@@ -116,7 +116,7 @@ def _stylize_in_a_known_style(command: configs.StylizeCommand, config: configs.M
     """--method=multi-style."""
     styles = known_styles.read(command.style, config)
     content = inputs.read_picture(command.content, "content", config.max_side_px)
-    program.load_tensorflow()
+    program.load_tensorflow(threads=command.threads)
     result = nst_tf.MultiStyleTransfer(config)(content, styles, on_message=program.say)
     yield Finished(result, f"in {result.seconds:.1f} s")
 

@@ -47,7 +47,7 @@ def main() -> int:
     painting = inputs.read_picture(command.style, "painting", None)
     photographs.find(command.photographs or None)
 
-    program.load_tensorflow(deterministic=True)
+    program.load_tensorflow(deterministic=True, threads=command.threads)
     from nst_tf import training  # imports TensorFlow, which --help and usage errors need not wait for
 
     interrupt = interrupts.Interrupt()

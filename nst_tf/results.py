@@ -123,6 +123,7 @@ class StyleTransferResult(Result):
         seconds_to_first_step: from the call to the end of the first step.
         seconds_per_step: mean over the steps of the last size after its first.
         resumed_after_steps: the steps after which the run was continued from a checkpoint.
+        convolution: the form in which the network's convolutions were computed.
 
     `seconds` includes reading the pictures, not building the network; of a resumed run also what it had spent before.
     `network` is empty where an extractor was given.
@@ -140,6 +141,7 @@ class StyleTransferResult(Result):
     seconds_to_first_step: float
     seconds_per_step: float
     resumed_after_steps: tuple[int, ...]
+    convolution: str
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the pixels, fit for JSON; losses with six digits."""

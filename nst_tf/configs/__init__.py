@@ -9,6 +9,7 @@ from nst_tf.configs.commands import CHECKPOINT_INTERVAL_S as CHECKPOINT_INTERVAL
 from nst_tf.configs.commands import METHODS as METHODS
 from nst_tf.configs.commands import BatchCommand as BatchCommand
 from nst_tf.configs.commands import ClientCommand as ClientCommand
+from nst_tf.configs.commands import DoctorCommand as DoctorCommand
 from nst_tf.configs.commands import EvaluateCommand as EvaluateCommand
 from nst_tf.configs.commands import ExportCommand as ExportCommand
 from nst_tf.configs.commands import FigureCommand as FigureCommand

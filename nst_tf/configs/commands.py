@@ -104,6 +104,13 @@ class StylizeCommand:
         help="Continue the run of --checkpoint_dir. It ends as it would have ended without the interruption, bit for "
         "bit on the same machine. Refused if there is no checkpoint, or if settings, pictures or weights have changed.",
     )
+    threads: int = fields.setting(
+        0,
+        group="Machine",
+        low=0,
+        example="1",
+        help="TensorFlow's threads; 0 takes one for each hardware thread that the process may use.",
+    )
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -126,6 +133,7 @@ class FigureCommand:
         f"Default: {figures.DEFAULT_STYLE}; {figures.DEFAULT_PHOTOGRAPH} for the figure photorealism.",
     )
     output: str = _same("output", example="grid.png", help="Where the grid goes; the suffix names the format.")
+    threads: int = _same("threads")
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -153,6 +161,7 @@ class EvaluateCommand:
         example="table.csv",
         help="A file for the table, which is printed in any case. Default: none.",
     )
+    threads: int = _same("threads")
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -208,6 +217,7 @@ class ExportCommand:
         methods=("adain",),
         help="With --method=adain: the picture with the style of the bundle; several are blended (--style_blend).",
     )
+    threads: int = _same("threads")
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -238,6 +248,7 @@ class TrainCommand:
         help="Photographs to train on: a folder or a glob. Those that cannot be read are left out and counted. "
         "Default: the samples, which are few; a hundred of one's own give cleaner pictures.",
     )
+    threads: int = _same("threads")
 
     def __post_init__(self) -> None:
         fields.check(self)
@@ -264,6 +275,22 @@ class ClientCommand:
         help="Has the server encode the style once and writes the numbers here, to be given as --style from then on.",
     )
     output: str = _same("output")
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DoctorCommand:
+    """The flags of `nst-tf doctor`."""
+
+    measure: bool = fields.setting(
+        False,
+        group="Machine",
+        example="true",
+        help="Measure the forms of the convolutions anew, in about two seconds, in place of what is remembered.",
+    )
+    threads: int = _same("threads")
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -41,11 +41,12 @@ class EvaluationConfig:
 
     @property
     def judge(self) -> optimisation.StyleTransferConfig:
-        """The settings of the objective, which is computed in float32."""
+        """The settings of the objective, which is computed in float32 and alike on every machine."""
         return optimisation.preset(
             self.objective,
             style_max_side_px=self.style_max_side_px,
             style_blend=self.style_blend,
             weights=self.weights,
             precision="float32",
+            convolution="direct",
         )

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from nst_tf import errors, vgg
 from nst_tf.configs import fields, presets
+from nst_tf.vgg import forms
 
 STARTS = ("content", "style", "noise", "adain")
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # functions in `losses`
@@ -256,6 +257,16 @@ class StyleTransferConfig:
         example="float32",
         help="Number format inside the network; the image, the Gram matrices and the losses stay float32. auto: "
         "float16 on GPUs with tensor cores, bfloat16 on CPUs that support it, float32 elsewhere.",
+    )
+    convolution: str = fields.setting(
+        "auto",
+        group="Machine",
+        choices=("auto", *forms.FORMS),
+        example="winograd",
+        help="How the network's convolutions are computed; all agree up to rounding. direct: as Keras does. rotated: "
+        "gradients as forward convolutions. winograd: from block 3 on a quarter of the multiplications (Lavin & Gray "
+        "2016), direct before; winograd-rotated: rotated before. auto: the fastest by a measurement of two seconds, "
+        "kept for the next run (nst-tf doctor shows it); direct on GPUs and in 16 bits.",
     )
     xla: str = fields.setting(
         "auto",

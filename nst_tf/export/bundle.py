@@ -54,13 +54,14 @@ def export_gatys(
     config = configs.as_config(config, configs.StyleTransferConfig)
     gatys_graph.check(config)
     precision = "float32" if config.precision == "auto" else config.precision
-    config = dataclasses.replace(config, precision=precision)
+    convolution = "direct" if config.convolution == "auto" else config.convolution
+    config = dataclasses.replace(config, precision=precision, convolution=convolution)
     with _new_version(pathlib.Path(output_dir), limits.version) as place:
         if extractor is None:
             network = on_vgg19.SharedNetworks(config.layers).network(config, on_message)
         else:
             goal = objective.Objective(extractor=extractor, config=config)
-            network = on_vgg19.Network(goal, precision, {"licence": "not known: the extractor was given"})
+            network = on_vgg19.Network(goal, precision, {"licence": "not known: the extractor was given"}, convolution)
         on_message("tracing the graph")
         module = gatys_graph.Gatys(network.objective, config, limits)
         requests = gatys_graph.example_requests(network.objective, config, limits)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import configs, messages, precision, vgg
+from nst_tf import configs, fastest_convolution, messages, precision, vgg
 from nst_tf.losses import objective as objectives
-from nst_tf.weights import vgg19
+from nst_tf.weights import cache, vgg19
 
 
 class Network(NamedTuple):
@@ -14,6 +14,7 @@ class Network(NamedTuple):
     objective: objectives.Objective
     policy: str  # Keras dtype policy; "as given" where an extractor was given
     weights: dict[str, str]  # network, source, sha256, licence
+    convolution: str = "as given"  # one of `vgg.forms.FORMS`; "as given" where an extractor was given
 
 
 class SharedNetworks:
@@ -39,14 +40,19 @@ class SharedNetworks:
     def network(self, config: configs.StyleTransferConfig, on_message: messages.OnMessage) -> Network:
         """The objective of a configuration on its network, which ends at the deepest layer of the configuration."""
         policy, reason = precision.resolve(config.precision)
-        key = (config.weights, config.network, config.layers[-1], config.pooling, policy)
+        convolution = fastest_convolution.resolve(config.convolution, policy, cache.folder())
+        key = (config.weights, config.network, config.layers[-1], config.pooling, policy, convolution.form)
         if key not in self._extractors:
             if not self._extractors:
                 on_message(f"precision: {policy}, {reason}")
+                on_message(f"convolution: {convolution.form}, {convolution.reason}")
             convolutions = self.loaded(config, on_message).convolutions
             depth = vgg.LAYERS.index(config.layers[-1])
             taps = [layer for layer in vgg.LAYERS[: depth + 1] if layer in self._layers.union(config.layers)]
-            self._extractors[key] = vgg.feature_extractor(convolutions, taps, pooling=config.pooling, policy=policy)
+            self._extractors[key] = vgg.feature_extractor(
+                convolutions, taps, pooling=config.pooling, policy=policy, convolution=convolution.form
+            )
         loaded = self.loaded(config, on_message)
         recorded = {name: getattr(loaded, name) for name in ("network", "source", "sha256", "licence")}
-        return Network(objectives.Objective(extractor=self._extractors[key], config=config), policy, recorded)
+        objective = objectives.Objective(extractor=self._extractors[key], config=config)
+        return Network(objective, policy, recorded, convolution.form)

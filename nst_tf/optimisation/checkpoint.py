@@ -143,6 +143,7 @@ class Checkpoints:
 
     Attributes:
         budget_bytes: of memory, that the run was planned with; None for a new run that has not started.
+        convolution: the form of the convolutions of the run that is resumed; None for a new run.
 
     Raises:
         CheckpointError: there is nothing to resume, another checkpoint is in the way, or it is damaged.
@@ -170,6 +171,7 @@ class Checkpoints:
         files.remove_leftovers(self.path)
         self._identity = Identity({}, {})
         self.budget_bytes = self._saved.budget_bytes if self._saved else None
+        self.convolution = self._saved.identity.run.get("convolution") if self._saved else None
         self._last_s = time.monotonic()
 
     def begin(

@@ -13,7 +13,12 @@ _WITHOUT_EFFECT = ("preset", "weights", "snapshot_interval")
 
 
 def of(
-    config: configs.StyleTransferConfig, pictures: inputs.Inputs, *, policy: str, weights: Mapping[str, str]
+    config: configs.StyleTransferConfig,
+    pictures: inputs.Inputs,
+    *,
+    policy: str,
+    convolution: str,
+    weights: Mapping[str, str],
 ) -> checkpoint.Identity:
     """The identity of a run.
 
@@ -21,10 +26,12 @@ def of(
         config: its settings.
         pictures: its pictures, known by their hash and size; a name may change.
         policy: the dtype policy that config.precision came to on this machine.
+        convolution: the form that config.convolution came to on this machine.
         weights: what is recorded of the network's weights; empty where the caller gave the network.
     """
     run = {name: value for name, value in dataclasses.asdict(config).items() if name not in _WITHOUT_EFFECT}
-    run |= {"precision": policy, "xla": "on" if precision.resolve_xla(config.xla) else "off"}
+    run |= {"precision": policy, "convolution": convolution}
+    run |= {"xla": "on" if precision.resolve_xla(config.xla) else "off"}
     if pictures.start is not None and config.initialisation not in configs.STARTS:
         run["initialisation"] = _picture(pictures.start)
     run["content"] = _picture(pictures.content)

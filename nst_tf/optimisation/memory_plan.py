@@ -8,6 +8,7 @@ import math
 from typing import NamedTuple
 
 from nst_tf import configs, errors, vgg
+from nst_tf.vgg import forms
 
 MIB = 2**20
 BASE_BYTES = 850 * MIB  # a process with TensorFlow, the network and its traced step; measured
@@ -105,7 +106,8 @@ def _candidates(
             read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
             features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
             variation = tile_height * width * _VARIATION_BYTES if config.total_variation_weight else 0
-            fixed = BASE_BYTES + max(features, variation)
+            fixed = float(BASE_BYTES) + forms.filter_bytes(vgg.up_to(config.layers), _form(config, policy))
+            fixed += max(features, variation)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
             memory, pair = config.lbfgs_memory, 0
             if config.optimizer == "lbfgs":
@@ -142,10 +144,18 @@ def _feature_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: b
         kept += sum(_channels(layer) / 4 for layer in computed[:-1] if vgg.ends_a_block(layer))
     taps = sum(map(_channels, config.layers))
     largest = vgg.CHANNELS_PER_BLOCK[0]
+    tiles = forms.temporary_bytes(computed, _form(config, policy))
     if is_whole:  # the tape keeps float32 copies of low-precision taps, and the gradients of both
         copies = 2 * _FLOAT32_BYTES + item if item < _FLOAT32_BYTES else 2 * item
-        return item * kept + copies * taps + 2 * item * largest
-    return item * (kept + 2 * taps) + (2 * item + _FLOAT32_BYTES) * largest
+        return item * kept + copies * taps + max(2 * item * largest, tiles)
+    return item * (kept + 2 * taps) + max((2 * item + _FLOAT32_BYTES) * largest, tiles)
+
+
+def _form(config: configs.StyleTransferConfig, policy: str) -> str:
+    """The form of the convolutions; for `auto`, measured only later, the possible one that needs most memory."""
+    if config.convolution != "auto":
+        return config.convolution
+    return "winograd-rotated" if policy == "float32" else "direct"
 
 
 def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: bool) -> float:

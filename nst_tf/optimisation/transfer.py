@@ -16,6 +16,7 @@ from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
 from nst_tf.optimisation import checkpoint, identity, loop, memory_plan, optimizers, stages
 from nst_tf.pictures import images, inputs
+from nst_tf.vgg import forms
 from nst_tf.weights import vgg19
 
 # What neither the network nor the graph of a step depends on.
@@ -120,11 +121,17 @@ class StyleTransfer:
             planned = self._planned(pictures.content, budget_bytes)  # what does not fit is refused at once
             if self.config.initialisation == "adain":
                 pictures = pictures._replace(start=one_pass.start(pictures, self.config, on_message))
-            network = self._loaded(on_message)
+            network = self._loaded(checkpoints, on_message)
             on_message(stages.described(planned, self.config, network))
             resumed = None
             if checkpoints:
-                run = identity.of(self.config, pictures, policy=network.policy, weights=network.weights)
+                run = identity.of(
+                    self.config,
+                    pictures,
+                    policy=network.policy,
+                    convolution=network.convolution,
+                    weights=network.weights,
+                )
                 resumed = checkpoints.begin(run, [stage.steps for stage in planned], budget_bytes, on_message)
             steps = loop.Loop(
                 planned,
@@ -172,11 +179,14 @@ class StyleTransfer:
             self.config, policy, content.height_px, content.width_px, budget_bytes, can_tile=self._can_tile
         )
 
-    def _loaded(self, on_message: messages.OnMessage) -> on_vgg19.Network:
-        """The network, loaded at the first call."""
+    def _loaded(self, checkpoints: checkpoint.Checkpoints | None, on_message: messages.OnMessage) -> on_vgg19.Network:
+        """The network, loaded at the first call. A run that is resumed keeps the form of its convolutions."""
         if self._network is None:
             networks = self._networks or on_vgg19.SharedNetworks(self.config.layers)
-            self._network = self._with_weights(networks.network(self.config, on_message))
+            config = self.config
+            if checkpoints and checkpoints.convolution in forms.FORMS and config.convolution == "auto":
+                config = dataclasses.replace(config, convolution=checkpoints.convolution)
+            self._network = self._with_weights(networks.network(config, on_message))
         return self._network
 
     def _with_weights(self, network: on_vgg19.Network) -> on_vgg19.Network:
@@ -276,6 +286,7 @@ class StyleTransfer:
             seconds_per_step=steps.clock.seconds_per_step,
             resumed_after_steps=tuple(steps.position.resumed_after_steps),
             precision=network.policy,
+            convolution=network.convolution,
             network=network.weights,
             inputs=pictures.identities,
         )

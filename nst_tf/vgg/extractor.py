@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from nst_tf.tensorflow_keras import keras
+from nst_tf.vgg import convolution as frozen
+from nst_tf.vgg import forms
 from nst_tf.vgg import layers as vgg_layers
 
 
@@ -14,6 +16,7 @@ def feature_extractor(
     *,
     pooling: str,
     policy: str = "float32",
+    convolution: str = "direct",
 ) -> keras.Model:
     """Builds the multi-output tap model.
 
@@ -23,6 +26,7 @@ def feature_extractor(
         pooling: `average` or `max`.
         policy: Keras dtype policy of the network's layers. The preprocessing computes in float32 (float64 under
             `float64`) whatever the policy.
+        convolution: the form in which the convolutions are computed, one of `forms.FORMS`.
 
     Returns:
         A model from images [B, H, W, 3] (sRGB in [0, 1]) to {layer: features after the ReLU [B, H', W', N]}, the
@@ -34,7 +38,7 @@ def feature_extractor(
     deepest = vgg_layers.keras_name(max(layers, key=vgg_layers.LAYERS.index))
     outputs = {}
     for layer in keras.applications.VGG19(include_top=False, weights=None).layers[1:]:  # a chain after its input
-        x = _rebuilt(layer, pooling, policy)(x)
+        x = _rebuilt(layer, pooling, policy, convolution, convolutions)(x)
         outputs[layer.name] = x
         if layer.name == deepest:
             break
@@ -46,12 +50,18 @@ def feature_extractor(
     return model
 
 
-def _rebuilt(layer: keras.Layer, pooling: str, policy: str) -> keras.Layer:
-    """A fresh layer like the given one, with the wanted pooling and policy; none of Keras' global settings counts."""
-    is_pooling = isinstance(layer, keras.layers.MaxPooling2D)
-    kind = keras.layers.AveragePooling2D if is_pooling and pooling == "average" else type(layer)
+def _rebuilt(
+    layer: keras.Layer, pooling: str, policy: str, convolution: str, convolutions: vgg_layers.Convolutions
+) -> keras.Layer:
+    """A fresh layer like the given one, with the wanted pooling, policy and form; no global setting of Keras counts."""
     stated = {"dtype": keras.dtype_policies.get(policy), "data_format": "channels_last"}
-    return kind(**(layer.get_config() | stated))
+    settings = layer.get_config() | stated
+    if isinstance(layer, keras.layers.MaxPooling2D):
+        return (keras.layers.AveragePooling2D if pooling == "average" else keras.layers.MaxPooling2D)(**settings)
+    form = forms.form_of(vgg_layers.layer_name(layer.name), convolution)
+    if form == "direct":
+        return keras.layers.Conv2D(**settings)
+    return frozen.FrozenConvolution(form=form, convolution=convolutions[layer.name], **settings)
 
 
 def preprocess(rgb: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,7 @@ results
 losses
 weights
 pictures
-precision
+precision fastest_convolution
 machine
 configs files
 vgg

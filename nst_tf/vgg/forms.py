@@ -1,0 +1,50 @@
+"""In which form each convolution is computed, and the memory that it takes. Imports no TensorFlow.
+
+How the forms compute is in `convolution`, which of them is fastest in `fastest_convolution`.
+"""
+
+from collections.abc import Sequence
+
+from nst_tf.vgg import layers as vgg_layers
+
+LAYER_FORMS = ("direct", "rotated", "winograd")  # as `convolution` explains them
+# A network's form -> that of its layers before FIRST_WINOGRAD_BLOCK, and from there on
+_BY_DEPTH = {
+    "direct": ("direct", "direct"),
+    "rotated": ("rotated", "rotated"),
+    "winograd": ("direct", "winograd"),
+    "winograd-rotated": ("rotated", "winograd"),
+}
+FORMS = tuple(_BY_DEPTH)
+FIRST_WINOGRAD_BLOCK = 3  # with 64 and 128 channels the transforms cost as much as they save
+OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
+TAPS = 3  # r: the filter's side
+TILE = OUTPUTS + TAPS - 1  # positions of a tile along a side
+_FLOAT32_BYTES = 4
+_COPIES = {"direct": 0, "rotated": 2 * TAPS**2, "winograd": TILE**2}  # values kept for each pair of channels
+
+
+def form_of(layer: str, convolution: str) -> str:
+    """The form of one layer, by its paper's name, where the network's is `convolution`, one of `FORMS`.
+
+    The first layer is always direct: its gradient has only three channels, for which a forward convolution is slower.
+    """
+    if layer == vgg_layers.LAYERS[0]:
+        return "direct"
+    return _BY_DEPTH[convolution][vgg_layers.block(layer) >= FIRST_WINOGRAD_BLOCK]
+
+
+def filter_bytes(layer_names: Sequence[str], convolution: str) -> int:
+    """Bytes of the filters that the forms of some layers keep besides Keras' own, in float32."""
+    pairs = {name: inputs * outputs for name, inputs, outputs in vgg_layers.CONVOLUTIONS}
+    return sum(
+        _FLOAT32_BYTES * _COPIES[form_of(layer, convolution)] * pairs[vgg_layers.keras_name(layer)]
+        for layer in layer_names
+    )
+
+
+def temporary_bytes(layer_names: Sequence[str], convolution: str) -> float:
+    """Bytes for each pixel of the picture that the largest layer holds while it computes: Winograd's tiles, twice."""
+    in_tiles = [layer for layer in layer_names if form_of(layer, convolution) == "winograd"]
+    values = [vgg_layers.channels(layer) / vgg_layers.stride_px(layer) ** 2 for layer in in_tiles]
+    return 2 * (TILE / OUTPUTS) ** 2 * _FLOAT32_BYTES * max(values, default=0.0)

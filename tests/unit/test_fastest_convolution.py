@@ -1,0 +1,62 @@
+import pytest
+import tensorflow as tf
+
+from nst_tf import fastest_convolution
+from nst_tf.vgg import forms
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """How often the forms were measured; the measurement itself gives fixed seconds."""
+    calls = []
+    seconds = {"direct": 2.0, "rotated": 1.5, "winograd": 1.0, "winograd-rotated": 1.2}
+    monkeypatch.setattr(fastest_convolution, "measure", lambda: calls.append(1) or seconds)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    return calls
+
+
+def test_the_measurement_is_made_once_and_kept(measured, tmp_path):
+    choices = [fastest_convolution.resolve("auto", "float32", tmp_path) for _ in range(2)]
+    assert [choice.form for choice in choices] == ["winograd", "winograd"]
+    assert "direct 2.00" in choices[1].reason
+    assert len(measured) == 1
+    fastest_convolution.resolve("auto", "float32", tmp_path, anew=True)
+    assert len(measured) == 2
+
+
+def test_another_number_of_threads_is_measured_anew(measured, tmp_path, monkeypatch):
+    fastest_convolution.resolve("auto", "float32", tmp_path)
+    monkeypatch.setattr(fastest_convolution, "machine_key", lambda: "another")
+    fastest_convolution.resolve("auto", "float32", tmp_path)
+    assert len(measured) == 2
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": {"direct": "x"}}'])
+def test_a_damaged_file_is_measured_anew(measured, tmp_path, text):
+    (tmp_path / fastest_convolution.FILE_NAME).write_text(text)
+    assert fastest_convolution.resolve("auto", "float32", tmp_path).form == "winograd"
+    assert len(measured) == 1
+
+
+def test_a_folder_that_cannot_be_written_costs_only_the_measurement(measured, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert fastest_convolution.resolve("auto", "float32", tmp_path / "file").form == "winograd"
+
+
+def test_direct_is_kept_where_another_form_gains_little(monkeypatch, tmp_path, measured):
+    monkeypatch.setattr(fastest_convolution, "measure", lambda: dict.fromkeys(forms.FORMS, 0.98) | {"direct": 1.0})
+    assert fastest_convolution.resolve("auto", "float32", tmp_path).form == "direct"
+
+
+def test_nothing_is_measured_in_16_bits_or_when_a_form_is_named(measured, tmp_path):
+    assert fastest_convolution.resolve("auto", "mixed_bfloat16", tmp_path).form == "direct"
+    assert fastest_convolution.resolve("rotated", "float32", tmp_path).form == "rotated"
+    assert not measured
+
+
+def test_the_measurement_times_every_form(monkeypatch):
+    samples = tuple(sample._replace(side=4, channels=2) for sample in fastest_convolution._SAMPLES)
+    monkeypatch.setattr(fastest_convolution, "_SAMPLES", samples)
+    seconds = fastest_convolution.measure()
+    assert set(seconds) == set(forms.FORMS)
+    assert all(value > 0 for value in seconds.values())
