@@ -23,7 +23,7 @@ def text(record: Mapping[str, Any]) -> str:
         record: what its manifest says, `files` excepted.
     """
     weights = record["weights"]
-    parts = {"network": weights} if "source" in weights else weights
+    parts = {"network": weights} if "licence" in weights else weights
     limits, config = record["limits"], record["config"]
     lines = [
         f"# {record['model']}",

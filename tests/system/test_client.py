@@ -158,8 +158,8 @@ def test_the_guides_check_is_repeated_and_the_guides_saved_model_cli_runs(adain_
     of_tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parents[4] / "bin"  # its environment's
     programs = f"{pathlib.Path(sys.executable).parent}:{of_tensorflow}"
     for start in ("python -m nst_tf.export.self_check", "saved_model_cli show"):
-        command = commands_of_the_guide(start).replace("saved_models/adain/1", str(adain_version))
-        command = command.replace("/tmp", str(tmp_path))
+        command = commands_of_the_guide(start).replace("/tmp", str(tmp_path))
+        command = command.replace("saved_models/adain/1", str(adain_version))
         result = subprocess.run(
             ["bash", "-ec", command],
             env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(command_line.ROOT)},
