@@ -15,35 +15,37 @@ from absl import app, flags
 
 from nst_tf import configs, pictures, pipelines
 
-_PHOTOS = flags.DEFINE_string("photos", None, "Folder with a subfolder of pictures for each class.", required=True)
-_PAINTINGS = [f"sample:{sample.name}" for sample in pictures.list_samples() if sample.kind == "painting"]
-_STYLES = flags.DEFINE_list("styles", _PAINTINGS, "Paintings: paths, globs or sample:NAME.")
-_OUTPUT = flags.DEFINE_string("output", None, "Where to save the trained classifier, a .keras file.")
-_SIZE = flags.DEFINE_integer("size", 128, "Sides of the pictures, px.")
-_EPOCHS = flags.DEFINE_integer("epochs", 20, "Passes over the photographs.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Pictures in a step.")
-_PROBABILITY = flags.DEFINE_float("probability", 0.5, "Share of the photographs that are stylised.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the split, the order, the styles and the first weights.")
+
+def define_flags():
+    flags.DEFINE_string("photos", None, "Folder with a subfolder of pictures for each class.", required=True)
+    paintings = [f"sample:{sample.name}" for sample in pictures.list_samples() if sample.kind == "painting"]
+    flags.DEFINE_list("styles", paintings, "Paintings: paths, globs or sample:NAME.")
+    flags.DEFINE_string("output", None, "Where to save the trained classifier, a .keras file.")
+    flags.DEFINE_integer("size", 128, "Sides of the pictures, px.")
+    flags.DEFINE_integer("epochs", 20, "Passes over the photographs.")
+    flags.DEFINE_integer("batch_size", 32, "Pictures in a step.")
+    flags.DEFINE_float("probability", 0.5, "Share of the photographs that are stylised.")
+    flags.DEFINE_integer("seed", 0, "Seed of the split, the order, the styles and the first weights.")
 
 
 def main(_):
-    patterns = _STYLES.value
+    patterns = flags.FLAGS.styles
     paintings = [path for p in patterns for path in ([p] if p.startswith("sample:") else sorted(glob.glob(p)))]
     augment = pipelines.StyleAugment(
-        paintings, configs.StyleAugmentConfig(probability=_PROBABILITY.value, seed=_SEED.value)
+        paintings, configs.StyleAugmentConfig(probability=flags.FLAGS.probability, seed=flags.FLAGS.seed)
     )
     model, scores = train(
-        _PHOTOS.value,
+        flags.FLAGS.photos,
         augment,
-        side_px=_SIZE.value,
-        epochs=_EPOCHS.value,
-        batch_size=_BATCH_SIZE.value,
-        seed=_SEED.value,
+        side_px=flags.FLAGS.size,
+        epochs=flags.FLAGS.epochs,
+        batch_size=_BATCHflags.FLAGS.size,
+        seed=flags.FLAGS.seed,
     )
     for kind, score in scores.items():
         print(f"accuracy on held-out photographs, {kind}: {score:.3f}")
-    if _OUTPUT.value:
-        model.save(_OUTPUT.value)
+    if flags.FLAGS.output:
+        model.save(flags.FLAGS.output)
 
 
 def train(folder, augment, *, side_px, epochs, batch_size, seed):
@@ -104,4 +106,5 @@ def classifier(classes):
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

@@ -82,6 +82,7 @@ def interrupted(command, out, env, signal_number):
     return process.returncode, stderr
 
 
+@pytest.mark.slow  # over a minute of Beam's workers
 @pytest.mark.weights
 @pytest.mark.skipif(not pathlib.Path("/proc").is_dir(), reason="looks for worker processes in /proc")
 def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
@@ -123,10 +124,10 @@ def test_two_worker_processes_are_killed_and_interrupted_and_go_on(tmp_path):
         ({"input": "{}/none/*.jpg"}, ["--input must match", "none/*.jpg"]),
         ({"style": "{}/missing.png"}, ["missing.png"]),
         ({"style": "{}/empty.png"}, ["empty.png"]),
-        ({"style": None}, ["--style is missing, or --bundle"]),
+        ({"style": None}, ["--style is missing; give it, or --bundle"]),
         ({"bundle": "{}"}, ["--style must be left out beside --bundle"]),
         ({"bundle": "{}", "style": None}, ["a bundle must have the file assets.extra/manifest.json"]),
-        ({"bundle": "{}", "precision": "float32"}, ["Received: precision beside bundle"]),
+        ({"bundle": "{}", "precision": "float32"}, ["Received: bundle with precision"]),
         ({"suffix": ".xyz"}, [".xyz", ".png"]),
         ({"size": "4"}, ["--size", "at least 16"]),
         ({"output_dir": "{}/empty.png/out"}, ["empty.png"]),

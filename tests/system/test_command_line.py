@@ -75,7 +75,7 @@ def test_a_picture_is_stylised_and_its_record_written(tmp_path):
     assert sorted(path.name for path in out.parent.iterdir()) == [
         "out.png", "out.png.json", "out.step-00003.png", "out.step-00006.png",
     ]  # fmt: skip
-    assert re.search(r"step 6/6  loss \S+ \(content \S+, style \S+\)  \d\.\d\d s/step", stderr)
+    assert re.search(r"step 6/6  loss \S+ \(content \S+, style \S+, total variation \S+\)  \d\.\d\d s/step", stderr)
     assert "I0000" not in stderr
 
 
@@ -163,7 +163,7 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
     os.close(ours)
     assert process.wait(timeout=60) == 0
     text = shown.decode()
-    assert re.search(r"\r█+ 5/5  loss \S+ \(content \S+, style \S+\)  \S+ s/step  0:00 left", text)
+    assert re.search(r"\r█+ 5/5  loss \S+ \(content \S+, style \S+, total variation \S+\)  \S+ s/step  0:00 left", text)
     process.stdout.close()
 
 

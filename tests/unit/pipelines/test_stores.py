@@ -117,6 +117,7 @@ def test_pictures_in_a_bucket_may_have_their_results_here(client, job, arguments
     assert len(list((tmp_path / "out").glob("*.png"))) == 4
 
 
+@pytest.mark.slow  # half a minute; the shorter form has pictures in the bucket
 def test_a_bundle_may_lie_in_a_bucket(client, job, arguments, tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
     from tests.tiny import tiny_bundle
