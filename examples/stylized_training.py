@@ -39,7 +39,7 @@ def main(_):
         augment,
         side_px=flags.FLAGS.size,
         epochs=flags.FLAGS.epochs,
-        batch_size=_BATCHflags.FLAGS.size,
+        batch_size=flags.FLAGS.batch_size,
         seed=flags.FLAGS.seed,
     )
     for kind, score in scores.items():
