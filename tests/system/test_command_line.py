@@ -96,8 +96,9 @@ def test_a_picture_is_stylised_in_one_pass_and_its_record_written(commands, tmp_
 @pytest.mark.weights
 def test_results_are_judged_in_a_table_and_a_csv_file(commands, tmp_path):
     images.save(tmp_path / "content.png", images.load("sample:launch-pad", max_side_px=64).pixels)
-    images.save(tmp_path / "grey.png", np.full([1, 51, 64, 3], 0.5, np.float32))
-    judged = f"--images={tmp_path / 'content.png'},{tmp_path / 'grey.png'}"
+    not_text = os.fsdecode(os.fsencode(tmp_path) + b"/gr\xe9y.png")
+    images.save(not_text, np.full([1, 51, 64, 3], 0.5, np.float32))
+    judged = f"--images={tmp_path / 'content.png'},{not_text}"
     flags = ("--lpips=alexnet", f"--output={tmp_path / 'table.csv'}", "--verbosity=-1")
     code, stdout, stderr = commands.run("evaluate", *RUN[1:3], judged, *flags)
     assert (code, stderr) == (0, "")
@@ -105,6 +106,7 @@ def test_results_are_judged_in_a_table_and_a_csv_file(commands, tmp_path):
     content, grey = csv.DictReader((tmp_path / "table.csv").read_text().splitlines())
     assert float(content["content"]) < 0.05 < float(grey["content"])
     assert float(content["lpips"]) < 0.01 < float(grey["lpips"])
+    assert grey["image"].endswith(r"gr\udce9y.png")
 
 
 @pytest.mark.weights

@@ -22,6 +22,13 @@ def test_another_backend_is_refused_in_one_line_before_tensorflow_loads(backend,
         assert words in stderr.splitlines()[-1]
 
 
+def test_the_demo_refuses_another_backend_too():
+    code, stdout, stderr = command_line.run("demo", env={"KERAS_BACKEND": "jax"})
+    assert (code, stdout) == (2, "")
+    assert "Traceback" not in stderr
+    assert "Set KERAS_BACKEND=tensorflow" in stderr.splitlines()[-1]
+
+
 def test_the_api_refuses_a_backend_from_the_users_file(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "jax"}))
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
