@@ -47,8 +47,7 @@ class SharedNetworks:
                 on_message(f"precision: {policy}, {reason}")
                 on_message(f"convolution: {convolution.form}, {convolution.reason}")
             convolutions = self.loaded(config, on_message).convolutions
-            depth = vgg.LAYERS.index(config.layers[-1])
-            taps = [layer for layer in vgg.LAYERS[: depth + 1] if layer in self._layers.union(config.layers)]
+            taps = [layer for layer in vgg.up_to(config.layers) if layer in self._layers.union(config.layers)]
             self._extractors[key] = vgg.feature_extractor(
                 convolutions, taps, pooling=config.pooling, policy=policy, convolution=convolution.form
             )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import errors, messages, precision, vgg
+from nst_tf import messages, precision, vgg
 from nst_tf.networks import layers
 from nst_tf.tensorflow_keras import keras
 from nst_tf.weights import adain_decoder, formats
@@ -154,7 +154,7 @@ class AdainNetwork(keras.Model):
         Raises:
             ImageError: another shape, type or a size below `minimum_side_px`, as far as it is known while tracing.
         """
-        return tf.cast(self.encoder(self._checked(images)), tf.float32)
+        return tf.cast(self.encoder(layers.checked(images, self.minimum_side_px)), tf.float32)
 
     def decode(self, features: Tensor) -> tf.Tensor:
         """The picture that features stand for: float32 [B, stride * h, stride * w, 3], in about [0, 1], not clipped."""
@@ -214,21 +214,6 @@ class AdainNetwork(keras.Model):
         return tf.ensure_shape(
             tf.clip_by_value(self.decode(features)[:, : shape[1], : shape[2]], 0.0, 1.0), [*images.shape[:3], 3]
         )
-
-    def _checked(self, images: Tensor) -> tf.Tensor:
-        images = tf.convert_to_tensor(images)
-        if images.shape.rank != 4 or images.shape[3] != 3 or not images.dtype.is_floating:
-            raise errors.ImageError(
-                "the network takes images [B, H, W, 3] of a floating type, sRGB in [0, 1]. "
-                f"Received: {images.dtype.name} {images.shape}. Divide 0-255 by 255, add the batch, drop the alpha."
-            )
-        height, width = images.shape[1:3]
-        if min(height or self.minimum_side_px, width or self.minimum_side_px) < self.minimum_side_px:
-            raise errors.ImageError(
-                f"the shorter side must be at least {self.minimum_side_px} px for this network. "
-                f"Received: {width} x {height} px. Use a larger picture."
-            )
-        return tf.cast(images, tf.float32)
 
 
 def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32") -> keras.Model:

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nst_tf import errors
 from nst_tf.tensorflow_keras import keras
 
 DATA_FORMAT = "channels_last"  # stated at every layer that has one: Keras' default is a setting of the user's
@@ -62,3 +63,28 @@ def pooling(x: Any, policy: str) -> Any:
 def dtype_policy(policy: str) -> Any:
     """Keras' dtype policy of a name, which is given to each layer: no global policy is touched."""
     return keras.dtype_policies.get(policy)
+
+
+def checked(images: Any, minimum_side_px: int) -> tf.Tensor:
+    """The images of a network as float32 [B, H, W, 3].
+
+    Args:
+        images: a tensor, or what converts to one, of a floating type.
+        minimum_side_px: the least that the network can take, where the sides are known.
+
+    Raises:
+        ImageError: another shape or type, or a side that is too short.
+    """
+    images = tf.convert_to_tensor(images)
+    if images.shape.rank != 4 or images.shape[3] != 3 or not images.dtype.is_floating:
+        raise errors.ImageError(
+            "the network takes images [B, H, W, 3] of a floating type, sRGB in [0, 1]. "
+            f"Received: {images.dtype.name} {images.shape}. Divide 0-255 by 255, add the batch, drop the alpha."
+        )
+    height, width = images.shape[1:3]
+    if min(height or minimum_side_px, width or minimum_side_px) < minimum_side_px:
+        raise errors.ImageError(
+            f"the shorter side must be at least {minimum_side_px} px for this network. "
+            f"Received: {width} x {height} px. Use a larger picture."
+        )
+    return tf.cast(images, tf.float32)

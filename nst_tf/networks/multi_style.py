@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import errors, messages
+from nst_tf import messages
 from nst_tf.networks import layers
 from nst_tf.tensorflow_keras import keras
 from nst_tf.weights import multi_style as multi_style_weights
@@ -129,7 +129,7 @@ class MultiStyleNetwork(keras.Model):
         Raises:
             ImageError: another shape, type or a size below `MINIMUM_SIDE_PX`, as far as it is known while tracing.
         """
-        images = _checked(images)
+        images = layers.checked(images, MINIMUM_SIDE_PX)
         shape = tf.shape(images)
         missing = -shape[1:3] % STRIDE
         padded = tf.pad(images, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]], "REFLECT")
@@ -179,19 +179,3 @@ def _build(kernels: Kernels, policy: str) -> keras.Model:
     for layer in stages["expand"][:-1]:
         x = normalised(layers.NearestUpsampling(dtype=layers.dtype_policy(policy))(x), layer)
     return keras.Model([images, gamma, beta], normalised(x, last, 1, "sigmoid"), name="body")
-
-
-def _checked(images: Tensor) -> tf.Tensor:
-    images = tf.convert_to_tensor(images)
-    if images.shape.rank != 4 or images.shape[3] != 3 or not images.dtype.is_floating:
-        raise errors.ImageError(
-            "the network takes images [B, H, W, 3] of a floating type, sRGB in [0, 1]. "
-            f"Received: {images.dtype.name} {images.shape}. Divide 0-255 by 255, add the batch, drop the alpha."
-        )
-    height, width = images.shape[1:3]
-    if min(height or MINIMUM_SIDE_PX, width or MINIMUM_SIDE_PX) < MINIMUM_SIDE_PX:
-        raise errors.ImageError(
-            f"the shorter side must be at least {MINIMUM_SIDE_PX} px for this network. "
-            f"Received: {width} x {height} px. Use a larger picture."
-        )
-    return tf.cast(images, tf.float32)
