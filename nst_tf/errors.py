@@ -60,6 +60,11 @@ def did_you_mean(received: str, choices: Iterable[str]) -> str:
     return f" Did you mean {similar[0]}?" if similar else ""
 
 
+def not_enough_memory(width_px: int, height_px: int, fix: str = "Use a smaller max_side_px (--size).") -> NstError:
+    """The error of a size for which TensorFlow found no memory."""
+    return NstError(f"there is not enough memory for {width_px} x {height_px} px. {fix}")
+
+
 def one_line(message: object, *, max_characters: int = 300) -> str:
     """A message from elsewhere, on one line and not too long to stand inside one of ours."""
     return " ".join(str(message).split())[:max_characters]

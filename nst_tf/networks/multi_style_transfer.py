@@ -81,10 +81,7 @@ class MultiStyleTransfer:
             try:
                 image = self._engine.apply(picture.pixels, *blended).numpy()
             except tf.errors.ResourceExhaustedError as error:
-                raise errors.NstError(
-                    f"there is not enough memory for {picture.width_px} x {picture.height_px} px. "
-                    "Use a smaller max_side_px (--size)."
-                ) from error
+                raise errors.not_enough_memory(picture.width_px, picture.height_px) from error
             about = {name: getattr(picture, name) for name in ("name", "sha256", "width_px", "height_px")}
             return MultiStyleResult(
                 image=image,

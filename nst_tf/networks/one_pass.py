@@ -80,10 +80,7 @@ class AdainTransfer:
             try:
                 image = self._stylised(self._engine, pictures).numpy()
             except tf.errors.ResourceExhaustedError as error:
-                width_px, height_px = pictures.content.width_px, pictures.content.height_px
-                raise errors.NstError(
-                    f"there is not enough memory for {width_px} x {height_px} px. Use a smaller max_side_px (--size)."
-                ) from error
+                raise errors.not_enough_memory(pictures.content.width_px, pictures.content.height_px) from error
             return AdainResult(
                 image=image,
                 alpha=pictures.content.alpha,

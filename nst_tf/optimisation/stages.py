@@ -181,14 +181,6 @@ def outcome(
     return Outcome(image[:, : stage.height_px, : stage.width_px], best_loss, diverged)
 
 
-def not_enough_memory(stage: Stage) -> errors.NstError:
-    """The error of a size for which TensorFlow found no memory."""
-    return errors.NstError(
-        f"there is not enough memory for {stage.width_px} x {stage.height_px} px. Set memory_budget_mb below what "
-        "there is, or use a smaller max_side_px (--size) or optimizer=adam."
-    )
-
-
 def averaged(config: configs.StyleTransferConfig, optimizer: optimizers.Startable) -> Any:
     """The optimiser, or the average over its images where the configuration asks for one."""
     return averaging.Averaged(optimizer, config.averaging) if config.averaging else optimizer

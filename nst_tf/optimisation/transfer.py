@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, engine_lock, files, machine, messages, precision, results
+from nst_tf import configs, engine_lock, errors, files, machine, messages, precision, results
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
@@ -235,7 +235,8 @@ class StyleTransfer:
                 lambda: averaged.best_image[:, : stage.height_px, : stage.width_px].numpy(),
             )
         except tf.errors.ResourceExhaustedError as error:
-            raise stages.not_enough_memory(stage) from error
+            fix = "Set memory_budget_mb below what there is, or use a smaller max_side_px (--size) or optimizer=adam."
+            raise errors.not_enough_memory(stage.width_px, stage.height_px, fix) from error
         outcome = stages.outcome(goal, targets, stage, averaged, steps.history[first_step:])
         optimizer.release()
         return outcome
