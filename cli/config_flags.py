@@ -46,6 +46,8 @@ def define(*config_classes: type[Any]) -> None:
             flags.DEFINE_string(name, default, text)
         else:
             flags.DEFINE_multi_string(name, None if default is None else [str(item) for item in default], text)
+        if field.metadata["alias"]:
+            flags.DEFINE_alias(field.metadata["alias"], name)
         if field.metadata["path"]:
             _paths[name] = field.metadata["path"]
     flags.disclaim_key_flags()

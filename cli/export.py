@@ -11,7 +11,7 @@ from nst_tf.pictures import inputs
 from . import config_flags, program
 
 _METHODS = {"gatys": configs.StyleTransferConfig, "adain": configs.AdainConfig}
-_IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("style_strength",)}
+_IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("strength",)}
 config_flags.define(configs.ExportCommand, configs.ExportConfig, *_METHODS.values())
 
 _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with every weight inside

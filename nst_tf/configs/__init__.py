@@ -25,6 +25,8 @@ from nst_tf.configs.figures import FIGURES as FIGURES
 from nst_tf.configs.figures import FigureConfig as FigureConfig
 from nst_tf.configs.figures import default_style as default_style
 from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
+from nst_tf.configs.optimisation import COLOUR_MAPS as COLOUR_MAPS
+from nst_tf.configs.optimisation import COLOURS as COLOURS
 from nst_tf.configs.optimisation import STARTS as STARTS
 from nst_tf.configs.optimisation import TOTAL_VARIATIONS as TOTAL_VARIATIONS
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig

@@ -18,22 +18,9 @@ class AdainConfig:
     max_side_px: int = _same("max_side_px")
     style_max_side_px: int | None = _same("style_max_side_px")
     style_blend: tuple[float, ...] = _same("style_blend")
-    style_strength: float = fields.setting(
-        1.0,
-        group="One pass",
-        low=0,
-        high=1,
-        example="0.6",
-        help="alpha of Huang & Belongie 2017, eq. 14: 1 is the full style, 0 the content as the network draws it.",
-    )
-    colours: str = fields.setting(
-        "style",
-        group="One pass",
-        choices=("style", "content"),
-        example="content",
-        help="The picture whose colours the result has. content: the style picture first gets the mean and covariance "
-        "of the content's colours, as in Gatys et al. 2016, 'Preserving Color in Neural Artistic Style Transfer'.",
-    )
+    strength: float = _same("strength")
+    colours: str = _same("colours")
+    colour_map: str = _same("colour_map")
     decoder: str = fields.setting(
         "auto",
         group="One pass",

@@ -15,6 +15,7 @@ def setting(
     help: str,
     example: str,
     flag: str | None = None,
+    alias: str | None = None,
     low: float | None = None,
     high: float | None = None,
     above: float | None = None,
@@ -31,6 +32,7 @@ def setting(
         help: what it does, for people.
         example: the value that its row in --help shows.
         flag: the name of its flag, if that is not the field's name.
+        alias: another name of its flag.
         low: the smallest number allowed.
         high: the largest number allowed.
         above: the number that it must exceed.
@@ -45,6 +47,7 @@ def setting(
         "help": help,
         "example": example,
         "flag": flag,
+        "alias": alias,
         "low": low,
         "high": high,
         "above": above,

@@ -18,6 +18,14 @@ class MultiStyleConfig:
 
     max_side_px: int = _same("max_side_px", low=32)
     style_blend: tuple[float, ...] = _same("style_blend", help="Share of each style when there are several.")
+    strength: float = _same("strength")
+    colours: str = _same(
+        "colours",
+        help="The picture whose colours the result has. content: the result takes the mean and the covariance of the "
+        "content's colours. luminance: the result's luma, shifted and scaled to the content's, with the content's own "
+        "chroma. A learned style is no picture, so it is the result that is changed.",
+    )
+    colour_map: str = _same("colour_map")
     stroke_size_px: int | None = fields.setting(
         None,
         flag="stroke_size",

@@ -9,6 +9,8 @@ from nst_tf.configs import fields, presets
 from nst_tf.vgg import forms
 
 STARTS = ("content", "style", "noise", "adain")
+COLOURS = ("style", "content", "luminance")
+COLOUR_MAPS = ("mk", "pca", "cholesky")  # functions in `pictures.colours`
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # functions in `losses`
 
 Config = TypeVar("Config")
@@ -51,6 +53,35 @@ class StyleTransferConfig:
         low=0,
         example="0.7,0.3",
         help="Share of each style picture if there are several, such as 0.7,0.3. Default: equal shares.",
+    )
+    strength: float = fields.setting(
+        1.0,
+        alias="style_strength",
+        group="Picture",
+        low=0,
+        high=1,
+        example="0.6",
+        help="How much of the style the result has: 1 is the full style, 0 the content. gatys aims at Gram matrices "
+        "between the content's and the style's, adain at features between (alpha of Huang & Belongie 2017, eq. 14; 0 "
+        "is the content as the network draws it), and multi-style blends its picture with the content.",
+    )
+    colours: str = fields.setting(
+        "style",
+        group="Picture",
+        choices=COLOURS,
+        example="content",
+        help="The picture whose colours the result has. content: the style picture takes the mean and the covariance "
+        "of the content's colours first. luminance: only luma is stylised, by a style picture whose luma is shifted "
+        "and scaled to the content's, and the chroma stays the content's own (Gatys et al. 2016, 'Preserving Color in "
+        "Neural Artistic Style Transfer').",
+    )
+    colour_map: str = fields.setting(
+        "mk",
+        group="Picture",
+        choices=COLOUR_MAPS,
+        example="pca",
+        help="The map of --colours=content. mk: Monge and Kantorovich's, which moves colours least. pca: by way of the "
+        "principal axes. cholesky: by triangular roots.",
     )
     initialisation: str = fields.setting(
         "content",

@@ -68,7 +68,7 @@ class BatchConfig:
         "Default: --size. A smaller style picture is never enlarged.",
     )
     style_blend: tuple[float, ...] = _of_adain("style_blend")
-    style_strength: float = _of_adain("style_strength", group="Picture")
+    strength: float = _of_adain("strength")
     suffix: str = fields.setting(
         ".png", group="Picture", example=".jpg", help="Format of the results, as a file suffix."
     )

@@ -66,7 +66,7 @@ def example_requests(
     config = dataclasses.replace(config, max_side_px=side_px)
     answers = []
     for content, picture, strength in zip(contents, pictures, strengths, strict=True):
-        changed = dataclasses.replace(config, style_strength=float(strength))
+        changed = dataclasses.replace(config, strength=float(strength))
         engine = one_pass.AdainTransfer(changed, loaded=loaded)
         answers.append(engine(content, list(styles) or picture, on_message=lambda _: None).image)
     sizes = {"max_side_px": np.full([2], side_px, np.int32)}

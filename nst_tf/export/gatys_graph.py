@@ -13,7 +13,7 @@ import tensorflow as tf
 from nst_tf import configs, errors, vgg
 from nst_tf.export import graph_inputs, graph_pictures, trial_requests
 from nst_tf.losses import objective
-from nst_tf.optimisation import lbfgs, schedule, transfer
+from nst_tf.optimisation import lbfgs, schedule, stages, transfer
 
 CONTROLS = {"steps": tf.int32, "content_weight": tf.float32, "seed": tf.int32}  # each [batch]
 PICTURES = ("content_bytes", "style_bytes")
@@ -31,6 +31,7 @@ def check(config: configs.StyleTransferConfig) -> None:
         "precision": ("auto", "float32", "mixed_bfloat16"),
         "initialisation": ("content", "style", "noise"),
         "style_blend": ((),),
+        "colours": ("style",),
         "xla": ("auto", "off"),
         "snapshot_interval": (0,),
     }.items():
@@ -199,7 +200,8 @@ class Gatys(tf.Module):
                 stage_content = graph_pictures.resize(content, size)
                 stage_style = graph_pictures.resize(style, style_size)
                 if started:
-                    start = tf.clip_by_value(tf.image.resize(image, size, "bicubic"), 0.0, 1.0)
+                    coarse = graph_pictures.resize(content, tf.shape(image)[1:3])
+                    start = stages.enlarged(image, stage_content, coarse, self._config.strength)
                 else:
                     start = self._start(content, style, size, seed)
                 stage_steps = steps if halvings == 0 else tf.minimum(steps, self._config.coarse_steps)

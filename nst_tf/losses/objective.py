@@ -26,7 +26,10 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 
 
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
-    """The terms of a configuration: eq. 7 of Gatys et al., and the total variation."""
+    """The terms of a configuration: eq. 7 of Gatys et al., and the total variation.
+
+    The total variation goes down with the strength, since it would smooth the content, too.
+    """
     return (
         gatys.ContentTerm(weight=config.content_weight, layers=config.content_layers, reduction=config.reduction),
         gatys.StyleTerm(
@@ -35,7 +38,9 @@ def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
             layer_weights=config.style_layer_weights,
             reduction=config.reduction,
         ),
-        total_variation.TotalVariationTerm(weight=config.total_variation_weight, form=config.total_variation),
+        total_variation.TotalVariationTerm(
+            weight=config.total_variation_weight * config.strength, form=config.total_variation
+        ),
     )
 
 
@@ -88,7 +93,8 @@ class Objective:
 
         Returns:
             The targets. Several styles are blended as the weighted mean of their Gram matrices, whose objective has the
-            same gradient as the weighted sum of the losses towards each.
+            same gradient as the weighted sum of the losses towards each. Below strength 1 the content picture is one of
+            the styles: (1 - s) G(content) + s A(style).
 
         Raises:
             ValueError: style_blend has another length than styles.
@@ -96,6 +102,9 @@ class Objective:
         blend = self.config.style_blend or (1.0,) * len(styles)
         shares = tuple(share / sum(blend) for share in blend)
         measured = [self.style_measurements(style) for style in styles]
+        if self.config.strength < 1:
+            measured.append(self.style_measurements(content))
+            shares = (*(share * self.config.strength for share in shares), 1 - self.config.strength)
         of_style = {
             term.name: {
                 layer: gatys.weighted_sum([style[term.name][layer] for style in measured], shares)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import multi_style
-from nst_tf.pictures import inputs
+from nst_tf.pictures import controls, inputs
 from nst_tf.weights import known_styles, style_files
 
 
@@ -82,6 +82,8 @@ class MultiStyleTransfer:
                 image = self._engine.apply(picture.pixels, *blended).numpy()
             except tf.errors.ResourceExhaustedError as error:
                 raise errors.not_enough_memory(picture.width_px, picture.height_px) from error
+            image = controls.of_result(image, picture, self.config)
+            image = controls.blended(picture.pixels, image, self.config.strength)
             about = {name: getattr(picture, name) for name in ("name", "sha256", "width_px", "height_px")}
             return MultiStyleResult(
                 image=image,

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import adain
-from nst_tf.pictures import colours, images, inputs
+from nst_tf.pictures import controls, images, inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,11 +78,11 @@ class AdainTransfer:
                     )
                 )
             try:
-                image = self._stylised(self._engine, pictures).numpy()
+                image = self._stylised(self._engine, controls.before(pictures, self.config)).numpy()
             except tf.errors.ResourceExhaustedError as error:
                 raise errors.not_enough_memory(pictures.content.width_px, pictures.content.height_px) from error
             return AdainResult(
-                image=image,
+                image=controls.after(image, pictures.content, self.config),
                 alpha=pictures.content.alpha,
                 config=self.config,
                 seconds=time.perf_counter() - started,
@@ -96,11 +96,11 @@ class AdainTransfer:
         known, self._styles = self._styles, {}
         styles = []
         for picture in pictures.styles:
-            pixels = picture.pixels if self.config.colours == "style" else colours.match(picture.pixels, content)
+            pixels = picture.pixels
             key = hashlib.sha256(pixels.tobytes()).hexdigest() + str(pixels.shape)
             self._styles[key] = known[key] if key in known else engine.moments(pixels)
             styles.append(self._styles[key])
-        strength = tf.constant(self.config.style_strength)
+        strength = tf.constant(self.config.strength)
         if not pictures.masks:
             return engine.apply(content, adain.blend(styles, self.config.style_blend), strength)
         masks = [mask.pixels.mean(axis=-1) for mask in pictures.masks]  # each [1, H, W]
@@ -115,6 +115,7 @@ def start(
         max_side_px=config.max_side_px,
         style_max_side_px=config.style_max_side_px,
         style_blend=config.style_blend,
+        strength=config.strength,
         weights=config.weights if config.network == "normalised" else "auto",
         precision=config.precision,
     )

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nst_tf import configs, errors, machine, precision, vgg
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19, tiled_objective
-from nst_tf.optimisation import averaging, memory_plan, optimizers, schedule
+from nst_tf.optimisation import averaging, lbfgs, memory_plan, optimizers, schedule
 from nst_tf.pictures import images, inputs
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
@@ -107,9 +107,46 @@ def start(
     if before is None:
         image = start_image(config, pictures, stage.height_px, stage.width_px)
     else:
-        size = [stage.height_px, stage.width_px]
-        image = tf.clip_by_value(tf.image.resize(before, size, "bicubic"), 0.0, 1.0)
+        content = inputs.at_size(pictures.content.pixels, stage.height_px, stage.width_px)
+        coarse = inputs.at_size(pictures.content.pixels, *before.shape[1:3]) if config.strength < 1 else None
+        image = enlarged(before, content, coarse, config.strength)
     return vgg.padded(image, vgg.stride_px(*config.layers))
+
+
+def enlarged(
+    before: tf.Tensor, content: tf.Tensor | np.ndarray, coarse_content: tf.Tensor | np.ndarray | None, strength: float
+) -> tf.Tensor:
+    """The result of one size as the start of the next, [1, H, W, 3] in [0, 1].
+
+    Below strength 1 it has its share 1 - s of what the content loses between the sizes: at 0 the content comes through
+    every size unchanged.
+
+    Args:
+        before: [1, h, w, 3].
+        content: [1, H, W, 3].
+        coarse_content: the content at the size of before; None at strength 1.
+        strength: s, 0 to 1.
+    """
+    size = tf.shape(content)[1:3]
+    image = tf.image.resize(before, size, "bicubic")
+    if coarse_content is not None and strength < 1:
+        image += (1 - strength) * (content - tf.image.resize(coarse_content, size, "bicubic"))
+    return tf.clip_by_value(image, 0.0, 1.0)
+
+
+def with_own_extremes(image: np.ndarray, content: images.Picture, config: configs.StyleTransferConfig) -> np.ndarray:
+    """A run's image with the share 1 - strength of the black and white that L-BFGS starts off: at 0 the content's own.
+
+    Args:
+        image: float32 [1, H, W, 3] in [0, 1].
+        content: as the network saw it, of whatever size.
+        config: strength, optimizer.
+    """
+    if config.strength == 1 or config.optimizer != "lbfgs":
+        return image
+    own = inputs.at_size(content.pixels, *image.shape[1:3])
+    lost = own - own.clip(lbfgs.SATURATION, 1 - lbfgs.SATURATION)
+    return (image + np.float32(1 - config.strength) * lost).clip(0, 1)
 
 
 def start_image(

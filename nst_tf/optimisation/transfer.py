@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,17 @@ from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
 from nst_tf.optimisation import checkpoint, identity, loop, memory_plan, optimizers, stages
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import controls, images, inputs
 from nst_tf.vgg import forms
 from nst_tf.weights import vgg19
 
 # What neither the network nor the graph of a step depends on.
 _NOT_TRACED = (
-    "preset", "max_side_px", "style_max_side_px", "style_blend", "initialisation", "seed", "noise_stddev", "steps",
-    "scales", "coarse_steps", "patience", "min_improvement", "time_budget_s", "averaging", "memory_budget_mb",
-    "snapshot_interval",
+    "preset", "max_side_px", "style_max_side_px", "style_blend", "colours", "colour_map", "initialisation", "seed",
+    "noise_stddev", "steps", "scales", "coarse_steps", "patience", "min_improvement", "time_budget_s", "averaging",
+    "memory_budget_mb", "snapshot_interval",
 )  # fmt: skip
+Finished = Callable[[np.ndarray], np.ndarray]  # an image of the network's -> as the user is to have it
 _WEIGHTS = ("content_weight", "style_weight")  # nor these, where an engine keeps them in variables
 
 
@@ -114,9 +115,10 @@ class StyleTransfer:
         with self.lock:
             started = time.perf_counter()
             files.ensure_temporary_folder()
-            pictures = inputs.read(content, style, self.config)
-            for note in pictures.notes:
+            read = inputs.read(content, style, self.config)
+            for note in read.notes:
                 on_message(note)
+            pictures = controls.before(read, self.config)
             budget_bytes = self._budget_bytes(checkpoints)
             planned = self._planned(pictures.content, budget_bytes)  # what does not fit is refused at once
             if self.config.initialisation == "adain":
@@ -143,8 +145,16 @@ class StyleTransfer:
                 checkpoints=checkpoints,
                 resumed=resumed,
             )
-            outcome = self._run(network, planned, pictures, steps)
-            return self._result(network, planned, pictures, steps, outcome, started, on_message)
+
+            def finished(image: np.ndarray) -> np.ndarray:
+                """An image of the network's as the user is to have it."""
+                image = stages.with_own_extremes(image, pictures.content, self.config)
+                return controls.after(image, read.content, self.config)
+
+            outcome = self._run(network, planned, pictures, steps, finished)
+            size = (read.content.height_px, read.content.width_px)
+            image = finished(inputs.at_size(outcome.image.numpy(), *size))
+            return self._result(network, planned, read, steps, outcome, image, started, on_message)
 
     def reconfigure(self, config: configs.StyleTransferConfig) -> None:
         """Takes other settings for the pictures to come; what was loaded and traced is kept.
@@ -199,13 +209,14 @@ class StyleTransfer:
         planned: Sequence[stages.Stage],
         pictures: inputs.Inputs,
         steps: loop.Loop,
+        finished: Finished,
     ) -> stages.Outcome:
         """Takes the stages that are left, one after the other; returns what the last of them came to."""
         keys = {stage.key for stage in planned}
         self._optimizers = {key: optimizer for key, optimizer in self._optimizers.items() if key in keys}
         outcome = None
         for stage in planned[steps.stage :]:
-            outcome = self._run_stage(network, stage, pictures, outcome.image if outcome else None, steps)
+            outcome = self._run_stage(network, stage, pictures, outcome.image if outcome else None, steps, finished)
             if steps.stopped or outcome.diverged:
                 break
         assert outcome is not None  # a run has at least one stage, and a finished run is not resumed
@@ -218,6 +229,7 @@ class StyleTransfer:
         pictures: inputs.Inputs,
         before: tf.Tensor | None,
         steps: loop.Loop,
+        finished: Finished,
     ) -> stages.Outcome:
         """Optimises at one size, from the image of the size before."""
         goal = stages.objective(network.objective, stage)
@@ -232,7 +244,7 @@ class StyleTransfer:
                 targets,
                 loss_scale,
                 stage.steps,
-                lambda: averaged.best_image[:, : stage.height_px, : stage.width_px].numpy(),
+                lambda: finished(averaged.best_image[:, : stage.height_px, : stage.width_px].numpy()),
             )
         except tf.errors.ResourceExhaustedError as error:
             fix = "Set memory_budget_mb below what there is, or use a smaller max_side_px (--size) or optimizer=adam."
@@ -259,6 +271,7 @@ class StyleTransfer:
         pictures: inputs.Inputs,
         steps: loop.Loop,
         outcome: stages.Outcome,
+        image: np.ndarray,
         started: float,
         on_message: messages.OnMessage,
     ) -> results.StyleTransferResult:
@@ -272,7 +285,7 @@ class StyleTransfer:
                 "--learning_rate."
             )
         return results.StyleTransferResult(
-            image=inputs.at_size(outcome.image.numpy(), pictures.content.height_px, pictures.content.width_px),
+            image=image,
             alpha=pictures.content.alpha,
             losses=losses,
             config=self.config,

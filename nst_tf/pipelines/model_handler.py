@@ -110,7 +110,7 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
                     "manifest than at its start. Run again."
                 )
             bundle = tf.saved_model.load(str(folder))  # which reads every variable
-        strength = self._config.style_strength
+        strength = self._config.strength
 
         def stylise(pixels: np.ndarray) -> np.ndarray:
             strengths = tf.fill([len(pixels)], strength)
@@ -135,7 +135,7 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
         def apply(pixels: Any) -> Any:  # AutoGraph cannot resolve `tf.Tensor` here
-            return network.apply(pixels, style, config.style_strength)
+            return network.apply(pixels, style, config.strength)
 
         return lambda pixels: np.asarray(apply(tf.constant(pixels)))
 

@@ -86,7 +86,7 @@ def test_a_picture_is_stylised_in_one_pass_and_its_record_written(commands, tmp_
     assert (code, stdout) == (0, ""), stderr
     assert max(images.load(out).pixels.shape) == 64
     record = json.loads(out.with_name("out.png.json").read_text())
-    assert (record["method"], record["config"]["style_strength"]) == ("adain", 0.8)
+    assert (record["method"], record["config"]["strength"]) == ("adain", 0.8)
     assert {part: len(weights["sha256"]) for part, weights in record["network"].items()} == {
         "encoder": 64,
         "decoder": 64,

@@ -37,7 +37,7 @@ def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(commands, tmp
         (["--style={photo}", "--method=multi-style"], "nst-tf train --style=painting.jpg"),
         (["--style={folder}/cut.style"], "a style must be a whole file"),
         (["--style=style:no-such-painting"], "a style's name must be one of"),
-        (["--style=style:1", "--style_strength=0.5"], "--style_strength is a flag of --method=adain"),
+        (["--style=style:1", "--decoder=a.h5"], "--decoder is a flag of --method=adain"),
     ],
 )
 def test_styles_that_cannot_be_drawn_are_refused_in_one_line(commands, tmp_path, photo, flags, words):

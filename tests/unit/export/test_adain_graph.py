@@ -46,7 +46,7 @@ def request(**overrides):
 
 
 def expected(loaded, i, **settings):
-    settings = {"style_strength": (1.0, 0.3)[i], "max_side_px": (50, 64)[i]} | settings
+    settings = {"strength": (1.0, 0.3)[i], "max_side_px": (50, 64)[i]} | settings
     engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, **settings), loaded=loaded)
     return engine(CONTENTS[i], STYLES[i], on_message=lambda _: None).image
 
@@ -79,7 +79,7 @@ def test_a_baked_style_needs_no_style_in_the_request(loaded):
     out = tf.function(module.stylize_tensor)(
         content=tf.constant(CONTENTS[0][:, :, :60]), style_strength=tf.constant([0.7])
     )["stylized"]
-    settings = dataclasses.replace(config, style_strength=0.7, style_max_side_px=99)
+    settings = dataclasses.replace(config, strength=0.7, style_max_side_px=99)
     engine = one_pass.AdainTransfer(settings, loaded=loaded)
     np.testing.assert_allclose(out, engine(CONTENTS[0][:, :, :60], list(STYLES)).image, atol=1e-5)
 

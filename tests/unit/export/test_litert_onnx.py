@@ -49,7 +49,7 @@ def test_a_file_gives_pythons_picture_in_its_own_runtime(loaded, tmp_path, forma
         for height, width in sizes[path.name]:
             content = tiny_network.picture(height, width, seed=height)
             for strength in (1.0, 0.25):
-                config = configs.AdainConfig(style_strength=strength, style_max_side_px=50)
+                config = configs.AdainConfig(strength=strength, style_max_side_px=50)
                 expected = one_pass.AdainTransfer(config, loaded=loaded)(content, style()).image
                 received = run(content, np.array([strength], np.float32))
                 apart = np.abs(received - expected).mean() * 255

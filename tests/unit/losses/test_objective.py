@@ -63,6 +63,22 @@ def test_blended_targets_have_the_gradient_of_the_blended_losses():
     np.testing.assert_allclose(blended, 0.7 * towards_first + 0.3 * towards_second, **tolerances.of("float64"))
 
 
+def test_below_full_strength_the_target_lies_between_the_content_and_the_style():
+    content, style = tensors(2)
+    targets = goal(strength=0.3).targets(content, [style])
+    network = tiny_network.TinyNetwork()
+    own, aim = (gatys.gram_matrix(network(image)["conv2_1"]) for image in (content, style))
+    np.testing.assert_allclose(targets["style"]["conv2_1"], 0.7 * own + 0.3 * aim, **tolerances.of("float32"))
+
+
+def test_at_strength_0_nothing_pulls_the_content_anywhere():
+    content, style = tensors(2)
+    aim = goal(strength=0.0, total_variation_weight=10.0)
+    terms, gradient = aim.terms_and_gradient(content, aim.targets(content, [style]))
+    assert float(terms.total[0]) == 0
+    np.testing.assert_array_equal(gradient, np.zeros_like(content))
+
+
 def test_a_blend_of_another_length_is_refused():
     content, style, _ = tensors()
     with pytest.raises(ValueError, match="zip"):

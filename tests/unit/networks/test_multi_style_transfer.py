@@ -5,7 +5,7 @@ import pytest
 
 from nst_tf import configs, errors
 from nst_tf.networks import multi_style, multi_style_transfer
-from nst_tf.pictures import images
+from nst_tf.pictures import colours, images
 from nst_tf.weights import style_files
 from tests.tiny import tiny_multi_style, tiny_network
 
@@ -39,6 +39,25 @@ def test_styles_of_all_kinds_are_blended_in_their_shares():
     expected = drawn(*blended)
     result = engine(style_blend=(1.0, 3.0))(PICTURE, ["style:0", style])
     np.testing.assert_allclose(result.image, expected, atol=1e-5)
+
+
+def test_below_full_strength_the_result_is_blended_with_the_content():
+    full = engine()(PICTURE, "style:1").image
+    np.testing.assert_allclose(engine(strength=0.25)(PICTURE, "style:1").image, 0.75 * PICTURE + 0.25 * full, atol=1e-6)
+    np.testing.assert_array_equal(engine(strength=0.0)(PICTURE, "style:1").image, PICTURE)
+
+
+def test_with_the_colours_of_the_content_the_result_has_its_mean_and_covariance():
+    pale = PICTURE * 0.4 + 0.3  # so that nothing is clipped
+    received = engine(colours="content")(pale, "style:1").image.reshape(-1, 3)
+    np.testing.assert_allclose(received.mean(axis=0), pale.reshape(-1, 3).mean(axis=0), atol=5e-3)
+    np.testing.assert_allclose(np.cov(received.T), np.cov(pale.reshape(-1, 3).T), atol=5e-3)
+
+
+def test_with_luminance_the_result_has_the_chroma_of_the_content():
+    pale = PICTURE * 0.3 + 0.35
+    result = engine(colours="luminance")(pale, "style:1").image
+    np.testing.assert_allclose(result - colours.grey(result), pale - colours.grey(pale), atol=1e-5)
 
 
 def test_the_result_is_saved_with_its_record_and_the_alpha_of_the_content(tmp_path):

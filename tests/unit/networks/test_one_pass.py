@@ -6,7 +6,7 @@ import pytest
 import nst_tf
 from nst_tf import configs, errors
 from nst_tf.networks import adain, one_pass
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import colours, images, inputs
 from tests.tiny import tiny_adain, tiny_network
 
 CLOSE = {"atol": 2e-5}
@@ -20,7 +20,7 @@ def engine(**settings):
 
 def test_a_picture_gets_the_style_at_its_strength():
     network = tiny_adain.network()
-    result = engine(style_strength=0.4)(CONTENT, STYLE)
+    result = engine(strength=0.4)(CONTENT, STYLE)
     expected = network.apply(CONTENT, network.style_moments(STYLE), 0.4)
     np.testing.assert_allclose(result.image, expected, **CLOSE)
 
@@ -50,6 +50,15 @@ def test_with_the_colours_of_the_content_a_paler_style_gives_the_same_picture():
     np.testing.assert_allclose(first, second, atol=2e-3)
 
 
+def test_with_luminance_the_chroma_is_the_contents():
+    content = CONTENT * 0.3 + 0.35  # so that nothing is clipped
+    result = engine(colours="luminance", strength=0.5)(content, STYLE).image
+    inside = (result > 0.01).all(axis=-1) & (result < 0.99).all(axis=-1)
+    assert inside.mean() > 0.5
+    chroma, own = result - colours.grey(result), content - colours.grey(content)
+    np.testing.assert_allclose(chroma[inside], own[inside], atol=1e-5)
+
+
 def test_a_style_that_comes_again_is_encoded_once_and_one_engine_serves_every_size():
     stylize = engine()
     first = stylize(CONTENT, STYLE)
@@ -66,9 +75,9 @@ def test_a_style_that_comes_again_is_encoded_once_and_one_engine_serves_every_si
 def test_the_result_is_saved_with_its_record_and_the_alpha_of_the_content(tmp_path):
     alpha = np.linspace(0, 1, 14 * 18, dtype=np.float32).reshape(1, 14, 18, 1)
     content = images.Picture(pixels=CONTENT, alpha=alpha, sha256="1" * 64, name="photo")
-    engine(style_strength=0.5)(content, STYLE).save(tmp_path / "out.png")
+    engine(strength=0.5)(content, STYLE).save(tmp_path / "out.png")
     record = json.loads((tmp_path / "out.png.json").read_text())
-    assert (record["method"], record["config"]["style_strength"], record["precision"]) == ("adain", 0.5, "float32")
+    assert (record["method"], record["config"]["strength"], record["precision"]) == ("adain", 0.5, "float32")
     assert record["inputs"][0] == {"name": "photo", "sha256": "1" * 64, "width_px": 18, "height_px": 14}
     assert record["network"] == {"decoder": {"source": "tiny"}}
     assert record["versions"]["nst_tf"] == nst_tf.__version__
@@ -107,7 +116,7 @@ def test_pictures_that_do_not_serve_are_refused(content, style, masks, words):
         engine()(content, style, masks=masks)
 
 
-@pytest.mark.parametrize("settings", [{"style_strength": 1.1}, {"colours": "none"}, {"style_blend": (0.0, 0.0)}])
+@pytest.mark.parametrize("settings", [{"strength": 1.1}, {"colours": "none"}, {"style_blend": (0.0, 0.0)}])
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(errors.ConfigError):
         configs.AdainConfig(**settings)

@@ -9,7 +9,7 @@ import nst_tf
 from nst_tf import configs, errors, precision, results
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.optimisation import stages, transfer
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import colours, images, inputs
 from tests import tolerances
 from tests.tiny import tiny_network, tiny_vgg
 
@@ -367,6 +367,39 @@ def test_the_finer_size_starts_from_the_coarser_result():
     direct = stylize(content, style, scales=1, steps=1, initialisation="noise")
     passed_on = stylize(content, style, scales=2, steps=1, coarse_steps=40, initialisation="noise")
     assert passed_on.losses["total"][-1] < 0.5 * direct.losses["total"][0]
+
+
+def test_at_strength_0_the_content_comes_through_every_size():
+    content, style = tiny_network.picture(140, 160, seed=1), tiny_network.picture(130, 150, seed=2)
+    result = stylize(content, style, strength=0.0, scales=2, steps=4, coarse_steps=4, total_variation_weight=10.0)
+    np.testing.assert_allclose(result.image, content, atol=1 / 255)
+
+
+def test_more_strength_comes_nearer_to_the_style():
+    content, style = tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2)
+    aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config())
+    targets = aim.targets(tf.constant(content), [tf.constant(images.resize(style, *images.fit(18, 30, 24)))])
+    runs = [stylize(content, style, strength=strength, steps=30).image for strength in (0.0, 0.3, 0.6, 1.0)]
+    distances = [float(aim.terms(tf.constant(image), targets).values["style"][0]) for image in runs]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[0] > 2 * distances[-1]
+
+
+def test_with_luminance_the_chroma_is_the_contents():
+    content = tiny_network.picture(20, 24, seed=1) * 0.3 + 0.35  # so that nothing is clipped
+    seen = []
+    result = stylize(content, colours="luminance", steps=30, on_report=lambda report: seen.append(report.image()))
+    for image in (result.image, seen[-1]):
+        np.testing.assert_allclose(image - colours.grey(image), content - colours.grey(content), atol=1e-5)
+    assert np.abs(colours.luma(result.image) - colours.luma(content)).max() > 0.02
+
+
+def test_with_the_contents_colours_a_paler_style_gives_the_same_picture():
+    style = tiny_network.picture(24, 24, seed=2)
+    paler = style * 0.5 + np.array([0.1, 0.2, 0.3], np.float32)
+    first, second = (stylize(style=one, colours="content", steps=3).image for one in (style, paler))
+    assert np.abs(stylize(style=style, steps=3).image - stylize(style=paler, steps=3).image).max() > 0.01
+    np.testing.assert_allclose(first, second, atol=2e-3)
 
 
 def test_stopping_at_a_coarse_size_still_gives_the_full_size():

@@ -56,7 +56,7 @@ def failures(folder):
 
 
 def test_each_result_is_that_of_the_picture_alone(network, folder):
-    summary = run(folder, style_strength=0.7)
+    summary = run(folder, strength=0.7)
     assert summary[:4] == (5, 0, 0, 0)
     style = network.style_moments(images.load(folder / "style.png", max_side_px=32).pixels)
     for number in range(5):
@@ -186,7 +186,7 @@ def describe_with(bundle, folder, styles=(), **settings):
 
 
 def test_a_bundle_gives_the_results_of_its_network(bundle, folder):
-    assert batch.run(describe_with(bundle, folder, style_strength=0.7))[:4] == (5, 0, 0, 0)
+    assert batch.run(describe_with(bundle, folder, strength=0.7))[:4] == (5, 0, 0, 0)
     network = tiny_adain.network()
     style = network.style_moments(tiny_network.picture(16, 16, seed=9))
     for number in range(5):

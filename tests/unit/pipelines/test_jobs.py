@@ -78,7 +78,7 @@ def test_the_hash_is_of_the_bytes_the_settings_the_style_and_the_network(folder)
         dataclasses.replace(job, **change)
         for change in (
             {"config": dataclasses.replace(CONFIG, max_side_px=256)},
-            {"config": dataclasses.replace(CONFIG, style_strength=0.5)},
+            {"config": dataclasses.replace(CONFIG, strength=0.5)},
             {"config": dataclasses.replace(CONFIG, style_max_side_px=256)},
             {"style_sha256": ("another",)},
             {"network_sha256": ("another",)},

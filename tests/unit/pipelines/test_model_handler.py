@@ -18,7 +18,7 @@ from nst_tf.pipelines import model_handler
 from tests.tiny import tiny_adain, tiny_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # Beam's own
-CONFIG = configs.BatchConfig(max_side_px=32, style_strength=0.7)
+CONFIG = configs.BatchConfig(max_side_px=32, strength=0.7)
 
 
 @pytest.fixture
