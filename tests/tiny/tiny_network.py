@@ -56,8 +56,20 @@ def picture(height=12, width=16, seed=0, dtype=np.float32):
     return np.clip(tf.image.resize(coarse, [height, width], "bicubic").numpy(), 0, 1).astype(dtype)
 
 
-def stylize(content, style, config, **callbacks):
-    """`transfer.stylize` on the tiny network; runs of a configuration share what is traced."""
-    engine = _ENGINES.setdefault(transfer.traced(config), transfer.StyleTransfer(config, extractor=TinyNetwork()))
-    engine.reconfigure(config)
-    return engine(content, style, **callbacks)
+def engine(config, *, adjustable=False, copy=0):
+    """An engine on the tiny network, which all configurations of one traced step share.
+
+    Args:
+        adjustable: whether they share it beyond their weights of content and style.
+        copy: another number gives another engine, with a graph of its own.
+    """
+    key = copy, adjustable, transfer.traced(config, adjustable=adjustable)
+    if key not in _ENGINES:
+        _ENGINES[key] = transfer.StyleTransfer(config, extractor=TinyNetwork(), adjustable=adjustable)
+    _ENGINES[key].reconfigure(config)
+    return _ENGINES[key]
+
+
+def stylize(content, style, config, *, adjustable=False, **callbacks):
+    """`transfer.stylize` on the tiny network by an engine that runs share."""
+    return engine(config, adjustable=adjustable)(content, style, **callbacks)

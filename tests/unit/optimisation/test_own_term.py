@@ -1,6 +1,7 @@
 """A term of one's own: twenty lines, no other file, and it is in everything that a run reports and saves."""
 
 import dataclasses
+import functools
 import json
 from typing import ClassVar, Literal
 
@@ -37,7 +38,7 @@ class Brightness(terms.FeatureTerm):
 
 
 CONTENT, STYLE = tiny_network.picture(28, 36, seed=1), tiny_network.picture(20, 24, seed=2)
-CONFIG = tiny_network.config(steps=5, lbfgs_memory=3, total_variation_weight=1.0)
+CONFIG = tiny_network.config(steps=5, total_variation_weight=1.0)
 
 
 def goal(kind=objective.Objective, **tile):
@@ -46,8 +47,13 @@ def goal(kind=objective.Objective, **tile):
     return kind(**parts, named_terms=(*objective.terms_of(CONFIG), own), **tile)
 
 
+@functools.cache
+def engine():
+    return transfer.StyleTransfer(CONFIG, objective=goal())
+
+
 def run(**kwargs):
-    return transfer.StyleTransfer(CONFIG, objective=goal())(CONTENT, STYLE, **kwargs)
+    return engine()(CONTENT, STYLE, **kwargs)
 
 
 def test_it_is_in_the_progress_line_the_json_and_tensorboard(tmp_path, capsys):

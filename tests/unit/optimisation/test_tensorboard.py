@@ -3,7 +3,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from nst_tf import errors, results
-from nst_tf.optimisation import tensorboard, transfer
+from nst_tf.optimisation import tensorboard
 from tests.tiny import tiny_network
 
 
@@ -11,7 +11,7 @@ def logged(folder, **settings):
     config = tiny_network.config(**settings)
     log = tensorboard.TensorBoardLog(folder, config)
     pictures = tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2)
-    result = transfer.stylize(*pictures, config, extractor=tiny_network.TinyNetwork(), on_report=log)
+    result = tiny_network.stylize(*pictures, config, on_report=log)
     log.close()
     return result, read(folder)
 
@@ -66,12 +66,8 @@ def test_a_stopped_run_is_complete_on_disk(tmp_path):
         log(report)
         raise results.StopStylizing
 
-    transfer.stylize(
-        tiny_network.picture(20, 24, seed=1),
-        tiny_network.picture(18, 30, seed=2),
-        config,
-        extractor=tiny_network.TinyNetwork(),
-        on_report=stop,
+    tiny_network.stylize(
+        tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2), config, on_report=stop
     )
     log.close()
     assert len(read(tmp_path).Tensors("run/total")) == 1

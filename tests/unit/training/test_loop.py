@@ -12,10 +12,17 @@ from nst_tf.weights import style_files
 from tests.tiny import tiny_multi_style, tiny_network, tiny_vgg
 
 PAINTING = tiny_network.picture(80, 70, seed=5)
+LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
+STYLE_ALONE = {"content_weight": 0.0, "total_variation_weight": 0.0}
+
+
+@pytest.fixture(scope="module")
+def traced():
+    return {}
 
 
 @pytest.fixture
-def tiny(monkeypatch):
+def tiny(monkeypatch, traced):
     """Both networks with few channels. Steps in `poison` make the style NaN."""
     state = types.SimpleNamespace(poison=())
 
@@ -23,24 +30,34 @@ def tiny(monkeypatch):
         extractor = tiny_vgg.TinyVgg(config.layers[-1])
         return on_vgg19.Network(objective.Objective(extractor=extractor, config=config), "float32", {"source": "tiny"})
 
+    def training(loaded, objective, config, on_message):
+        """Trainings of one objective share what is traced."""
+        if config.objective not in traced:
+            traced[config.objective] = real_training(loaded, objective, config, on_message)
+        shared = traced[config.objective]
+        shared._config, shared._on_message = config, on_message
+        shared.history, shared.stopped, shared.seconds_per_step = [], False, 0.0
+        return shared
+
     monkeypatch.setattr(on_vgg19.SharedNetworks, "network", network)
     monkeypatch.setattr(multi_style, "load", lambda *_, **__: tiny_multi_style.loaded())
     monkeypatch.setattr(loop, "_PREVIEW_SIDE_PX", 64)
-    real = loop._Training._share
+    real_training, real = loop._Training, loop._Training._share
     monkeypatch.setattr(
         loop._Training, "_share", lambda self, step: np.nan if step in state.poison else real(self, step)
     )
+    monkeypatch.setattr(loop, "_Training", training)
     return state
 
 
 def learn(painting=PAINTING, on_report=None, on_message=lambda _: None, **settings):
     small = {"crop_px": 64, "steps": 15, "stroke_sizes_px": (80,), "learning_rate": 0.05, "flat_share": 0.0}
-    config = configs.TrainingConfig(**(small | settings))
+    config = configs.TrainingConfig(**(small | LAYERS | settings))
     return loop.learn_style(painting, config, name="mine", on_report=on_report, on_message=on_message)
 
 
 def test_training_lowers_the_objective_and_gives_a_file_for_the_network(tiny, tmp_path):
-    learned = learn(content_weight=0.0)
+    learned = learn(**STYLE_ALONE)
     total = learned.losses["total"]
     assert total.shape == (15,)
     assert total[-4:].mean() < 0.8 * total[:3].mean()
@@ -67,7 +84,7 @@ def test_training_starts_at_the_known_style_of_the_least_objective(tiny):
     photograph = images.load("sample:launch-pad", max_side_px=96).pixels[:, :64, :64]
     network = tiny_multi_style.loaded().network
     painting = network(photograph, multi_style.Style(known.gamma[1], known.beta[1])).numpy()
-    learn(painting, steps=1, content_weight=0.0, total_variation_weight=0.0, on_message=messages.append)
+    learn(painting, steps=1, **STYLE_ALONE, on_message=messages.append)
     assert "starting at style:1, the nearest of the 3 known ones" in messages
 
 
@@ -150,6 +167,7 @@ def test_settings_out_of_range_are_refused(settings):
         configs.TrainingConfig(**settings)
 
 
+@pytest.mark.slow  # the command's own test trains with the real networks, for fewer steps
 @pytest.mark.weights
 def test_a_real_painting_is_learned_in_a_few_steps(tmp_path):
     config = configs.TrainingConfig(crop_px=64, steps=20, stroke_sizes_px=(128,))
