@@ -134,6 +134,14 @@ class StyleTransferConfig:
         "size: squared-sum (neural-style) and power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum "
         "(the TensorFlow tutorial).",
     )
+    photorealism_weight: float = fields.setting(
+        0.0,
+        group="Objective",
+        low=0,
+        example="1000",
+        help="Weight of the matting term of Luan et al. 2017, which lets the colours of each few pixels change only as "
+        "an affine function of the photograph's: straight edges stay straight, and no strokes appear.",
+    )
     content_layers: tuple[str, ...] = fields.setting(
         ("conv4_2",),
         group="Objective",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from nst_tf import configs
-from nst_tf.losses import gatys, terms, total_variation
+from nst_tf.losses import gatys, photorealism, terms, total_variation
 
 Features = dict[str, tf.Tensor]  # by layer, [B, H', W', N]
 Terms = terms.Terms
@@ -26,10 +26,11 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 
 
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
-    """The terms of a configuration: eq. 7 of Gatys et al., and the total variation.
+    """The terms of a configuration: eq. 7 of Gatys et al., the total variation, and the matting term if wanted.
 
-    The total variation goes down with the strength, since it would smooth the content, too.
+    The total variation goes down with the strength, since it would smooth the content, too; the matting term would not.
     """
+    photographic = [photorealism.PhotorealismTerm(weight=config.photorealism_weight)]
     return (
         gatys.ContentTerm(weight=config.content_weight, layers=config.content_layers, reduction=config.reduction),
         gatys.StyleTerm(
@@ -41,6 +42,7 @@ def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
         total_variation.TotalVariationTerm(
             weight=config.total_variation_weight * config.strength, form=config.total_variation
         ),
+        *(photographic if config.photorealism_weight else ()),
     )
 
 

@@ -21,6 +21,8 @@ _LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image 
 _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
 _VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries, gone before the tiles
+_PHOTOREALISM_BYTES = 36  # a pixel: the content picture and its windows' covariances, which the matting term keeps
+_MATTING_BYTES = 250  # a pixel of a strip: the matting term's temporaries, gone before the tiles
 _FLOAT32_BYTES = 4
 
 
@@ -105,9 +107,9 @@ def _candidates(
             is_whole = (tile_height, tile_width) == (height, width)
             read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
             features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
-            variation = tile_height * width * _VARIATION_BYTES if config.total_variation_weight else 0
+            strip = tile_height * width * _strip_bytes(config)
             fixed = float(BASE_BYTES) + forms.filter_bytes(vgg.up_to(config.layers), _form(config, policy))
-            fixed += max(features, variation)
+            fixed += max(features, strip)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
             memory, pair = config.lbfgs_memory, 0
             if config.optimizer == "lbfgs":
@@ -163,7 +165,14 @@ def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: b
     item = _FLOAT32_BYTES if is_whole else _item_bytes(policy)
     content = item * sum(map(_channels, config.content_layers))
     state = _LBFGS_BYTES if config.optimizer == "lbfgs" else _ADAM_BYTES
+    content += _PHOTOREALISM_BYTES if config.photorealism_weight else 0
     return _PICTURE_BYTES + content + state + (_AVERAGING_BYTES if config.averaging else 0)
+
+
+def _strip_bytes(config: configs.StyleTransferConfig) -> int:
+    """Bytes that the terms on pixels, one after the other, hold for each pixel of a strip."""
+    variation = _VARIATION_BYTES if config.total_variation_weight else 0
+    return max(variation, _MATTING_BYTES if config.photorealism_weight else 0)
 
 
 def _step_flop(config: configs.StyleTransferConfig, size: tuple[int, int], tile: tuple[int, int]) -> float:

@@ -114,3 +114,13 @@ def test_the_loss_scale_leaves_the_gradient_as_it_is():
     _, plain = aim.terms_and_gradient(image, targets)
     _, scaled = aim.terms_and_gradient(image, targets, 2.0**20)
     np.testing.assert_allclose(scaled, plain, **tolerances.of("float32"))
+
+
+def test_the_matting_term_is_added_where_it_has_a_weight():
+    content, style, image = tensors()
+    without, aim = goal(), goal(photorealism_weight=100.0)
+    assert "photorealism" not in without.names
+    terms = aim.terms(image, aim.targets(content, [style]))
+    assert float(terms.values["photorealism"][0]) > 0
+    expected = without.terms(image, without.targets(content, [style])).total + terms.values["photorealism"]
+    np.testing.assert_allclose(terms.total, expected, **tolerances.of("float32"))

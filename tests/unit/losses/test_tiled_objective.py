@@ -99,6 +99,7 @@ def test_every_border_has_its_gradient():
     [
         {"reduction": "equations"},
         {"total_variation_weight": 0.0},
+        {"photorealism_weight": 100.0},
         *({"total_variation": name} for name in configs.TOTAL_VARIATIONS),
     ],
     ids=str,

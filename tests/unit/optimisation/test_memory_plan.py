@@ -138,3 +138,8 @@ def test_the_free_memory_is_the_containers_where_that_is_less(monkeypatch, tmp_p
     assert machine.available_bytes() == 3000000
     (tmp_path / "memory.max").write_text("max\n")
     assert machine.available_bytes() == 8000 * 1024
+
+
+def test_the_matting_term_counts_what_it_keeps_of_the_content():
+    with_it, without = (plan(2048, photorealism_weight=weight).peak_bytes for weight in (100.0, 0.0))
+    assert with_it - without == 36 * 2048**2
