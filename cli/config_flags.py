@@ -75,17 +75,20 @@ def config_from_flags(config_class: type[Config]) -> Config:
     return config_class(**given)
 
 
-def help_rows(*config_classes: type[Any], details: Mapping[str, str] | None = None) -> dict[str, list[tuple[str, str]]]:
+def help_rows(
+    *config_classes: type[Any], details: Mapping[str, str] | None = None, selector: str = "method"
+) -> dict[str, list[tuple[str, str]]]:
     """The fields as rows for `program.render_help`: group -> [(--flag=EXAMPLE, text with range and default)].
 
     Args:
         config_classes: the configurations; a group that several have is one group.
         details: field -> what the program adds to its facts, such as the formats it can write.
+        selector: the flag that chooses among methods.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     for field in (field for config_class in config_classes for field in dataclasses.fields(config_class)):
         facts = ["required"] if field.metadata["required"] else []
-        facts += [f"with --method={' or '.join(field.metadata['methods'])}"] if field.metadata["methods"] else []
+        facts += [f"with --{selector}={' or '.join(field.metadata['methods'])}"] if field.metadata["methods"] else []
         if field.metadata["choices"]:
             facts.append("one of " + ", ".join(map(str, field.metadata["choices"])))
         elif _kind(field) in (int, float):
@@ -102,23 +105,32 @@ def help_rows(*config_classes: type[Any], details: Mapping[str, str] | None = No
     return groups
 
 
-def rows_of_other_methods(method_classes: Mapping[str, type[Any]], first: str) -> dict[str, list[tuple[str, str]]]:
-    """What the other methods add to the settings of the first: a group each, and which of the first's they share.
+def rows_of_other_methods(
+    method_classes: Mapping[str, type[Any]], first: str, *, selector: str = "method"
+) -> dict[str, list[tuple[str, str]]]:
+    """What the other methods add to the settings of the first or start from, and which of the first's they share.
 
     Args:
         method_classes: method -> its configuration.
         first: the method whose settings are explained in full elsewhere in the help.
+        selector: the flag that chooses among methods.
     """
     groups = {}
     for method, config_class in method_classes.items():
         if method != first:
-            shared = flag_names(config_class) & flag_names(method_classes[first])
+            defaults, of_first = _defaults(config_class), _defaults(method_classes[first])
+            shared = {name for name, default in defaults.items() if name in of_first and of_first[name] == default}
             own = [row for rows in help_rows(config_class).values() for row in rows]
-            groups[f"Settings of --method={method}"] = [
+            groups[f"Settings of --{selector}={method}"] = [
                 *(row for row in own if row[0].partition("=")[0].removeprefix("--") not in shared),
                 ("and of the above", ", ".join(f"--{name}" for name in sorted(shared))),
             ]
     return groups
+
+
+def _defaults(config_class: type[Any]) -> dict[str, Any]:
+    """Flag -> default."""
+    return {flag_name(field): field.default for field in dataclasses.fields(config_class)}
 
 
 def flag_names(config_class: type[Any]) -> set[str]:
@@ -126,13 +138,16 @@ def flag_names(config_class: type[Any]) -> set[str]:
     return {flag_name(field) for field in dataclasses.fields(config_class)}
 
 
-def check_method(method: str, command: type[Any], method_classes: Mapping[str, type[Any]]) -> None:
+def check_method(
+    method: str, command: type[Any], method_classes: Mapping[str, type[Any]], *, selector: str = "method"
+) -> None:
     """Refuses flags of another method.
 
     Args:
         method: the one that was chosen.
         command: the command's own flags; a field's metadata names the methods that have it.
         method_classes: method -> the configuration whose flags it has.
+        selector: the flag that chooses among methods.
 
     Raises:
         flags.IllegalFlagValueError: a flag was given that the method does not have.
@@ -145,7 +160,7 @@ def check_method(method: str, command: type[Any], method_classes: Mapping[str, t
         for name in sorted(foreign - names[method]):
             if flags.FLAGS[name].present:
                 raise flags.IllegalFlagValueError(
-                    f"--{name} is a flag of --method={other}. Received: --method={method}. Leave it out."
+                    f"--{name} is a flag of --{selector}={other}. Received: --{selector}={method}. Leave it out."
                 )
 
 

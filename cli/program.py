@@ -5,10 +5,12 @@ import os
 import shutil
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from absl import flags, logging
 
 from nst_tf import errors, files, keras_backend
+from nst_tf.optimisation import checkpoint
 from nst_tf.weights import cache
 
 from . import streams
@@ -99,6 +101,22 @@ def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False,
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         if deterministic:
             tf.config.experimental.enable_op_determinism()
+
+
+def checkpoints(command: Any) -> checkpoint.Checkpoints | None:
+    """The checkpoints that --checkpoint_dir, --checkpoint_interval_s and --resume ask for; None where none are.
+
+    Raises:
+        flags.IllegalFlagValueError: --resume without a folder.
+        NstError: as `checkpoint.Checkpoints` raises it.
+    """
+    if not command.checkpoint_dir:
+        if command.resume:
+            raise flags.IllegalFlagValueError("--resume needs --checkpoint_dir, the folder of the run to continue")
+        return None
+    return checkpoint.Checkpoints(
+        command.checkpoint_dir, interval_s=command.checkpoint_interval_s, resume=command.resume
+    )
 
 
 def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:

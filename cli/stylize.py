@@ -13,7 +13,6 @@ from absl import flags, logging
 
 import nst_tf
 from nst_tf import configs, errors, files, results
-from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import images, inputs
 from nst_tf.weights import known_styles
 
@@ -60,7 +59,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
     """--method=gatys: progress, snapshots, TensorBoard, checkpoints, and an end at Ctrl-C that keeps the picture."""
     if config.snapshot_interval:
         _check_snapshots(command, config)
-    checkpoints = _checkpoints(command)
+    checkpoints = program.checkpoints(command)
     pictures = inputs.read(command.content, command.style, config)
 
     program.load_tensorflow(weights=[config.weights], deterministic=checkpoints is not None, threads=command.threads)
@@ -121,14 +120,26 @@ def _stylize_in_a_known_style(command: configs.StylizeCommand, config: configs.M
     yield Finished(result, f"in {result.seconds:.1f} s")
 
 
+@contextlib.contextmanager
+def _stylize_by_a_network_of_its_own(
+    command: configs.StylizeCommand, config: configs.OneStyleConfig
+) -> Iterator[Finished]:
+    """--method=one-style."""
+    style = known_styles.read_with_network(command.style)
+    content = inputs.read_picture(command.content, "content", config.max_side_px)
+    program.load_tensorflow(threads=command.threads)
+    result = nst_tf.OneStyleTransfer(config)(content, style, on_message=program.say)
+    yield Finished(result, f"in {result.seconds:.1f} s")
+
+
 def _with_method_of_style(command: configs.StylizeCommand) -> configs.StylizeCommand:
     """A learned style is drawn by the network that it was learned for, so that naming it names the method."""
     learned = [source for source in command.style if known_styles.is_learned(source)]
     if len(learned) == len(command.style) and not flags.FLAGS["method"].present:
-        return dataclasses.replace(command, method="multi-style")
-    if learned and command.method != "multi-style":
+        return dataclasses.replace(command, method=known_styles.method_of(learned[0]))
+    if learned and command.method not in configs.ARCHITECTURES:
         raise flags.IllegalFlagValueError(
-            f"--style={learned[0]} is a learned style, which only --method=multi-style draws. "
+            f"--style={learned[0]} is a learned style, which only --method=multi-style or one-style draws. "
             f"Received: --method={command.method}. Give learned styles alone, or pictures alone."
         )
     return command
@@ -138,6 +149,7 @@ METHODS = {
     "gatys": Method(configs.StyleTransferConfig, _optimise),
     "adain": Method(configs.AdainConfig, _stylize_in_one_pass),
     "multi-style": Method(configs.MultiStyleConfig, _stylize_in_a_known_style),
+    "one-style": Method(configs.OneStyleConfig, _stylize_by_a_network_of_its_own),
 }
 _CONFIG_CLASSES = {name: method.config_class for name, method in METHODS.items()}
 config_flags.define(configs.StylizeCommand, *_CONFIG_CLASSES.values())
@@ -180,16 +192,6 @@ def _save_snapshot(command: configs.StylizeCommand, report: nst_tf.Report, alpha
         images.save(path, image, alpha=alpha, bit_depth=command.bit_depth)
     except errors.OutputError as error:
         program.say(f"the snapshot of step {report.step} is missing. {error}")
-
-
-def _checkpoints(command: configs.StylizeCommand) -> checkpoint.Checkpoints | None:
-    if not command.checkpoint_dir:
-        if command.resume:
-            raise flags.IllegalFlagValueError("--resume needs --checkpoint_dir, the folder of the run to continue")
-        return None
-    return checkpoint.Checkpoints(
-        command.checkpoint_dir, interval_s=command.checkpoint_interval_s, resume=command.resume
-    )
 
 
 def help_text() -> str:

@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from typing import Any
 
 import numpy as np
 from absl import flags, logging
@@ -14,13 +15,18 @@ from nst_tf.weights import style_files
 
 from . import config_flags, interrupts, program, progress
 
-config_flags.define(configs.TrainCommand, configs.TrainingConfig)
+_CONFIG_CLASSES: dict[str, type[Any]] = {
+    "multi-style": configs.TrainingConfig,
+    "one-style": configs.OneStyleTrainingConfig,
+}
+config_flags.define(configs.TrainCommand, *_CONFIG_CLASSES.values())
 
 _INTRO = """nst-tf train: learn the style of a painting, for pictures in a second
 
   nst-tf train --style=painting.jpg --output=painting.style
   nst-tf stylize --content=photo.jpg --style=painting.style --output=out.png
   nst-tf train --style=painting.jpg --output=painting.style --photographs=photos/ --steps=600 --stroke_sizes=256,512
+  nst-tf train --architecture=one-style --style=painting.jpg --output=own.style --photographs=photos/
 
 Ctrl-C or SIGTERM ends the training early and writes the best style so far. OUTPUT.preview.png shows it."""
 
@@ -33,7 +39,8 @@ def run(argv: list[str]) -> int:
 def main() -> int:
     """Trains as the flags say."""
     command = config_flags.config_from_flags(configs.TrainCommand)
-    config = config_flags.config_from_flags(configs.TrainingConfig)
+    config_flags.check_method(command.architecture, configs.TrainCommand, _CONFIG_CLASSES, selector="architecture")
+    config: Any = config_flags.config_from_flags(_CONFIG_CLASSES[command.architecture])
     output = pathlib.Path(command.output)
     if output.suffix.lower() != style_files.SUFFIX:
         raise flags.IllegalFlagValueError(
@@ -46,12 +53,17 @@ def main() -> int:
         files.check_writable(path)
     painting = inputs.read_picture(command.style, "painting", None)
     photographs.find(command.photographs or None)
+    checkpoints = program.checkpoints(command)
+    extra = {"checkpoints": checkpoints} if command.architecture == "one-style" else {}
 
-    program.load_tensorflow(deterministic=True, threads=command.threads)
+    program.load_tensorflow(weights=[config.weights], deterministic=True, threads=command.threads)
     from nst_tf import training  # imports TensorFlow, which --help and usage errors need not wait for
+    from nst_tf.optimisation import tensorboard
 
+    learn: Any = {"multi-style": training.learn_style, "one-style": training.learn_network}[command.architecture]
     interrupt = interrupts.Interrupt()
     bar = progress.Progress()
+    log = tensorboard.TensorBoardLog(command.logdir, config) if command.logdir else None
 
     def on_report(report: nst_tf.Report) -> None:
         interrupt.has_result = True
@@ -59,21 +71,30 @@ def main() -> int:
             bar.show(report)
         if report.is_snapshot:
             _save_preview(preview, report.image())
+        if log:
+            log(report)
         if interrupt.seen:
             raise nst_tf.StopStylizing
 
     with interrupt:
-        learned = training.learn_style(
+        learned = learn(
             painting,
             config,
             name=output.stem,
             photographs=command.photographs or None,
             on_report=on_report,
             on_message=program.say,
+            **extra,
         )
         bar.close()
+        if log:
+            log.close()
         learned.save(command.output)
         _save_preview(preview, learned.preview)
+    if checkpoints and learned.stopped_early:
+        program.say(f"the checkpoint is kept in {checkpoints.path}: the same command with --resume continues")
+    elif checkpoints:
+        checkpoints.remove()
     if learned.photographs_left_out:
         program.say(f"{learned.photographs_left_out} photographs could not be read and were left out")
     steps, size = len(learned.losses["total"]), output.stat().st_size
@@ -91,7 +112,9 @@ def _save_preview(path: str, image: np.ndarray) -> None:
 
 def help_text() -> str:
     """The text of --help."""
-    return program.render_help(_INTRO, config_flags.help_rows(configs.TrainCommand, configs.TrainingConfig))
+    rows = config_flags.help_rows(configs.TrainCommand, configs.TrainingConfig, selector="architecture")
+    rows |= config_flags.rows_of_other_methods(_CONFIG_CLASSES, "multi-style", selector="architecture")
+    return program.render_help(_INTRO, rows)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from nst_tf.configs.adain import AdainConfig as AdainConfig
 from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
+from nst_tf.configs.one_style import OneStyleConfig as OneStyleConfig
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
 from nst_tf.configs.optimisation import preset as preset
 from nst_tf.errors import NstError as NstError
@@ -7,6 +8,8 @@ from nst_tf.networks.multi_style_transfer import MultiStyleResult as MultiStyleR
 from nst_tf.networks.multi_style_transfer import MultiStyleTransfer as MultiStyleTransfer
 from nst_tf.networks.one_pass import AdainResult as AdainResult
 from nst_tf.networks.one_pass import AdainTransfer as AdainTransfer
+from nst_tf.networks.one_style import OneStyleResult as OneStyleResult
+from nst_tf.networks.one_style import OneStyleTransfer as OneStyleTransfer
 from nst_tf.optimisation.checkpoint import Checkpoints as Checkpoints
 from nst_tf.optimisation.transfer import StyleTransfer as StyleTransfer
 from nst_tf.optimisation.transfer import stylize as stylize

@@ -5,6 +5,7 @@ Imports no TensorFlow. `fields` defines what a setting is; every flag of the com
 
 from nst_tf.configs.adain import AdainConfig as AdainConfig
 from nst_tf.configs.client import ClientConfig as ClientConfig
+from nst_tf.configs.commands import ARCHITECTURES as ARCHITECTURES
 from nst_tf.configs.commands import CHECKPOINT_INTERVAL_S as CHECKPOINT_INTERVAL_S
 from nst_tf.configs.commands import METHODS as METHODS
 from nst_tf.configs.commands import BatchCommand as BatchCommand
@@ -25,6 +26,8 @@ from nst_tf.configs.figures import FIGURES as FIGURES
 from nst_tf.configs.figures import FigureConfig as FigureConfig
 from nst_tf.configs.figures import default_style as default_style
 from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
+from nst_tf.configs.one_style import OneStyleConfig as OneStyleConfig
+from nst_tf.configs.one_style import OneStyleTrainingConfig as OneStyleTrainingConfig
 from nst_tf.configs.optimisation import COLOUR_MAPS as COLOUR_MAPS
 from nst_tf.configs.optimisation import COLOURS as COLOURS
 from nst_tf.configs.optimisation import STARTS as STARTS

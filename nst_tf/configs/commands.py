@@ -9,7 +9,8 @@ import functools
 from nst_tf import errors
 from nst_tf.configs import evaluation, fields, figures
 
-METHODS = ("gatys", "adain", "multi-style")
+METHODS = ("gatys", "adain", "multi-style", "one-style")
+ARCHITECTURES = ("multi-style", "one-style")
 CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
 WEIGHT_SETS = {  # that a network's weights come in, and what needs them
     "normalised": "VGG-19 with normalised filters: the preset default and most others, and AdaIN's encoder",
@@ -40,7 +41,7 @@ class StylizeCommand:
         path="input",
         example="painting.jpg",
         help="The picture whose style it takes; several, separated by commas, are blended (--style_blend). With "
-        "--method=multi-style a learned style: style:NAME, style:NUMBER or a .style file of nst-tf train.",
+        "--method=multi-style or one-style a learned style: style:NAME, style:NUMBER or a .style file of nst-tf train.",
     )
     output: str = fields.setting(
         "",
@@ -59,7 +60,8 @@ class StylizeCommand:
         choices=METHODS,
         example="adain",
         help="gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds. multi-style: one "
-        "pass in a style that was learned before, in a second; the default where --style names one.",
+        "pass in a style that was learned before, in a second. one-style: the same by a network of that style alone. "
+        "Where --style names a learned style, its method is the default.",
     )
     style_masks: tuple[str, ...] = fields.setting(
         (),
@@ -235,6 +237,14 @@ class TrainCommand:
         example="painting.jpg",
         help="The painting whose style is learned: a path or sample:NAME.",
     )
+    architecture: str = fields.setting(
+        "multi-style",
+        group=_FILES,
+        choices=ARCHITECTURES,
+        example="one-style",
+        help="multi-style: the style's 990 numbers for the network that has many styles, in about a minute. one-style: "
+        "a network of its own, from nothing, in an hour or more (Johnson et al. 2016).",
+    )
     output: str = _same(
         "output",
         example="painting.style",
@@ -247,6 +257,25 @@ class TrainCommand:
         example="photos/",
         help="Photographs to train on: a folder or a glob. Those that cannot be read are left out and counted. "
         "Default: the samples, which are few; a hundred of one's own give cleaner pictures.",
+    )
+    logdir: str = _same(
+        "logdir",
+        methods=(),
+        help="Folder for TensorBoard's events: losses, previews, settings. Needs the package tensorboard "
+        "(nst-tf[tensorboard]). Default: none.",
+    )
+    checkpoint_dir: str = _same(
+        "checkpoint_dir",
+        methods=("one-style",),
+        help="Folder that saves the training in case it is killed: one file of some megabytes, written at intervals "
+        "and at Ctrl-C or SIGTERM, removed when the style is written. Default: none.",
+    )
+    checkpoint_interval_s: float = _same("checkpoint_interval_s", methods=("one-style",))
+    resume: bool = _same(
+        "resume",
+        methods=("one-style",),
+        help="Continue the training of --checkpoint_dir. Refused if there is no checkpoint, or if settings, "
+        "painting or weights have changed.",
     )
     threads: int = _same("threads")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 from nst_tf import errors, vgg
 from nst_tf.configs import fields, multi_style, optimisation
@@ -114,12 +115,20 @@ class TrainingConfig:
     @property
     def objective(self) -> optimisation.StyleTransferConfig:
         """The objective that the style is learned by: the one of the optimisation, with these weights and layers."""
-        return optimisation.StyleTransferConfig(
-            content_weight=self.content_weight,
-            style_weight=self.style_weight,
-            total_variation_weight=self.total_variation_weight,
-            content_layers=self.content_layers,
-            style_layers=self.style_layers,
-            weights=self.weights,
-            precision=self.precision,
-        )
+        return objective_of(self)
+
+
+_OF_THE_OBJECTIVE = (
+    "content_weight",
+    "style_weight",
+    "total_variation_weight",
+    "content_layers",
+    "style_layers",
+    "weights",
+    "precision",
+)
+
+
+def objective_of(config: Any) -> optimisation.StyleTransferConfig:
+    """The objective of a training: the optimisation's, with the weights and layers of the training's settings."""
+    return optimisation.StyleTransferConfig(**{name: getattr(config, name) for name in _OF_THE_OBJECTIVE})

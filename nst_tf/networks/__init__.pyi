@@ -6,3 +6,5 @@ from nst_tf.networks.multi_style_transfer import MultiStyleResult as MultiStyleR
 from nst_tf.networks.multi_style_transfer import MultiStyleTransfer as MultiStyleTransfer
 from nst_tf.networks.one_pass import AdainResult as AdainResult
 from nst_tf.networks.one_pass import AdainTransfer as AdainTransfer
+from nst_tf.networks.one_style import OneStyleResult as OneStyleResult
+from nst_tf.networks.one_style import OneStyleTransfer as OneStyleTransfer

@@ -108,6 +108,11 @@ def _numbers(
                 f"Received: {style.number}. Choose one of them."
             )
         return multi_style.Style(loaded.known.gamma[style.number], loaded.known.beta[style.number])
+    if style.kernels is not None and style.network_sha256 != loaded.weights["sha256"]:
+        raise errors.StyleError(
+            f"{style.name}: multi-style draws styles of its own network. Received: one that brings its network along. "
+            "Use --method=one-style."
+        )
     if style.network_sha256 != loaded.weights["sha256"] or style.gamma.shape[1] != loaded.network.style_size:
         raise errors.StyleError(
             f"{style.name}: a style must have been learned with the network that draws it. Received: one of another "

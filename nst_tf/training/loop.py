@@ -21,16 +21,17 @@ from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import multi_style
 from nst_tf.pictures import images, inputs
+from nst_tf.training import adam
 from nst_tf.training import photographs as photographs_
 from nst_tf.weights import style_files
 
 MINIMUM_SIDE_PX = 64  # of a painting: below, its statistics say little
-_PREVIEW, _PREVIEW_SIDE_PX = "sample:launch-pad", 384
-_LOSSES = ("total", "content", "style", "total_variation")
+PREVIEW, PREVIEW_SIDE_PX = "sample:launch-pad", 384
+LOSSES = ("total", "content", "style", "total_variation")
 _START_SIDE_PX = 96  # of the squares that the known styles are compared on
 _WARM_UP_STEPS = 5
 _FINAL_RATE = 0.05  # of the learning rate at the start
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.99, 1e-8  # Adam; .999 would remember the start through a run of 150 steps
+_BETA_2 = 0.99  # of Adam; .999 would remember the start through a run of 150 steps
 _MEMORY = 0.9  # of the running mean of the objective, which differs from square to square
 _MEAN_SQUARE = 4.0  # of the entries of The Starry Night's Gram matrices, over conv1_1 to conv4_1
 _NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
@@ -106,10 +107,10 @@ def learn_style(
     )
     sizes_px = tuple(int(size) for size in config.stroke_sizes_px)
     paintings = [inputs.read_picture(painting, "painting", size) for size in sizes_px]
-    _check_painting(paintings[0])
+    check_painting(paintings[0])
     loaded = multi_style.load(config.network_file, on_message=on_message)
     network = on_vgg19.SharedNetworks(config.objective.layers).network(config.objective, on_message)
-    shown = images.load(_PREVIEW, max_side_px=_PREVIEW_SIDE_PX).pixels
+    shown = images.load(PREVIEW, max_side_px=PREVIEW_SIDE_PX).pixels
     training = _Training(loaded, network.objective, config, on_message)
     report = on_report and _reporter(on_report, shown, config)
     start = training.nearest_known(paintings[-1].pixels, [next(squares) for _ in range(2)])
@@ -135,11 +136,11 @@ def learn_style(
             "versions": results.versions(),
         },
     )
-    history = np.array(training.history, np.float32).reshape(-1, len(_LOSSES))
+    history = np.array(training.history, np.float32).reshape(-1, len(LOSSES))
     return LearnedStyle(
         style=style,
         preview=training.stylised(shown, multi_style.Style(*style.at(None))),
-        losses=dict(zip(_LOSSES, history.T, strict=True)),
+        losses=dict(zip(LOSSES, history.T, strict=True)),
         seconds=time.perf_counter() - started,
         stopped_early=training.stopped,
         photographs_left_out=len(squares.broken),
@@ -173,10 +174,8 @@ class _Training:
         self._objective, self._network = objective, loaded.network
         self._network.trainable = False
         size = loaded.network.style_size
-        # gamma and beta, and Adam's two moments of each
-        self._values, self._means, self._squares = (
-            [tf.Variable(tf.zeros([size]), trainable=False) for _ in range(2)] for _ in range(3)
-        )
+        self._values = [tf.Variable(tf.zeros([size]), trainable=False) for _ in range(2)]  # gamma and beta
+        self._adam = adam.Adam(self._values, beta_2=_BETA_2)
         self.history: list[tuple[float, ...]] = []
         self.stopped = False
         self.seconds_per_step = 0.0
@@ -201,7 +200,7 @@ class _Training:
     def nearest_known(self, painting: np.ndarray, squares: list[np.ndarray]) -> multi_style.Style:
         """The known style whose pictures have the least objective towards a painting."""
         targets = self._objective.targets(tf.constant(painting), [tf.constant(painting)])
-        style_weight = self._style_weight(targets)
+        style_weight = relative_style_weight(targets, self._config.style_weight)
         styles = len(self._known.gamma)
         losses = np.zeros(styles)
         for square in squares:
@@ -223,7 +222,7 @@ class _Training:
         A step whose objective or gradient is not finite puts the best style back and halves the rate.
         """
         targets = self._objective.targets(tf.constant(painting), [tf.constant(painting)])
-        style_weight = self._style_weight(targets)
+        style_weight = relative_style_weight(targets, self._config.style_weight)
         self._begin(start)
         best = _Best(math.inf, start)
         rate, updates, halvings, mean, weight = self._config.learning_rate, 0, 0, 0.0, 0.0
@@ -263,22 +262,12 @@ class _Training:
         """Puts a style in, and forgets Adam's moments."""
         for variable, value in zip(self._values, style, strict=True):
             variable.assign(value)
-        for variable in (*self._means, *self._squares):
-            variable.assign(tf.zeros_like(variable))
+        self._adam.forget()
 
     def _share(self, step: int) -> float:
         """Of the learning rate at a step: a short rise, then a quarter of a wave down to `_FINAL_RATE`."""
         wave = (1 + math.cos(math.pi * (step - 1) / self._config.steps)) / 2
         return min(1.0, step / _WARM_UP_STEPS) * (_FINAL_RATE + (1 - _FINAL_RATE) * wave)
-
-    def _style_weight(self, targets: objectives.Targets) -> tf.Tensor:
-        """The weight of the style, in proportion to the painting's own Gram matrices.
-
-        A soft painting has Gram matrices of a tenth of a bold one's squares; with one weight for both, the content
-        would outweigh its style.
-        """
-        squares = [tf.reduce_mean(tf.square(gram)) for gram in targets["style"].values()]
-        return self._config.style_weight * _MEAN_SQUARE / (tf.add_n(squares) / len(squares))
 
     def _traced_terms(
         self,
@@ -308,20 +297,18 @@ class _Training:
             terms = self._traced_terms(image, gamma, beta, targets, style_weight)
             total = tf.reduce_mean(terms.total)
         gradients = tape.gradient(total, self._values)
-        for value, mean, square, gradient in zip(self._values, self._means, self._squares, gradients, strict=True):
-            tf.raw_ops.ResourceApplyAdam(
-                var=value.handle,
-                m=mean.handle,
-                v=square.handle,
-                beta1_power=_BETA_1**updates,
-                beta2_power=_BETA_2**updates,
-                lr=rate,
-                beta1=_BETA_1,
-                beta2=_BETA_2,
-                epsilon=_EPSILON,
-                grad=gradient,
-            )
-        return total, *(tf.reduce_mean(terms.values[name]) for name in _LOSSES[1:])
+        self._adam.apply(gradients, rate, updates)
+        return total, *(tf.reduce_mean(terms.values[name]) for name in LOSSES[1:])
+
+
+def relative_style_weight(targets: objectives.Targets, style_weight: float) -> tf.Tensor:
+    """The weight of the style, in proportion to the painting's own Gram matrices.
+
+    A soft painting has Gram matrices of a tenth of a bold one's squares; with one weight for both, the content would
+    outweigh its style.
+    """
+    squares = [tf.reduce_mean(tf.square(gram)) for gram in targets["style"].values()]
+    return style_weight * _MEAN_SQUARE / (tf.add_n(squares) / len(squares))
 
 
 def _reporter(
@@ -336,7 +323,7 @@ def _reporter(
             results.Report(
                 step=step,
                 steps=steps,
-                losses=dict(zip(_LOSSES, training.history[-1], strict=True)),
+                losses=dict(zip(LOSSES, training.history[-1], strict=True)),
                 seconds_per_step=training.seconds_per_step,
                 seconds_left=training.seconds_per_step * (steps - step),
                 is_snapshot=bool(config.preview_interval) and step % config.preview_interval == 0,
@@ -347,7 +334,12 @@ def _reporter(
     return report
 
 
-def _check_painting(painting: images.Picture) -> None:
+def check_painting(painting: images.Picture) -> None:
+    """Refuses a painting that is too small to learn from.
+
+    Raises:
+        ImageError: its shorter side is below `MINIMUM_SIDE_PX`.
+    """
     if min(painting.height_px, painting.width_px) < MINIMUM_SIDE_PX:
         raise errors.ImageError(
             f"{painting.name}: a painting's shorter side must be at least {MINIMUM_SIDE_PX} px to learn its style. "

@@ -77,6 +77,7 @@ class Squares:
         self._photographs = list(photographs)
         self._side_px = side_px
         self._flat_share = flat_share
+        self._seed = seed
         self._random = np.random.default_rng(seed)
         self._on_message = on_message
         self._kept: dict[str, np.ndarray] = {}  # path -> uint8 [H, W, 3]
@@ -103,15 +104,20 @@ class Squares:
     def __iter__(self) -> "Squares":
         return self
 
+    def start_at(self, step: int) -> None:
+        """Makes what follows depend on the seed and a step's number alone, so that a resumed training sees the same."""
+        self._random = np.random.default_rng([self._seed, step])
+
     def _drawn(self) -> np.ndarray:
         """A random photograph, float32 [1, H, W, 3]."""
-        while self._photographs:
+        while len(self.broken) < len(self._photographs):
             path = self._photographs[self._random.integers(len(self._photographs))]
+            if path in self.broken:  # drawn again, so that the order of the others does not depend on when it was found
+                continue
             if path not in self._kept:
                 try:
                     picture = images.load(path, max_side_px=_SIDES_OF_A_SQUARE * self._side_px)
                 except errors.ImageError as error:
-                    self._photographs.remove(path)
                     self.broken.append(path)
                     self._on_message(f"left out: {error}")
                     continue

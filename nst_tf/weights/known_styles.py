@@ -58,6 +58,36 @@ def read(
     return tuple(_read(source) for source in sources)
 
 
+def read_with_network(style: Source | Sequence[Source]) -> style_files.StyleFile:
+    """Finds and reads a style that has a network of its own.
+
+    Raises:
+        StyleError: there is none, its file is damaged, several were given, or it belongs to a network of many styles.
+    """
+    sources = style if isinstance(style, (list, tuple)) and not isinstance(style, Known) else (style,)
+    if len(sources) != 1:
+        raise errors.StyleError(
+            f"one-style draws in one style, its network's. Received: {len(sources)} styles. Give one of them."
+        )
+    found = _read(sources[0])
+    if isinstance(found, Known) or found.kernels is None:
+        raise errors.StyleError(
+            f"{sources[0]}: one-style needs a style with a network of its own. Received: one of multi-style's. Use "
+            "--method=multi-style, or train one with `nst-tf train --architecture=one-style`."
+        )
+    return found
+
+
+def method_of(style: Source) -> str:
+    """The method that draws a learned style, as `--method` takes it.
+
+    Raises:
+        StyleError: there is no such style, or its file is damaged.
+    """
+    found = _read(style)
+    return "multi-style" if isinstance(found, Known) else found.method
+
+
 def _read(source: Any) -> Known | style_files.StyleFile:
     if isinstance(source, (Known, style_files.StyleFile)):
         return source

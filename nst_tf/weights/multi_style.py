@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import types
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -91,14 +92,34 @@ def from_onnx(content: bytes, source: str, licence: str) -> MultiStyleWeights:
     gamma, beta = (
         np.concatenate([scales[layer][f"norm.{name}"] for layer in kernels], axis=1) for name in ("gamma", "beta")
     )
+    return MultiStyleWeights(types.MappingProxyType(kernels), gamma, beta, source, kernels_sha256(kernels), licence)
+
+
+def kernels_sha256(kernels: Mapping[str, np.ndarray]) -> str:
+    """The hash that names a network: over its kernels alone, layer by layer."""
     digest = hashlib.sha256()
     for layer, kernel in kernels.items():
         digest.update(f"{layer}{list(kernel.shape)}".encode() + kernel.astype("<f4").tobytes())
-    return MultiStyleWeights(types.MappingProxyType(kernels), gamma, beta, source, digest.hexdigest(), licence)
+    return digest.hexdigest()
 
 
 def _check(kernels: dict[str, np.ndarray], scales: dict[str, dict[str, np.ndarray]], source: str) -> None:
     """Every shape follows from the layer before, so that nothing else can be built of them."""
+    if reason := fault_of_kernels(kernels):
+        raise _other(source, reason)
+    styles = None
+    for layer, kernel in kernels.items():
+        for name in ("norm.gamma", "norm.beta"):
+            values = scales.get(layer, {}).get(name, np.empty(0))
+            styles = values.shape[0] if styles is None else styles
+            if values.shape != (styles, kernel.shape[3]) or not styles:
+                raise _other(source, f"{name} {list(values.shape)} in {layer}")
+            if not np.isfinite(values).all():
+                raise _other(source, f"NaN or infinity in {name} of {layer}")
+
+
+def fault_of_kernels(kernels: Mapping[str, np.ndarray]) -> str:
+    """What keeps kernels from being those of one such network; empty where nothing does."""
     contract, residual, expand = (
         [layer for layer in kernels if layer.startswith(stage)] for stage in ("contract", "residual", "expand")
     )
@@ -108,27 +129,19 @@ def _check(kernels: dict[str, np.ndarray], scales: dict[str, dict[str, np.ndarra
         *(f"expand.{index}" for index in range(3)),
     ]
     if [*contract, *residual, *expand] != numbered or list(kernels) != numbered or len(residual) % 2:
-        raise _other(source, f"the layers {', '.join(kernels) or 'of no kernel'}")
-    channels, styles = _CHANNELS, None
+        return f"the layers {', '.join(kernels) or 'of no kernel'}"
+    channels = _CHANNELS
     for layer, kernel in kernels.items():
         if kernel.ndim != 4 or kernel.shape[2] != channels or kernel.shape[0] != kernel.shape[1]:
-            raise _other(source, f"a kernel {list(kernel.shape)} in {layer}, after {channels} channels")
+            return f"a kernel {list(kernel.shape)} in {layer}, after {channels} channels"
         if kernel.shape[0] not in (1, 3, 5, 7, 9):
-            raise _other(source, f"a kernel of {kernel.shape[0]} px in {layer}")
+            return f"a kernel of {kernel.shape[0]} px in {layer}"
         channels = kernel.shape[3]
-        for name in ("norm.gamma", "norm.beta"):
-            values = scales.get(layer, {}).get(name, np.empty(0))
-            styles = values.shape[0] if styles is None else styles
-            if values.shape != (styles, channels) or not styles:
-                raise _other(source, f"{name} {list(values.shape)} in {layer}")
-            if not np.isfinite(values).all():
-                raise _other(source, f"NaN or infinity in {name} of {layer}")
         if not np.isfinite(kernel).all():
-            raise _other(source, f"NaN or infinity in {layer}")
+            return f"NaN or infinity in {layer}"
         if layer.startswith("residual") and channels != kernels[contract[-1]].shape[3]:
-            raise _other(source, f"{channels} channels in {layer}")
-    if channels != _CHANNELS:
-        raise _other(source, f"{channels} channels at the end")
+            return f"{channels} channels in {layer}"
+    return "" if channels == _CHANNELS else f"{channels} channels at the end"
 
 
 def _read(path: pathlib.Path) -> bytes:

@@ -1,8 +1,10 @@
-"""A learned style as a file of a few kilobytes: the scales and shifts that one network draws it with.
+"""A learned style as a file: the scales and shifts that a network draws it with, some kilobytes.
+
+A style of `--architecture=one-style` brings its own network along, about a megabyte.
 
 The file, little-endian: MAGIC, the length of the header (uint64), the header's sha256, the header (JSON), gamma and
-beta (float32), the sha256 of all before. Nothing in it is ever executed, and a size is believed only where it fits the
-file. Imports no TensorFlow.
+beta (float32), the network's kernels (float16) where it has its own, the sha256 of all before. Nothing in it is ever
+executed, and a size is believed only where it fits the file. Imports no TensorFlow.
 """
 
 import dataclasses
@@ -12,11 +14,13 @@ import json
 import math
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from nst_tf import errors, files, version
+from nst_tf.weights import multi_style
 
 SUFFIX = ".style"
 MAGIC = b"NSTSTYL1"
@@ -37,6 +41,8 @@ class StyleFile:
         gamma: float32 [K, N], one row for each size.
         beta: float32 [K, N].
         about: how it was made, fit for JSON.
+        kernels: layer -> float32 [H, W, I, O], in order, of a style that has a network of its own; values that float16
+            holds exactly. None where many styles share the network.
     """
 
     name: str
@@ -45,6 +51,12 @@ class StyleFile:
     gamma: np.ndarray
     beta: np.ndarray
     about: dict[str, Any]
+    kernels: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def method(self) -> str:
+        """The method that draws it, as `--method` takes it."""
+        return "multi-style" if self.kernels is None else "one-style"
 
     def at(self, stroke_size_px: int | None) -> tuple[np.ndarray, np.ndarray]:
         """Gamma and beta [N] for a size of the strokes: between two sizes of the file in proportion to its logarithm.
@@ -75,8 +87,11 @@ def encode(style: StyleFile) -> bytes:
         "nst_tf": version.__version__,
         "about": style.about,
     }
+    if style.kernels is not None:
+        header["kernels"] = [[layer, list(kernel.shape)] for layer, kernel in style.kernels.items()]
     text = json.dumps(header, sort_keys=True).encode()
     values = b"".join(np.ascontiguousarray(rows, "<f4").tobytes() for rows in (style.gamma, style.beta))
+    values += b"".join(np.ascontiguousarray(kernel, "<f2").tobytes() for kernel in (style.kernels or {}).values())
     content = MAGIC + len(text).to_bytes(8, "little") + hashlib.sha256(text).digest() + text + values
     return content + hashlib.sha256(content).digest()
 
@@ -165,9 +180,16 @@ def _parsed(header: Any, values: bytes) -> StyleFile:
         raise ValueError("sizes of another kind")
     if not all(type(size) is int and 1 <= size <= 2**16 for size in sizes) or sorted(set(sizes)) != sizes:
         raise ValueError("stroke sizes that do not ascend")
-    if len(values) != 2 * 4 * len(sizes) * numbers:
+    scales_bytes = 2 * 4 * len(sizes) * numbers
+    shapes = _shapes(header["kernels"]) if "kernels" in header else {}
+    if len(values) != scales_bytes + 2 * sum(map(math.prod, shapes.values())):
         raise ValueError(f"{len(values)} bytes for {len(sizes)} sizes of {numbers} scales and shifts")
-    gamma, beta = np.frombuffer(values, "<f4").reshape(2, len(sizes), numbers).astype(np.float32)
+    gamma, beta = np.frombuffer(values[:scales_bytes], "<f4").reshape(2, len(sizes), numbers).astype(np.float32)
+    kernels = _kernels(shapes, values[scales_bytes:]) if shapes else None
+    if kernels is not None:
+        channels = sum(kernel.shape[3] for kernel in kernels.values())
+        if channels != numbers or network_sha256 != multi_style.kernels_sha256(kernels):
+            raise ValueError("scales and shifts of another network")
     if not (np.isfinite(gamma).all() and np.isfinite(beta).all()):
         raise ValueError("NaN or infinity")
     return StyleFile(
@@ -177,7 +199,26 @@ def _parsed(header: Any, values: bytes) -> StyleFile:
         gamma=gamma,
         beta=beta,
         about=about,
+        kernels=kernels,
     )
+
+
+def _shapes(declared: Any) -> dict[str, tuple[int, ...]]:
+    """The shapes that a header gives its kernels."""
+    shapes = {str(layer): tuple(shape) for layer, shape in declared}
+    if not all(type(side) is int and 1 <= side <= 2**12 for shape in shapes.values() for side in shape):
+        raise ValueError("kernels of another kind")
+    return shapes
+
+
+def _kernels(shapes: Mapping[str, tuple[int, ...]], values: bytes) -> dict[str, np.ndarray]:
+    """The kernels, in order, out of their bytes, whose number is right."""
+    ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+    parts = np.split(np.frombuffer(values, "<f2").astype(np.float32), ends[:-1])
+    kernels = {layer: part.reshape(shape) for (layer, shape), part in zip(shapes.items(), parts, strict=True)}
+    if reason := multi_style.fault_of_kernels(kernels):
+        raise ValueError(reason)
+    return kernels
 
 
 def _damaged(name: str, received: str) -> errors.StyleError:

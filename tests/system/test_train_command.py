@@ -1,5 +1,7 @@
 """`nst-tf train` and `--method=multi-style`, as processes."""
 
+import json
+
 import pytest
 
 from nst_tf.pictures import images
@@ -22,6 +24,8 @@ def photo(tmp_path):
         (["--style={folder}/none.jpg", "--output={folder}/x.style"], "no such file"),
         (["--style={photo}", "--output={folder}/x.style", "--photographs={folder}/none"], "photographs to train on"),
         (["--style={photo}", "--output={folder}/x.style", "--stroke_sizes=300,200"], "whole numbers that ascend"),
+        (["--style={photo}", "--output={folder}/x.style", "--width=8"], "a flag of --architecture=one-style"),
+        (["--style={photo}", "--output={folder}/x.style", "--resume"], "a flag of --architecture=one-style"),
     ],
 )
 def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(commands, tmp_path, photo, flags, words):
@@ -32,8 +36,9 @@ def test_a_mistake_is_answered_in_one_line_before_tensorflow_loads(commands, tmp
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--style={folder}/tiny.style", "--method=gatys"], "which only --method=multi-style draws"),
-        (["--style={folder}/tiny.style,{photo}"], "which only --method=multi-style draws"),
+        (["--style={folder}/tiny.style", "--method=gatys"], "which only --method=multi-style or one-style draws"),
+        (["--style={folder}/tiny.style,{photo}"], "which only --method=multi-style or one-style draws"),
+        (["--style={folder}/tiny.style", "--method=one-style"], "needs a style with a network of its own"),
         (["--style={photo}", "--method=multi-style"], "nst-tf train --style=painting.jpg"),
         (["--style={folder}/cut.style"], "a style must be a whole file"),
         (["--style=style:no-such-painting"], "a style's name must be one of"),
@@ -48,6 +53,22 @@ def test_styles_that_cannot_be_drawn_are_refused_in_one_line(commands, tmp_path,
     run = commands.run("stylize", f"--content={photo}", f"--output={out}", *flags)
     command_line.assert_refused_in_one_line(*run, [words])
     assert not out.exists()
+
+
+@pytest.mark.weights
+def test_a_network_of_one_style_is_trained_and_then_drawn_without_naming_the_method(tmp_path, photo):
+    style, out = tmp_path / "own.style", tmp_path / "out.png"
+    training = ["--architecture=one-style", "--style=sample:hiroshige", f"--output={style}", "--steps=2"]
+    training += ["--crop_px=128", "--coarse_share=1", "--width=4", "--blocks=1", f"--checkpoint_dir={tmp_path}/run"]
+    code, _, stderr = command_line.run(*training, "--stroke_size=96", "--checkpoint_interval_s=0", module="cli.train")
+    assert code == 0, stderr
+    assert not list((tmp_path / "run").glob("*.checkpoint"))
+    code, _, stderr = command_line.run(
+        f"--content={photo}", f"--style={style}", f"--output={out}", module="cli.stylize"
+    )
+    assert code == 0, stderr
+    assert images.load(out).pixels.shape == (1, 48, 64, 3)
+    assert json.loads((tmp_path / "out.png.json").read_text())["method"] == "one-style"
 
 
 @pytest.mark.weights

@@ -41,7 +41,7 @@ def tiny(monkeypatch, traced):
 
     monkeypatch.setattr(on_vgg19.SharedNetworks, "network", network)
     monkeypatch.setattr(multi_style, "load", lambda *_, **__: tiny_multi_style.loaded())
-    monkeypatch.setattr(loop, "_PREVIEW_SIDE_PX", 64)
+    monkeypatch.setattr(loop, "PREVIEW_SIDE_PX", 64)
     real_training, real = loop._Training, loop._Training._share
     monkeypatch.setattr(
         loop._Training, "_share", lambda self, step: np.nan if step in state.poison else real(self, step)
@@ -61,7 +61,7 @@ def test_training_lowers_the_objective_and_gives_a_file_for_the_network(tiny, tm
     total = learned.losses["total"]
     assert total.shape == (15,)
     assert total[-4:].mean() < 0.8 * total[:3].mean()
-    np.testing.assert_allclose(total, sum(learned.losses[name] for name in loop._LOSSES[1:]), rtol=1e-4)
+    np.testing.assert_allclose(total, sum(learned.losses[name] for name in loop.LOSSES[1:]), rtol=1e-4)
     learned.save(tmp_path / "mine.style")
     with pytest.raises(errors.OutputError, match=r"must end in \.style"):
         learned.save(tmp_path / "mine.npz")
@@ -90,11 +90,10 @@ def test_training_starts_at_the_known_style_of_the_least_objective(tiny):
 
 def test_the_style_of_a_soft_painting_weighs_as_much_as_a_bold_ones(tiny):
     objective = on_vgg19.SharedNetworks.network(None, configs.TrainingConfig().objective, None).objective
-    training = loop._Training(tiny_multi_style.loaded(), objective, configs.TrainingConfig(), lambda _: None)
     for picture in (PAINTING, 0.45 + 0.1 * PAINTING):
         targets = objective.targets(picture, [picture])
         squares = [np.square(gram).mean() for gram in targets["style"].values()]
-        assert float(training._style_weight(targets)) * np.mean(squares) == pytest.approx(4.0, rel=1e-4)
+        assert float(loop.relative_style_weight(targets, 1.0)) * np.mean(squares) == pytest.approx(4.0, rel=1e-4)
 
 
 def test_several_sizes_of_strokes_are_learned_into_one_file(tiny):

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from nst_tf import errors
-from nst_tf.weights import style_files
+from nst_tf.weights import multi_style, style_files
 from tests.tiny import tiny_multi_style
 
 STYLE = tiny_multi_style.style_file(sizes_px=(128, 256, 512))
@@ -115,3 +116,35 @@ def test_every_style_that_comes_with_the_package_is_whole_and_small():
 def test_a_style_that_does_not_come_with_the_package_is_refused_with_the_names():
     with pytest.raises(errors.StyleError, match="style:nothing: a style's name must be one of "):
         style_files.shipped("nothing")
+
+
+def own_network():
+    """A style that brings its network along."""
+    kernels = {
+        layer: kernel.astype(np.float16).astype(np.float32) for layer, kernel in tiny_multi_style.kernels().items()
+    }
+    return tiny_multi_style.style_file(kernels=kernels, network_sha256=multi_style.kernels_sha256(kernels))
+
+
+def test_a_style_with_a_network_of_its_own_is_read_back_and_names_its_method():
+    written = own_network()
+    found = style_files.decode(style_files.encode(written), "x.style")
+    assert (STYLE.method, found.method) == ("multi-style", "one-style")
+    assert list(found.kernels) == list(written.kernels)
+    for layer, kernel in written.kernels.items():
+        np.testing.assert_array_equal(found.kernels[layer], kernel)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda style: {"network_sha256": "0" * 64}, "scales and shifts of another network"),
+        (lambda style: {"kernels": dict(list(style.kernels.items())[1:])}, "the layers contract.1"),
+        (lambda style: {"kernels": style.kernels | {"expand.2": np.full([9, 9, 4, 3], np.nan, np.float32)}}, "NaN"),
+        (lambda style: {"kernels": style.kernels | {"expand.2": np.zeros([9, 9, 5, 3], np.float32)}}, "a kernel"),
+    ],
+)
+def test_kernels_of_no_such_network_are_refused(change, words):
+    style = own_network()
+    with pytest.raises(errors.StyleError, match=words):
+        style_files.decode(style_files.encode(dataclasses.replace(style, **change(style))), "x.style")
