@@ -12,8 +12,8 @@ pipelines
 figures
 export serving
 evaluation
-optimisation
 training
+optimisation
 networks
 results
 losses
