@@ -82,7 +82,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
 
     with interrupt:
         result = nst_tf.stylize(
-            pictures.content,
+            pictures.photograph or pictures.content,
             pictures.styles,
             config,
             checkpoints=checkpoints,

@@ -114,7 +114,7 @@ class StyleTransferResult(Result):
 
     Attributes:
         losses: name -> float32 [steps]; the names are those of `Report.losses`.
-        best_loss: the objective of `image`, the best image evaluated.
+        best_loss: the objective of `image`, the best image evaluated, before the guided filter.
         steps: evaluations done, over all sizes.
         stages: height_px, width_px and steps planned of each size, coarsest first.
         stopped_early: whether a callback ended the run.

@@ -170,6 +170,31 @@ class StyleTransferConfig:
         help="What the weights multiply. mean: the mean of (F - P)^2 and, per layer, of (G/M - A/M)^2, as in the "
         "authors' code, the same at every size. equations: eq. 1 and 4 to the letter, sums that grow with the size.",
     )
+    guided_filter_radius: float = fields.setting(
+        0.0,
+        group="Photographs",
+        low=0,
+        high=1,
+        example="0.04",
+        help="Gives the finished picture the photograph's own edges and grain: in windows of this radius, a share of "
+        "the long side, it becomes an affine function of the photograph's colours (guided filter, He et al. 2013). "
+        "Strokes and noise vanish, colours and light stay; a smaller radius keeps more local light. 0: no filter.",
+    )
+    guided_filter_epsilon: float = fields.setting(
+        1e-3,
+        group="Photographs",
+        above=0,
+        example="1e-4",
+        help="How careful the guided filter is: contrasts of the photograph whose square, on the 0 to 1 scale, is less "
+        "than this stay as they are, such as its grain.",
+    )
+    full_size: bool = fields.setting(
+        False,
+        group="Photographs",
+        example="true",
+        help="Gives the result the photograph's own size: what the guided filter found at --size is applied to the "
+        "photograph itself, so that a run of minutes gives a picture of any size with exact edges.",
+    )
     network: str = fields.setting(
         "normalised",
         group="Network",
@@ -352,6 +377,11 @@ class StyleTransferConfig:
                 "Set both for one of them."
             )
         fields.check_blend(self.style_blend)
+        if self.full_size and not self.guided_filter_radius:
+            raise errors.ConfigError(
+                "full_size needs the guided filter. Received: guided_filter_radius=0. Set it to 0.08 or choose the "
+                "preset photo."
+            )
 
     @property
     def layers(self) -> tuple[str, ...]:

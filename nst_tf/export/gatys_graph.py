@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors, vgg
-from nst_tf.export import graph_inputs, graph_pictures, trial_requests
+from nst_tf.export import graph_guided_filter, graph_inputs, graph_pictures, trial_requests
 from nst_tf.losses import objective
 from nst_tf.optimisation import lbfgs, schedule, stages, transfer
 
@@ -34,6 +34,7 @@ def check(config: configs.StyleTransferConfig) -> None:
         "colours": ("style",),
         "xla": ("auto", "off"),
         "snapshot_interval": (0,),
+        "full_size": (False,),
     }.items():
         received = getattr(config, name)
         if received not in allowed:
@@ -182,6 +183,8 @@ class Gatys(tf.Module):
     def _stylized(self, content: tf.Tensor, style: tf.Tensor, element: graph_inputs.Tensors) -> tf.Tensor:
         image, loss = self._optimised(content, style, *[element[name] for name in CONTROLS])
         rule = "]: the objective is not a finite number at the start"
+        radius, epsilon = self._config.guided_filter_radius, self._config.guided_filter_epsilon
+        image = graph_guided_filter.of_photograph(image, content, radius, epsilon)
         return graph_pictures.checked(image, tf.math.is_finite(loss), "element[", element["index"], rule)
 
     def _optimise(

@@ -15,7 +15,7 @@ from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
 from nst_tf.optimisation import checkpoint, identity, loop, memory_plan, optimizers, stages
-from nst_tf.pictures import controls, images, inputs
+from nst_tf.pictures import controls, guided_filter, images, inputs
 from nst_tf.vgg import forms
 from nst_tf.weights import vgg19
 
@@ -23,7 +23,7 @@ from nst_tf.weights import vgg19
 _NOT_TRACED = (
     "preset", "max_side_px", "style_max_side_px", "style_blend", "colours", "colour_map", "initialisation", "seed",
     "noise_stddev", "steps", "scales", "coarse_steps", "patience", "min_improvement", "time_budget_s", "averaging",
-    "memory_budget_mb", "snapshot_interval",
+    "memory_budget_mb", "snapshot_interval", "guided_filter_radius", "guided_filter_epsilon", "full_size",
 )  # fmt: skip
 Finished = Callable[[np.ndarray], np.ndarray]  # an image of the network's -> as the user is to have it
 _WEIGHTS = ("content_weight", "style_weight")  # nor these, where an engine keeps them in variables
@@ -120,7 +120,8 @@ class StyleTransfer:
                 on_message(note)
             pictures = controls.before(read, self.config)
             budget_bytes = self._budget_bytes(checkpoints)
-            planned = self._planned(pictures.content, budget_bytes)  # what does not fit is refused at once
+            held_bytes = read.photograph.pixels.nbytes if read.photograph else 0
+            planned = self._planned(pictures.content, budget_bytes - held_bytes)  # what does not fit is refused at once
             if self.config.initialisation == "adain":
                 pictures = pictures._replace(start=one_pass.start(pictures, self.config, on_message))
             network = self._loaded(checkpoints, on_message)
@@ -146,14 +147,15 @@ class StyleTransfer:
                 resumed=resumed,
             )
 
-            def finished(image: np.ndarray) -> np.ndarray:
+            def finished(image: np.ndarray, *, full_size: bool = False) -> np.ndarray:
                 """An image of the network's as the user is to have it."""
                 image = stages.with_own_extremes(image, pictures.content, self.config)
-                return controls.after(image, read.content, self.config)
+                image = guided_filter.of_photograph(image, pictures, self.config, full_size=full_size)
+                return controls.after(image, read.photograph or read.content, self.config)
 
             outcome = self._run(network, planned, pictures, steps, finished)
             size = (read.content.height_px, read.content.width_px)
-            image = finished(inputs.at_size(outcome.image.numpy(), *size))
+            image = finished(inputs.at_size(outcome.image.numpy(), *size), full_size=True)
             return self._result(network, planned, read, steps, outcome, image, started, on_message)
 
     def reconfigure(self, config: configs.StyleTransferConfig) -> None:
@@ -286,7 +288,7 @@ class StyleTransfer:
             )
         return results.StyleTransferResult(
             image=image,
-            alpha=pictures.content.alpha,
+            alpha=(pictures.photograph or pictures.content).alpha,
             losses=losses,
             config=self.config,
             best_loss=outcome.best_loss,

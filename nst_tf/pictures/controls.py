@@ -41,7 +41,8 @@ def before(pictures: inputs.Inputs, config: Any) -> inputs.Inputs:
         )
         start = pictures.start and _with_pixels(pictures.start, colours.grey(pictures.start.pixels))
         content = _with_pixels(content, colours.grey(content.pixels))
-        return pictures._replace(content=content, styles=styles, start=start)
+        photograph = pictures.photograph and _with_pixels(pictures.photograph, colours.grey(pictures.photograph.pixels))
+        return pictures._replace(content=content, styles=styles, start=start, photograph=photograph)
     return pictures
 
 

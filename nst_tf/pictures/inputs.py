@@ -21,6 +21,7 @@ class Inputs(NamedTuple):
     styles: tuple[images.Picture, ...]
     start: images.Picture | None = None  # where config.initialisation names a file
     masks: tuple[images.Picture, ...] = ()  # of the content's size: none, or one for each style
+    photograph: images.Picture | None = None  # the content at its own size, where config.full_size wants it
 
     @property
     def notes(self) -> list[str]:
@@ -64,12 +65,14 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
         ConfigError: style_blend has another length than the styles.
     """
     style_layers = config.style_layers or config.layers
+    photograph = read_picture(content, "content", None) if config.full_size else None
+    content = content if photograph is None else photograph
     content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
     start = None
     if config.initialisation not in configs.STARTS:
         _check_start(config.initialisation)
         start = _noted_aspect(read_picture(config.initialisation, "start", config.max_side_px), content_picture)
-    return Inputs(content_picture, styles, start)
+    return Inputs(content_picture, styles, start, photograph=photograph)
 
 
 def read_one_pass(

@@ -55,9 +55,14 @@ def assert_same(data, image):
     assert np.abs(levels(data) - np.rint(image * 255)).mean() < trial_requests.TOLERANCE_LEVELS["float32"][0]
 
 
-@pytest.mark.parametrize(("initialisation", "scales"), [("content", 2), ("style", 1), ("noise", 2)])
-def test_each_picture_of_a_batch_is_what_python_makes_of_it(initialisation, scales):
-    config = tiny_bundle.config(initialisation=initialisation, scales=scales, total_variation_weight=5.0)
+PHOTO = {"photorealism_weight": 100.0, "guided_filter_radius": 0.05}
+
+
+@pytest.mark.parametrize(
+    ("initialisation", "scales", "settings"), [("content", 2, {}), ("style", 1, PHOTO), ("noise", 2, {})]
+)
+def test_each_picture_of_a_batch_is_what_python_makes_of_it(initialisation, scales, settings):
+    config = tiny_bundle.config(initialisation=initialisation, scales=scales, total_variation_weight=5.0, **settings)
     pictures = [
         np.rint(tiny_network.picture(*size, seed=i) * 255) / 255
         for i, size in enumerate([(150, 131), (20, 37), (140, 90), (31, 28)])
@@ -75,8 +80,8 @@ def test_each_picture_of_a_batch_is_what_python_makes_of_it(initialisation, scal
     )["stylized_bytes"]
     first = {"steps": 5, "coarse_steps": 4, "max_side_px": 133}
     second = {"steps": 2, "coarse_steps": 2, "content_weight": 7.0, "seed": 9}
-    for i, settings in enumerate([first, second]):
-        assert_same(out[i].numpy(), python(pictures[i], pictures[2 + i], config, **settings))
+    for i, own in enumerate([first, second]):
+        assert_same(out[i].numpy(), python(pictures[i], pictures[2 + i], config, **own))
 
 
 def test_the_style_is_read_at_the_size_that_the_configuration_says():

@@ -10,7 +10,7 @@ import nst_tf
 from nst_tf import configs, errors, precision, results
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.optimisation import stages, transfer
-from nst_tf.pictures import colours, images, inputs
+from nst_tf.pictures import colours, guided_filter, images, inputs
 from tests import tolerances
 from tests.tiny import tiny_network, tiny_vgg
 
@@ -540,3 +540,34 @@ def test_a_start_picture_of_another_aspect_ratio_is_stretched_and_said_to_be(tmp
     said = []
     stylize(initialisation=str(tmp_path / "start.png"), steps=1, on_message=said.append)
     assert any("start.png: stretched to the content's 24 x 20 px" in message for message in said)
+
+
+PHOTO = {"guided_filter_radius": 0.1, "guided_filter_epsilon": 1e-3, "steps": 3}
+
+
+def test_the_guided_filter_acts_on_the_finished_picture():
+    content = tiny_network.picture(20, 24, seed=1)
+    unfiltered = stylize(content, steps=3).image
+    expected = guided_filter.filtered(unfiltered, content, radius_px=2, epsilon=1e-3)
+    np.testing.assert_allclose(stylize(content, **PHOTO).image, expected, atol=1e-5)
+
+
+def test_a_result_of_full_size_has_the_photographs_own_size_and_edges():
+    photograph = np.kron(tiny_network.picture(5, 6, seed=3)[0], np.ones([16, 16, 1], np.float32))[np.newaxis]
+    result = stylize(photograph, max_side_px=24, full_size=True, **PHOTO)
+    assert result.image.shape == photograph.shape
+    assert (result.stages[-1]["height_px"], result.stages[-1]["width_px"]) == (20, 24)
+    within, across = (np.abs(result.image[:, :, x + 1] - result.image[:, :, x]).mean() for x in (7, 15))
+    assert across > 5 * within
+
+
+def test_the_transparency_of_a_result_of_full_size_is_the_photographs():
+    pixels = tiny_network.picture(40, 48, seed=1)
+    alpha = np.linspace(0, 1, 48, dtype=np.float32).reshape(1, 1, 48, 1).repeat(40, axis=1)
+    photograph = images.Picture(pixels=pixels, alpha=alpha, sha256="1" * 64, name="photo")
+    np.testing.assert_array_equal(stylize(photograph, max_side_px=24, full_size=True, **PHOTO).alpha, alpha)
+
+
+def test_full_size_without_the_filter_is_refused():
+    with pytest.raises(errors.ConfigError, match="full_size needs the guided filter"):
+        configs.preset("default", full_size=True)

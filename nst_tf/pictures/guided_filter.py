@@ -1,0 +1,185 @@
+"""The guided filter: a picture as a locally affine function of a photograph's colours, so that it has its exact edges.
+
+What is filtered is the change from the photograph. The coefficients are fitted at one size and may be applied at
+another, so that a small run gives a large picture. Time and memory do not grow with the radius, and both steps go band
+by band.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nst_tf import errors
+from nst_tf.pictures import inputs
+
+_FIT_ROWS = 256  # of a band where coefficients are fitted, without its margins
+_APPLIED_ROWS = 64  # of a band where they are applied
+_PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # the entries of a symmetric 3 x 3 matrix
+
+
+class Coefficients(NamedTuple):
+    """Of each pixel: q_c = sum_k slopes[..., k, c] I_k + offsets[..., c] for the colours I of a guide."""
+
+    slopes: np.ndarray  # float32 [H, W, 3, 3]
+    offsets: np.ndarray  # float32 [H, W, 3]
+
+
+def of_photograph(image: np.ndarray, pictures: inputs.Inputs, config: Any, *, full_size: bool = False) -> np.ndarray:
+    """What a run made of a photograph, filtered as its settings say.
+
+    Args:
+        image: float32 [1, H, W, 3] in [0, 1], of whatever size.
+        pictures: the content, and the photograph at its own size.
+        config: guided_filter_radius and guided_filter_epsilon.
+        full_size: whether the result is to have the photograph's own size, where pictures have it.
+    """
+    if not config.guided_filter_radius:
+        return image
+    guide = inputs.at_size(pictures.content.pixels, *image.shape[1:3])
+    radius_px = max(1, round(config.guided_filter_radius * max(image.shape[1:3])))
+    coefficients = fit(image, guide, radius_px=radius_px, epsilon=config.guided_filter_epsilon)
+    return apply(coefficients, pictures.photograph.pixels if full_size and pictures.photograph else guide)
+
+
+def filtered(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float) -> np.ndarray:
+    """The picture with the guide's edges: `fit`, then `apply`, at one size.
+
+    Example:
+        >>> import numpy as np
+        >>> from nst_tf.pictures import guided_filter
+        >>> guide = np.tile(np.linspace(0, 1, 16, dtype=np.float32)[:, np.newaxis, np.newaxis], (1, 8, 1, 3))
+        >>> darker = guided_filter.filtered(guide / 2, guide, radius_px=2, epsilon=1e-6)
+        >>> bool(abs(darker - guide / 2).max() < 1e-3)
+        True
+    """
+    return apply(fit(image, guide, radius_px=radius_px, epsilon=epsilon), guide)
+
+
+def fit(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float) -> Coefficients:
+    """The affine functions of a guide's colours that are nearest to a picture, in windows and averaged over them.
+
+    Where the guide's colours hardly vary, the function is the guide itself and a shift.
+
+    Args:
+        image: p, float32 [1, H, W, 3] in [0, 1].
+        guide: I, the same shape.
+        radius_px: r, at least 1; a window has 2 r + 1 pixels a side, fewer at the borders.
+        epsilon: what the variance of the guide's colours in a window is compared with, above 0, on the 0 to 1 scale
+            squared. Where it is less, the window keeps its contrast.
+
+    Raises:
+        ImageError: the pictures differ in size.
+
+    Source: He, Sun & Tang 2013, "Guided Image Filtering", eq. 19 to 21, for a guide of three colours.  Deviation: p - I
+    is filtered, not p, so that the guide's own grain and texture stay and an unchanged picture stays unchanged.
+    """
+    if image.shape != guide.shape:
+        raise errors.ImageError(
+            f"the guide must be {list(image.shape)}, as the picture. Received: {list(guide.shape)}."
+        )
+    height, width = image.shape[1:3]
+    found = Coefficients(np.empty([height, width, 3, 3], np.float32), np.empty([height, width, 3], np.float32))
+    for top in range(0, height, _FIT_ROWS):
+        bottom = min(top + _FIT_ROWS, height)
+        first, last = max(0, top - 2 * radius_px), min(height, bottom + 2 * radius_px)
+        own = slice(top - first, bottom - first)
+        colours, targets = (_planes(pixels[0, first:last]) for pixels in (guide, image))
+        box_mean = functools.partial(_box_mean, radius_px=radius_px)
+        for channel, (slopes, offset) in enumerate(changes(targets, colours, box_mean, epsilon)):
+            for k, slope in enumerate(slopes):
+                found.slopes[top:bottom, :, k, channel] = box_mean(slope)[own] + (k == channel)
+            found.offsets[top:bottom, :, channel] = box_mean(offset)[own]
+    return found
+
+
+def apply(coefficients: Coefficients, guide: np.ndarray) -> np.ndarray:
+    """The picture that coefficients make of a guide, which may be larger or smaller than the one they were fitted to.
+
+    Args:
+        coefficients: of `fit`; interpolated linearly between their pixels.
+        guide: float32 [1, H, W, 3] in [0, 1].
+
+    Returns:
+        float32 [1, H, W, 3], clipped to [0, 1].
+
+    Source: He & Sun 2015, "Fast Guided Filter", where the coefficients of a small picture are enlarged.
+    """
+    height, width = guide.shape[1:3]
+    result = np.empty(guide.shape, np.float32)
+    for top in range(0, height, _APPLIED_ROWS):
+        rows = slice(top, min(top + _APPLIED_ROWS, height))
+        slopes, offsets = (_enlarged(values, rows, (height, width)) for values in coefficients)
+        colours = guide[0, rows]
+        band = offsets + sum(colours[..., k, np.newaxis] * slopes[..., k, :] for k in range(3))
+        result[0, rows] = band.clip(0, 1)
+    return result
+
+
+def changes(
+    targets: Sequence[Any], colours: Sequence[Any], box_mean: Callable[[Any], Any], epsilon: float
+) -> Iterator[tuple[list[Any], Any]]:
+    """Slopes a, for each colour, and offset b of every window: p - I is a^T I + b, for each channel of p.
+
+    Args:
+        targets: the three channels of p, arrays or tensors [H, W].
+        colours: those of I.
+        box_mean: the mean of each pixel's window.
+        epsilon: as in `fit`.
+    """
+    means = [box_mean(plane) for plane in colours]
+    inverse = _inverse([box_mean(colours[i] * colours[j]) - means[i] * means[j] for i, j in _PAIRS], epsilon)
+    for target, own in zip(targets, colours, strict=True):
+        change = target - own
+        mean = box_mean(change)
+        c = [box_mean(plane * change) - of_plane * mean for plane, of_plane in zip(colours, means, strict=True)]
+        slopes = [row[0] * c[0] + row[1] * c[1] + row[2] * c[2] for row in inverse]
+        yield slopes, mean - sum(slope * of_plane for slope, of_plane in zip(slopes, means, strict=True))
+
+
+def _planes(pixels: np.ndarray) -> list[np.ndarray]:
+    """The channels of pixels [H, W, 3], each on its own and in float64."""
+    return [pixels[..., channel].astype(np.float64) for channel in range(3)]
+
+
+def _inverse(covariances: list[Any], epsilon: float) -> list[list[Any]]:
+    """The rows of (Sigma + epsilon)^-1, by Cramer's rule."""
+    rr, gg, bb, rg, rb, gb = covariances
+    rr, gg, bb = rr + epsilon, gg + epsilon, bb + epsilon
+    first = [gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg]
+    determinant = rr * first[0] + rg * first[1] + rb * first[2]
+    middle, last = rg * rb - rr * gb, rr * gg - rg * rg
+    rows = [first, [first[1], rr * bb - rb * rb, middle], [first[2], middle, last]]
+    return [[entry / determinant for entry in row] for row in rows]
+
+
+def _box_mean(plane: np.ndarray, radius_px: int) -> np.ndarray:
+    """The mean of each pixel's window, of what lies within the plane [H, W]; by running sums."""
+    for axis in (0, 1):
+        place = np.arange(plane.shape[axis])
+        low, high = np.maximum(place - radius_px, 0), np.minimum(place + radius_px + 1, plane.shape[axis])
+        sums = np.cumsum(plane, axis=axis)
+        sums = np.concatenate([np.zeros_like(sums.take([0], axis)), sums], axis=axis)
+        counts = (high - low).reshape([-1, 1] if axis == 0 else [1, -1])
+        plane = (sums.take(high, axis) - sums.take(low, axis)) / counts
+    return plane
+
+
+def _enlarged(values: np.ndarray, rows: slice, size: tuple[int, int]) -> np.ndarray:
+    """Some rows of values [h, w, ...] interpolated to a size (H, W): float32 [rows, W, ...]."""
+    if values.shape[:2] == size:
+        return values[rows]
+    above, below, share = _places(np.arange(rows.start, rows.stop), values.shape[0] / size[0], values.shape[0])
+    share = share.reshape([-1, *[1] * (values.ndim - 1)])
+    band = values[above] + share * (values[below] - values[above])
+    left, right, share = _places(np.arange(size[1]), values.shape[1] / size[1], values.shape[1])
+    share = share.reshape([-1, *[1] * (values.ndim - 2)])
+    return np.asarray(band[:, left] + share * (band[:, right] - band[:, left]))
+
+
+def _places(pixels: np.ndarray, step: float, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Between which two of count pixels, and how far from the first, the centres of other pixels lie."""
+    centres = ((pixels + 0.5) * step - 0.5).clip(0, count - 1)
+    first = np.floor(centres).astype(np.intp)
+    return first, np.minimum(first + 1, count - 1), (centres - first).astype(np.float32)
