@@ -13,7 +13,7 @@ from absl import flags, logging
 
 import nst_tf
 from nst_tf import configs, errors, files, results
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import images, inputs, luts
 from nst_tf.weights import known_styles
 
 from . import config_flags, interrupts, program, progress
@@ -23,6 +23,7 @@ class Finished(NamedTuple):
     """A result, and the exit code that goes with it."""
 
     result: Any  # a results.Result
+    content: images.Picture  # what it was made of, of whatever size
     summary: str  # how it was made, for the last line
     exit_code: int = 0
 
@@ -45,12 +46,16 @@ def main() -> int:
     method = METHODS[command.method]
     config_flags.check_method(command.method, configs.StylizeCommand, _CONFIG_CLASSES)
     results.check_writable(command.output, bit_depth=command.bit_depth)
+    if command.lut:
+        luts.check_writable(command.lut)
     config = config_flags.config_from_flags(method.config_class)
     with method.run(command, config) as finished:
         for note in finished.result.save(command.output, bit_depth=command.bit_depth):
             program.say(f"{command.output}: {note}")
         height_px, width_px = finished.result.image.shape[1:3]
         program.say(f"wrote {command.output} ({width_px} x {height_px} px) {finished.summary}")
+        if command.lut:
+            _save_lut(command.lut, finished)
     return finished.exit_code
 
 
@@ -93,7 +98,8 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
         if log:
             log.close()
         exit_code = interrupt.exit_code if result.stopped_early else 0
-        yield Finished(result, f"after {result.steps} steps in {result.seconds:.0f} s", exit_code)
+        summary = f"after {result.steps} steps in {result.seconds:.0f} s"
+        yield Finished(result, pictures.photograph or pictures.content, summary, exit_code)
     if checkpoints and result.stopped_early:
         program.say(f"the checkpoint is kept in {checkpoints.path}: the same command with --resume continues")
     elif checkpoints:
@@ -107,7 +113,7 @@ def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainC
     program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
     engine = nst_tf.AdainTransfer(config)
     result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
-    yield Finished(result, f"in {result.seconds:.1f} s")
+    yield Finished(result, pictures.content, f"in {result.seconds:.1f} s")
 
 
 @contextlib.contextmanager
@@ -117,7 +123,7 @@ def _stylize_in_a_known_style(command: configs.StylizeCommand, config: configs.M
     content = inputs.read_picture(command.content, "content", config.max_side_px)
     program.load_tensorflow(threads=command.threads)
     result = nst_tf.MultiStyleTransfer(config)(content, styles, on_message=program.say)
-    yield Finished(result, f"in {result.seconds:.1f} s")
+    yield Finished(result, content, f"in {result.seconds:.1f} s")
 
 
 @contextlib.contextmanager
@@ -129,7 +135,15 @@ def _stylize_by_a_network_of_its_own(
     content = inputs.read_picture(command.content, "content", config.max_side_px)
     program.load_tensorflow(threads=command.threads)
     result = nst_tf.OneStyleTransfer(config)(content, style, on_message=program.say)
-    yield Finished(result, f"in {result.seconds:.1f} s")
+    yield Finished(result, content, f"in {result.seconds:.1f} s")
+
+
+@contextlib.contextmanager
+def _recolour(command: configs.StylizeCommand, config: configs.RecolourConfig) -> Iterator[Finished]:
+    """--method=recolour, which needs no TensorFlow."""
+    content = inputs.read_picture(command.content, "content", config.max_side_px)
+    result = nst_tf.recolour(content, command.style, config, on_message=program.say)
+    yield Finished(result, content, f"in {result.seconds * 1000:.0f} ms")
 
 
 def _with_method_of_style(command: configs.StylizeCommand) -> configs.StylizeCommand:
@@ -150,6 +164,7 @@ METHODS = {
     "adain": Method(configs.AdainConfig, _stylize_in_one_pass),
     "multi-style": Method(configs.MultiStyleConfig, _stylize_in_a_known_style),
     "one-style": Method(configs.OneStyleConfig, _stylize_by_a_network_of_its_own),
+    "recolour": Method(configs.RecolourConfig, _recolour),
 }
 _CONFIG_CLASSES = {name: method.config_class for name, method in METHODS.items()}
 config_flags.define(configs.StylizeCommand, *_CONFIG_CLASSES.values())
@@ -162,8 +177,21 @@ _INTRO = """nst-tf stylize: render a photograph in the style of a painting
   nst-tf stylize --content=photo.jpg --style=painting.jpg --preset=gatys --initialisation=noise --output=out.png
   nst-tf stylize --content=photo.jpg --style=painting.jpg --method=adain --output=out.png
   nst-tf stylize --content=photo.jpg --style=style:starry-night --output=out.png
+  nst-tf stylize --content=day.jpg --style=dusk.jpg --preset=photo --full_size --output=out.jpg
+  nst-tf stylize --content=day.jpg --style=dusk.jpg --method=recolour --lut=dusk.cube --output=out.jpg
 
 Ctrl-C or SIGTERM ends a run early and writes the picture so far. Settings, losses and times go to OUTPUT.json."""
+
+
+def _save_lut(path: str, finished: Finished) -> None:
+    """Writes what the result did to the colours of its photograph as a table."""
+    image = finished.result.image
+    fitted = luts.fit(inputs.at_size(finished.content.pixels, *image.shape[1:3]), image)
+    luts.save(path, fitted.lut, pathlib.Path(path).stem)
+    program.say(
+        f"wrote {path}, a table of {luts.NODES} nodes a side: of this photograph it makes the result's colours within "
+        f"{fitted.error_levels:.1f} of 255 levels (root mean square)"
+    )
 
 
 def _snapshot_path(output: str, step: int | str) -> pathlib.Path:

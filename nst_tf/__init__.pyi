@@ -3,6 +3,7 @@ from nst_tf.configs.multi_style import MultiStyleConfig as MultiStyleConfig
 from nst_tf.configs.one_style import OneStyleConfig as OneStyleConfig
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
 from nst_tf.configs.optimisation import preset as preset
+from nst_tf.configs.recolour import RecolourConfig as RecolourConfig
 from nst_tf.errors import NstError as NstError
 from nst_tf.networks.multi_style_transfer import MultiStyleResult as MultiStyleResult
 from nst_tf.networks.multi_style_transfer import MultiStyleTransfer as MultiStyleTransfer
@@ -13,6 +14,8 @@ from nst_tf.networks.one_style import OneStyleTransfer as OneStyleTransfer
 from nst_tf.optimisation.checkpoint import Checkpoints as Checkpoints
 from nst_tf.optimisation.transfer import StyleTransfer as StyleTransfer
 from nst_tf.optimisation.transfer import stylize as stylize
+from nst_tf.recolouring import RecolourResult as RecolourResult
+from nst_tf.recolouring import recolour as recolour
 from nst_tf.results import Report as Report
 from nst_tf.results import StopStylizing as StopStylizing
 from nst_tf.results import StyleTransferResult as StyleTransferResult

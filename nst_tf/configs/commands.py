@@ -9,7 +9,7 @@ import functools
 from nst_tf import errors
 from nst_tf.configs import evaluation, fields, figures
 
-METHODS = ("gatys", "adain", "multi-style", "one-style")
+METHODS = ("gatys", "adain", "multi-style", "one-style", "recolour")
 ARCHITECTURES = ("multi-style", "one-style")
 CHECKPOINT_INTERVAL_S = 30.0  # what a killed run loses at most
 WEIGHT_SETS = {  # that a network's weights come in, and what needs them
@@ -54,6 +54,14 @@ class StylizeCommand:
     bit_depth: int = fields.setting(
         8, group=_FILES, choices=(8, 16), example="16", help="Bits a channel of the output; 16 for PNG only."
     )
+    lut: str = fields.setting(
+        "",
+        group=_FILES,
+        path="output",
+        example="look.cube",
+        help="Where to write what the result did to the photograph's colours: a look-up table (.cube), which photo and "
+        "video programs apply to other pictures. How near it comes is printed. Default: none.",
+    )
     method: str = fields.setting(
         "gatys",
         group=_FILES,
@@ -61,6 +69,7 @@ class StylizeCommand:
         example="adain",
         help="gatys: optimise the picture, in minutes. adain: one pass through a network, in seconds. multi-style: one "
         "pass in a style that was learned before, in a second. one-style: the same by a network of that style alone. "
+        "recolour: the style picture's colours alone, in milliseconds. "
         "Where --style names a learned style, its method is the default.",
     )
     style_masks: tuple[str, ...] = fields.setting(

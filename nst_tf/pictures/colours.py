@@ -95,10 +95,21 @@ def grey_like(
 
     Source: Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer", eq. 11.
     """
+    return luma_map(pixels, like, weights=weights, like_weights=like_weights).apply(grey(pixels))
+
+
+def luma_map(
+    pixels: np.ndarray,
+    like: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    like_weights: np.ndarray | None = None,
+) -> ColourMap:
+    """The map of greys that gives a picture's luma the mean and the deviation of another's; as `grey_like` has it."""
     mean, deviation = _luma_spread(pixels, weights)
     like_mean, like_deviation = _luma_spread(like, like_weights)
-    scaled = (grey(pixels) - mean) * (like_deviation / max(deviation, _LEAST_DEVIATION)) + like_mean
-    return scaled.clip(0, 1).astype(np.float32)
+    scale = like_deviation / max(deviation, _LEAST_DEVIATION)
+    return ColourMap(scale * np.eye(3), np.full(3, like_mean - scale * mean))
 
 
 def with_luma(pixels: np.ndarray, image: np.ndarray) -> np.ndarray:

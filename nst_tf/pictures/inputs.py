@@ -149,13 +149,7 @@ def _read_pair(
     style_need: _Need,
 ) -> tuple[images.Picture, tuple[images.Picture, ...]]:
     sources = list(style) if isinstance(style, (list, tuple)) else [style]
-    if not sources:
-        raise errors.ImageError("at least one style picture is needed. Received: none.")
-    if config.style_blend and len(config.style_blend) != len(sources):
-        raise errors.ConfigError(
-            f"style_blend needs one share for each of the {len(sources)} style pictures. "
-            f"Received: {len(config.style_blend)}."
-        )
+    check_styles(sources, config.style_blend)
     content_picture = read_picture(content, "content", config.max_side_px)
     _check_size(content_picture, content_need)
     style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
@@ -163,6 +157,21 @@ def _read_pair(
     for picture in styles:
         _check_size(picture, style_need)
     return content_picture, styles
+
+
+def check_styles(styles: Sequence[Source], blend: Sequence[float]) -> None:
+    """Refuses no style at all, and another number of shares than of styles.
+
+    Raises:
+        ImageError: there is no style.
+        ConfigError: style_blend has another length than the styles.
+    """
+    if not styles:
+        raise errors.ImageError("at least one style picture is needed. Received: none.")
+    if blend and len(blend) != len(styles):
+        raise errors.ConfigError(
+            f"style_blend needs one share for each of the {len(styles)} style pictures. Received: {len(blend)}."
+        )
 
 
 def _read_mask(source: Source, content: images.Picture) -> images.Picture:

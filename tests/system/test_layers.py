@@ -15,6 +15,7 @@ evaluation
 training
 optimisation
 networks
+recolouring
 results
 losses
 weights

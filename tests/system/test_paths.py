@@ -1,6 +1,8 @@
 """What people write in flags that name files: homes, commas, lists, folders, and outputs that are inputs."""
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -126,6 +128,10 @@ def test_a_cell_of_a_figure_that_is_an_input_is_refused(folder, jobs):
         (["--output=photo.png", "--content=~/photo.png"], ["another file than every input"]),
         (["--output=p.png", "--snapshot_interval=5", "--initialisation=p.step-00005.png"], ["another file than"]),
         (["--output=~/new/out.png", "--content=none.png"], ["none.png", "no such file"]),
+        (["--output=out.png", "--lut=look.png"], ["must end in .cube"]),
+        (["--output=out.png", "--method=recolour", "--colours=content"], ["leave the picture as it is"]),
+        (["--output=out.png", "--method=recolour", "--steps=5"], ["--steps is a flag of --method=gatys"]),
+        (["--output=out.png", "--full_size"], ["full_size needs the guided filter"]),
     ],
 )
 def test_a_refused_run_answers_the_likely_mistake_and_leaves_nothing_behind(folder, capsys, arguments, words):
@@ -138,6 +144,24 @@ def test_a_refused_run_answers_the_likely_mistake_and_leaves_nothing_behind(fold
     for word in words:
         assert word in error.splitlines()[0]
     assert sorted(map(str, folder.rglob("*"))) == before
+
+
+def test_recolouring_writes_its_picture_and_a_table_without_tensorflow(folder):
+    program_text = (
+        "import sys; from cli import stylize; "
+        "code = stylize.run(['nst-tf stylize', *sys.argv[1:]]); assert 'tensorflow' not in sys.modules; sys.exit(code)"
+    )
+    flags = ["--content=photo.png", "--style=painting.png", "--output=out.png", "--lut=look.cube", "--method=recolour"]
+    ran = subprocess.run(
+        [sys.executable, "-c", program_text, *flags],
+        env=os.environ | {"PYTHONPATH": str(command_line.ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "wrote look.cube, a table of 33 nodes a side" in ran.stderr
+    assert images.load("out.png").pixels.shape == images.load("photo.png").pixels.shape
+    assert (folder / "look.cube").read_text().splitlines()[1] == "LUT_3D_SIZE 33"
 
 
 def test_a_record_that_cannot_be_written_costs_a_note_and_no_picture(folder):
