@@ -20,11 +20,19 @@ PRESETS: dict[str, Preset] = {
         summary="the best-looking picture for most pairs: ratio 4e-3, mean-reduced, normalised network",
         settings={},
     ),
-    # A photograph in the colours and light of another: fifty times the content of Gatys et al., and both remedies for
-    # low-level noise. Measured in benchmarks/RESULTS.md.
+    # A photograph in the colours and light of another: fifty times the content of Gatys et al., and what keeps lines
+    # and grain where they were. Chosen by looking: benchmarks/RESULTS.md, docs/photographs.md.
     "photo": Preset(
-        summary="a photograph in the style of a photograph: ratio 5e-2, two sizes, total variation against noise",
-        settings={"content_weight": 1.0, "style_weight": 20.0, "scales": 2, "total_variation_weight": 10.0},
+        summary="a photograph that stays one: ratio 5e-2, two sizes, the matting term, the guided filter",
+        settings={
+            "content_weight": 1.0,
+            "style_weight": 20.0,
+            "scales": 2,
+            "total_variation_weight": 0.0,
+            "photorealism_weight": 1000.0,
+            "guided_filter_radius": 0.1,
+            "guided_filter_epsilon": 1e-3,
+        },
     ),
     # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),
     # L-BFGS, 500 iterations; only the ratio matters to the result. Average pooling is the paper's.

@@ -100,7 +100,8 @@ def test_photorealism_shows_both_starts_without_and_with_the_answer():
     assert [cell.config.initialisation for cell in cells] == ["content", "noise"] * 2
     assert [1 / cell.config.style_weight for cell in cells] == pytest.approx([1e-2, 1e-3] * 2)
     assert [cell.config.scales > 1 for cell in cells] == [False, False, True, True]
-    assert [cell.config.total_variation_weight > 0 for cell in cells] == [False, False, True, True]
+    for name in ("photorealism_weight", "guided_filter_radius"):
+        assert [getattr(cell.config, name) > 0 for cell in cells] == [False, False, True, True]
 
 
 def test_the_answer_takes_over_the_preset_but_for_what_the_figure_sets(monkeypatch):
