@@ -10,6 +10,8 @@ import pytest
 
 from tests.system import command_line
 
+pytestmark = pytest.mark.slow  # a minute of processes, for programs outside the library
+
 SIDE = 32
 FORMATS = ("float32", "bfloat16")
 

@@ -15,7 +15,7 @@ from tests.system import command_line
 
 RUN = (
     "stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=160", "--steps=6",
-    "--coarse_steps=5", "--checkpoint_interval_s=0",
+    "--coarse_steps=5", "--checkpoint_interval_s=0", "--lbfgs_memory=8",
 )  # fmt: skip
 STEPS = 11  # two sizes
 PATIENCE_S = 600
@@ -56,7 +56,7 @@ def kill_in_the_middle_of_writing(process, folder, checkpoints_before):
                 assert being_written(folder)
                 return True
             process.send_signal(signal.SIGCONT)
-        time.sleep(1e-3)  # a write takes several
+        time.sleep(1e-3 if seen >= checkpoints_before else 0.02)  # a write takes several milliseconds
     process.communicate()
     return False
 
@@ -81,9 +81,9 @@ def mark(path):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(commands, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
-    code, _, stderr = command_line.run(*stylize(folder))
+    code, _, stderr = commands.run(*stylize(folder))
     assert code == 0, stderr
     assert list((folder / "run").iterdir()) == []  # removed with the run finished
     assert resumed_after(folder) == []
@@ -91,24 +91,22 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.weights
-def test_a_run_killed_twice_while_it_wrote_ends_as_the_unbroken_one(whole, tmp_path):
+def test_a_run_killed_while_it_wrote_ends_as_the_unbroken_one(commands, whole, tmp_path):
     assert kill_in_the_middle_of_writing(command_line.start(*stylize(tmp_path)), tmp_path, 2)
     assert not (tmp_path / "out.png").exists()
-    process = command_line.start(*stylize(tmp_path, "--resume"))
-    assert kill_in_the_middle_of_writing(process, tmp_path, 4)
-    code, stdout, stderr = command_line.run(*stylize(tmp_path, "--resume"))
+    code, stdout, stderr = commands.run(*stylize(tmp_path, "--resume"))
     assert code == 0, stderr
     assert stdout == ""
-    first, second = resumed_after(tmp_path)
-    assert 2 <= first < second < STEPS
-    assert f"resuming after step {second} of {STEPS}" in stderr
+    (step,) = resumed_after(tmp_path)
+    assert 2 <= step < STEPS
+    assert f"resuming after step {step} of {STEPS}" in stderr
     assert "last bits" not in stderr
     assert result(tmp_path) == whole
     assert list((tmp_path / "run").iterdir()) == []
 
 
 @pytest.mark.weights
-def test_a_run_ended_by_sigterm_is_resumed_with_its_settings_only_and_on_a_full_disk(commands, whole, tmp_path):
+def test_a_run_ended_by_sigterm_is_resumed_with_its_settings_only(commands, whole, tmp_path):
     process = command_line.start(*stylize(tmp_path))
     for line in process.stderr:
         if line.startswith("step 1/"):
@@ -128,6 +126,15 @@ def test_a_run_ended_by_sigterm_is_resumed_with_its_settings_only_and_on_a_full_
     assert "style_weight 100.0, started with 250.0. Give the same ones" in stderr.splitlines()[-1]
     assert "Traceback" not in stderr
 
+    code, _, stderr = commands.run(*stylize(tmp_path, "--resume"))
+    assert code == 0, stderr
+    assert result(tmp_path) == whole
+
+
+@pytest.mark.slow  # a test of the library has a full disk as well
+@pytest.mark.weights
+def test_a_run_goes_on_on_a_full_disk(whole, tmp_path):
+    assert kill_in_the_middle_of_writing(command_line.start(*stylize(tmp_path)), tmp_path, 2)
     process = command_line.start(*stylize(tmp_path, "--resume"))
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2**18, 2**18))  # as a full disk; it still loads TensorFlow
     _, stderr = process.communicate(timeout=PATIENCE_S)

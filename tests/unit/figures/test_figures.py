@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -221,9 +222,9 @@ def test_a_column_of_the_table_is_blank_where_a_cell_has_no_such_layer(tmp_path)
     assert first[header.index("style/conv1_1")] == ""
 
 
-def test_a_finished_figure_is_not_run_again_and_gives_the_same_bytes(tmp_path):
+def test_a_finished_figure_is_not_run_again_and_gives_the_same_bytes(finished, tmp_path):
     figure = two_cells()
-    render(figure, tmp_path / "grid.png")
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     def fails(image):
@@ -235,15 +236,14 @@ def test_a_finished_figure_is_not_run_again_and_gives_the_same_bytes(tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-def test_the_same_seed_gives_the_same_cells(tmp_path):
+def test_the_same_seed_gives_the_same_cells(finished, tmp_path):
     figure = two_cells()
-    for name in ("first", "second"):
-        render(figure, tmp_path / f"{name}.png")
+    render(figure, tmp_path / "grid.png")
     for cell in figure.cells:
         name = f"row{cell.row}-column{cell.column}.png"
-        first, second = ((tmp_path / f"{run}.cells" / name).read_bytes() for run in ("first", "second"))
+        first, second = ((folder / "grid.cells" / name).read_bytes() for folder in (finished, tmp_path))
         assert first == second
-    assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
+    assert (finished / "grid.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
 
 
 def damage_picture(folder):
@@ -270,12 +270,20 @@ def remove_picture(folder):
     (folder / "row1-column2.png").unlink()
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a finished figure of two cells, grid.png."""
+    folder = tmp_path_factory.mktemp("finished")
+    render(two_cells(), folder / "grid.png")
+    return folder
+
+
 @pytest.mark.parametrize(
     "change", [damage_picture, damage_record, record_other_settings, remove_record, remove_picture]
 )
-def test_only_the_cell_that_does_not_serve_is_run_again(change, tmp_path):
+def test_only_the_cell_that_does_not_serve_is_run_again(change, finished, tmp_path):
     figure = two_cells()
-    render(figure, tmp_path / "grid.png")
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     wanted = (tmp_path / "grid.cells" / "row1-column2.png").read_bytes()
     change(tmp_path / "grid.cells")
     result, messages = render(figure, tmp_path / "grid.png")

@@ -103,7 +103,7 @@ def test_the_filters_kept_for_winograd_are_counted():
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("form", ["rotated", "winograd"])
+@pytest.mark.parametrize("form", ["winograd", pytest.param("rotated", marks=pytest.mark.slow)])
 def test_the_real_network_gives_the_features_and_gradient_of_float64(form):
     from nst_tf.pictures import inputs
 
@@ -125,6 +125,7 @@ def test_the_real_network_gives_the_features_and_gradient_of_float64(form):
         assert difference(answers[form][name], wanted.numpy()) < RELATIVE_TO_LARGEST, name
 
 
+@pytest.mark.slow  # the gradient of the real network is compared above
 @pytest.mark.weights
 def test_a_run_of_winograd_ends_at_the_objective_of_a_direct_one():
     import nst_tf

@@ -205,6 +205,7 @@ def test_the_real_original_network_is_recovered_to_the_bit_and_passes_the_self_t
     assert cache.digest(layers) == "d3a1b76a882d9b4077bc79714b385eeba550c580593a9ec0f6ce859eecd7f4a8"
 
 
+@pytest.mark.slow  # a small network's cache is damaged above, in three ways
 @pytest.mark.weights
 def test_the_real_damaged_cache_is_replaced(real_home, tmp_path):
     folder, first = real_home
