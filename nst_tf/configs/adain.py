@@ -21,6 +21,8 @@ class AdainConfig:
     strength: float = _same("strength")
     colours: str = _same("colours")
     colour_map: str = _same("colour_map")
+    guided_filter_radius: float = _same("guided_filter_radius")
+    guided_filter_epsilon: float = _same("guided_filter_epsilon")
     decoder: str = fields.setting(
         "auto",
         group="One pass",

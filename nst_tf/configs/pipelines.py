@@ -69,6 +69,8 @@ class BatchConfig:
     )
     style_blend: tuple[float, ...] = _of_adain("style_blend")
     strength: float = _of_adain("strength")
+    guided_filter_radius: float = _of_adain("guided_filter_radius")
+    guided_filter_epsilon: float = _of_adain("guided_filter_epsilon")
     suffix: str = fields.setting(
         ".png", group="Picture", example=".jpg", help="Format of the results, as a file suffix."
     )

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import adain
-from nst_tf.pictures import controls, images, inputs
+from nst_tf.pictures import controls, guided_filter, images, inputs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,9 +78,11 @@ class AdainTransfer:
                     )
                 )
             try:
-                image = self._stylised(self._engine, controls.before(pictures, self.config)).numpy()
+                seen = controls.before(pictures, self.config)
+                image = self._stylised(self._engine, seen).numpy()
             except tf.errors.ResourceExhaustedError as error:
                 raise errors.not_enough_memory(pictures.content.width_px, pictures.content.height_px) from error
+            image = guided_filter.of_photograph(image, seen.content.pixels, self.config)
             return AdainResult(
                 image=controls.after(image, pictures.content, self.config),
                 alpha=pictures.content.alpha,

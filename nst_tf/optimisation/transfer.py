@@ -150,7 +150,8 @@ class StyleTransfer:
             def finished(image: np.ndarray, *, full_size: bool = False) -> np.ndarray:
                 """An image of the network's as the user is to have it."""
                 image = stages.with_own_extremes(image, pictures.content, self.config)
-                image = guided_filter.of_photograph(image, pictures, self.config, full_size=full_size)
+                photograph = pictures.photograph.pixels if full_size and pictures.photograph else None
+                image = guided_filter.of_photograph(image, pictures.content.pixels, self.config, photograph=photograph)
                 return controls.after(image, read.photograph or read.content, self.config)
 
             outcome = self._run(network, planned, pictures, steps, finished)

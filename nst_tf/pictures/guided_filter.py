@@ -26,21 +26,23 @@ class Coefficients(NamedTuple):
     offsets: np.ndarray  # float32 [H, W, 3]
 
 
-def of_photograph(image: np.ndarray, pictures: inputs.Inputs, config: Any, *, full_size: bool = False) -> np.ndarray:
-    """What a run made of a photograph, filtered as its settings say.
+def of_photograph(
+    image: np.ndarray, content: np.ndarray, config: Any, *, photograph: np.ndarray | None = None
+) -> np.ndarray:
+    """What a network made of a photograph, filtered as its settings say.
 
     Args:
         image: float32 [1, H, W, 3] in [0, 1], of whatever size.
-        pictures: the content, and the photograph at its own size.
-        config: guided_filter_radius and guided_filter_epsilon.
-        full_size: whether the result is to have the photograph's own size, where pictures have it.
+        content: what it was made of, [1, h, w, 3].
+        config: guided_filter_radius and guided_filter_epsilon, whatever the method.
+        photograph: the content at the size that the result is to have, [1, H', W', 3]; that of the image if left out.
     """
     if not config.guided_filter_radius:
         return image
-    guide = inputs.at_size(pictures.content.pixels, *image.shape[1:3])
+    guide = inputs.at_size(content, *image.shape[1:3])
     radius_px = max(1, round(config.guided_filter_radius * max(image.shape[1:3])))
     coefficients = fit(image, guide, radius_px=radius_px, epsilon=config.guided_filter_epsilon)
-    return apply(coefficients, pictures.photograph.pixels if full_size and pictures.photograph else guide)
+    return apply(coefficients, guide if photograph is None else photograph)
 
 
 def filtered(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float) -> np.ndarray:

@@ -22,7 +22,9 @@ from nst_tf.pipelines import stores
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
 RECORD = "batch.json"  # in the output folder: the settings and counts of the last run
 
-_PICTURE_FIELDS = ("max_side_px", "style_blend", "strength", "suffix", "precision")  # what the pixels depend on
+_PICTURE_FIELDS = (  # what the pixels depend on
+    "max_side_px", "style_blend", "strength", "guided_filter_radius", "guided_filter_epsilon", "suffix", "precision",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from apache_beam.ml.inference import base
 
 from nst_tf import configs, errors
 from nst_tf.export import manifest
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import guided_filter, images, inputs
 from nst_tf.pipelines import stores
 
 Stylise = Callable[[np.ndarray], np.ndarray]  # float32 [B, H, W, 3] in [0, 1] -> the same shape
@@ -88,7 +88,8 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
         stylised: dict[int, np.ndarray] = {}
         for pairs in by_size.values():
             places, pixels = zip(*pairs, strict=True)
-            stylised |= dict(zip(places, model(np.concatenate(pixels)), strict=True))
+            for place, content, image in zip(places, pixels, model(np.concatenate(pixels)), strict=True):
+                stylised[place] = guided_filter.of_photograph(image[np.newaxis], content, self._config)[0]
         for place, example in enumerate(batch):
             yield base.PredictionResult(example, stylised[place])
 

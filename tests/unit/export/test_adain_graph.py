@@ -123,7 +123,9 @@ def test_moments_that_are_not_finite_are_refused(served):
         served["apply_style"](**inputs, style_mean=tf.ones([2, 8]), style_deviation=tf.constant(moments))
 
 
-@pytest.mark.parametrize(("name", "value"), [("colours", "content"), ("precision", "mixed_float16")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("colours", "content"), ("precision", "mixed_float16"), ("guided_filter_radius", 0.1)]
+)
 def test_settings_that_a_graph_does_not_have_are_refused(name, value):
     with pytest.raises(errors.ConfigError, match=name):
         adain_graph.check(dataclasses.replace(CONFIG, **{name: value}))

@@ -6,7 +6,7 @@ import pytest
 import nst_tf
 from nst_tf import configs, errors
 from nst_tf.networks import adain, one_pass
-from nst_tf.pictures import colours, images, inputs
+from nst_tf.pictures import colours, guided_filter, images, inputs
 from tests.tiny import tiny_adain, tiny_network
 
 CLOSE = {"atol": 2e-5}
@@ -57,6 +57,12 @@ def test_with_luminance_the_chroma_is_the_contents():
     assert inside.mean() > 0.5
     chroma, own = result - colours.grey(result), content - colours.grey(content)
     np.testing.assert_allclose(chroma[inside], own[inside], atol=1e-5)
+
+
+def test_the_guided_filter_acts_on_the_finished_picture():
+    expected = guided_filter.filtered(engine()(CONTENT, STYLE).image, CONTENT, radius_px=2, epsilon=1e-3)
+    result = engine(guided_filter_radius=0.1, guided_filter_epsilon=1e-3)(CONTENT, STYLE)
+    np.testing.assert_allclose(result.image, expected, **CLOSE)
 
 
 def test_a_style_that_comes_again_is_encoded_once_and_one_engine_serves_every_size():
