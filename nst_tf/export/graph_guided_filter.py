@@ -1,7 +1,8 @@
-"""The guided filter inside a graph: what `pictures.guided_filter` does at one size, for pictures of any size."""
+"""The guided filter inside a graph: what `guided_filter.of_photograph` does, for pictures of any size."""
 
 import tensorflow as tf
 
+from nst_tf.export import graph_pictures
 from nst_tf.pictures import guided_filter
 
 
@@ -16,20 +17,25 @@ def of_photograph(image: tf.Tensor, content: tf.Tensor, radius: float, epsilon: 
     """
     if not radius:
         return image
-    longer_px = tf.cast(tf.reduce_max(tf.shape(image)[1:3]), tf.float64)
-    radius_px = tf.maximum(1, tf.cast(tf.round(radius * longer_px), tf.int32))
-    targets, colours = (tf.unstack(tf.cast(pixels[0], tf.float64), axis=-1) for pixels in (image, content))
+    size = tf.shape(image)[1:3]
+    radius_px = tf.constant(radius, tf.float64) * tf.cast(tf.reduce_max(size), tf.float64)
+    scale = tf.minimum(tf.constant(1.0, tf.float64), guided_filter.MOST_RADIUS_PX / radius_px)
+    window_px = tf.maximum(1, tf.cast(tf.round(radius_px * scale), tf.int32))
+    fitted_size = graph_pictures.scaled_size(size, scale)
+    targets, colours = (
+        tf.unstack(tf.cast(graph_pictures.resize(pixels, fitted_size)[0], tf.float64), axis=-1)
+        for pixels in (image, content)
+    )
 
     def box_mean(plane: tf.Tensor) -> tf.Tensor:
-        return _box_mean(plane, radius_px)
+        return _box_mean(plane, window_px)
 
-    filtered = []
-    for own, (slopes, offset) in zip(colours, guided_filter.changes(targets, colours, box_mean, epsilon), strict=True):
-        change = box_mean(offset)
-        for slope, colour in zip(slopes, colours, strict=True):
-            change += box_mean(slope) * colour
-        filtered.append(own + change)
-    return tf.cast(tf.clip_by_value(tf.stack(filtered, axis=-1), 0.0, 1.0), image.dtype)[tf.newaxis]
+    changes = []
+    for slopes, offset in guided_filter.changes(targets, colours, box_mean, epsilon):
+        coefficients = tf.stack([*map(box_mean, slopes), box_mean(offset)], axis=-1)[tf.newaxis]  # [1, h, w, 4]
+        *slopes, offset = tf.split(tf.image.resize(tf.cast(coefficients, image.dtype), size), 4, axis=-1)
+        changes.append(offset + tf.add_n([slope * content[..., k : k + 1] for k, slope in enumerate(slopes)]))
+    return tf.clip_by_value(content + tf.concat(changes, axis=-1), 0.0, 1.0)
 
 
 def _box_mean(plane: tf.Tensor, radius_px: tf.Tensor) -> tf.Tensor:

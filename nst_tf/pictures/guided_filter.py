@@ -14,6 +14,7 @@ import numpy as np
 from nst_tf import errors
 from nst_tf.pictures import inputs
 
+MOST_RADIUS_PX = 64  # of a fit; a larger radius is fitted at a smaller size
 _FIT_ROWS = 256  # of a band where coefficients are fitted, without its margins
 _APPLIED_ROWS = 64  # of a band where they are applied
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # the entries of a symmetric 3 x 3 matrix
@@ -31,6 +32,9 @@ def of_photograph(
 ) -> np.ndarray:
     """What a network made of a photograph, filtered as its settings say.
 
+    A radius above MOST_RADIUS_PX is that at a smaller size, where the coefficients are fitted: they vary slowly, and a
+    fit at 4096 px would take minutes.
+
     Args:
         image: float32 [1, H, W, 3] in [0, 1], of whatever size.
         content: what it was made of, [1, h, w, 3].
@@ -39,10 +43,17 @@ def of_photograph(
     """
     if not config.guided_filter_radius:
         return image
-    guide = inputs.at_size(content, *image.shape[1:3])
-    radius_px = max(1, round(config.guided_filter_radius * max(image.shape[1:3])))
-    coefficients = fit(image, guide, radius_px=radius_px, epsilon=config.guided_filter_epsilon)
-    return apply(coefficients, guide if photograph is None else photograph)
+    height_px, width_px = image.shape[1:3]
+    radius_px = config.guided_filter_radius * max(height_px, width_px)
+    scale = min(1.0, MOST_RADIUS_PX / radius_px)
+    size = max(1, round(height_px * scale)), max(1, round(width_px * scale))
+    coefficients = fit(
+        inputs.at_size(image, *size),
+        inputs.at_size(content, *size),
+        radius_px=max(1, round(radius_px * scale)),
+        epsilon=config.guided_filter_epsilon,
+    )
+    return apply(coefficients, inputs.at_size(content, height_px, width_px) if photograph is None else photograph)
 
 
 def filtered(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float) -> np.ndarray:

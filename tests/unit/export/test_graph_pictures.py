@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from nst_tf.export import graph_pictures
-from nst_tf.pictures import images
+from nst_tf import configs
+from nst_tf.export import graph_guided_filter, graph_pictures
+from nst_tf.pictures import guided_filter, images
 from tests.tiny import tiny_network
 
 MAX_PIXELS = 10_000
@@ -128,3 +129,13 @@ def test_encode_rounds_to_the_nearest_level_and_clips():
     pixels = np.array([-1, 0.4 / 255, 0.6 / 255, 1.5 / 255, 2.5 / 255, 2], np.float32).reshape(1, 1, 2, 3)
     decoded = images.load(graph_pictures.encode(tf.constant(pixels)).numpy()).pixels * 255
     np.testing.assert_allclose(decoded.ravel(), [0, 0, 1, 2, 2, 255])
+
+
+@pytest.mark.parametrize(("radius", "size"), [(0.05, (50, 70)), (0.9, (90, 120))])
+def test_the_guided_filter_is_that_of_python(radius, size):
+    image, content = (tiny_network.picture(*size, seed=seed) for seed in (1, 2))
+    config = configs.preset("default", guided_filter_radius=radius)
+    expected = guided_filter.of_photograph(image, content, config)
+    filtered = tf.function(graph_guided_filter.of_photograph)
+    got = filtered(tf.constant(image), tf.constant(content), radius, config.guided_filter_epsilon)
+    np.testing.assert_allclose(got, expected, atol=1e-4)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nst_tf import errors
+from nst_tf import configs, errors
 from nst_tf.pictures import guided_filter, images
 from tests.tiny import tiny_network
 
@@ -89,3 +89,11 @@ def test_a_guide_of_another_size_is_refused():
     image, guide = pictures()
     with pytest.raises(errors.ImageError, match=r"the guide must be \[1, 21, 26, 3\]"):
         guided_filter.fit(image, guide[:, :-1], radius_px=2, epsilon=1e-3)
+
+
+def test_a_large_radius_is_fitted_at_a_smaller_size_and_looks_alike(monkeypatch):
+    image, guide = pictures(200, 260)
+    config = configs.preset("default", guided_filter_radius=0.2)
+    whole = guided_filter.of_photograph(image, guide, config)
+    monkeypatch.setattr(guided_filter, "MOST_RADIUS_PX", 13)
+    np.testing.assert_allclose(guided_filter.of_photograph(image, guide, config), whole, atol=0.02)
