@@ -57,16 +57,7 @@ def of_photograph(
 
 
 def filtered(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float) -> np.ndarray:
-    """The picture with the guide's edges: `fit`, then `apply`, at one size.
-
-    Example:
-        >>> import numpy as np
-        >>> from nst_tf.pictures import guided_filter
-        >>> guide = np.tile(np.linspace(0, 1, 16, dtype=np.float32)[:, np.newaxis, np.newaxis], (1, 8, 1, 3))
-        >>> darker = guided_filter.filtered(guide / 2, guide, radius_px=2, epsilon=1e-6)
-        >>> bool(abs(darker - guide / 2).max() < 1e-3)
-        True
-    """
+    """The picture with the guide's edges: `fit`, then `apply`, at one size."""
     return apply(fit(image, guide, radius_px=radius_px, epsilon=epsilon), guide)
 
 

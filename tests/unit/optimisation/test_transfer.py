@@ -571,3 +571,13 @@ def test_the_transparency_of_a_result_of_full_size_is_the_photographs():
 def test_full_size_without_the_filter_is_refused():
     with pytest.raises(errors.ConfigError, match="full_size needs the guided filter"):
         configs.preset("default", full_size=True)
+
+
+@pytest.mark.weights
+def test_the_preset_photo_leaves_every_line_of_the_photograph_where_it_was():
+    config = configs.preset("photo", max_side_px=96, scales=1, steps=12, precision="float32", convolution="direct")
+    result = transfer.stylize("sample:launch-pad", "sample:shuttle-landing", config, on_message=lambda _: None)
+    content = images.load("sample:launch-pad", max_side_px=96).pixels
+    edges = [np.hypot(*np.gradient(colours.luma(pixels)[0, :, :, 0])).ravel() for pixels in (result.image, content)]
+    assert np.corrcoef(*edges)[0, 1] > 0.9
+    assert np.abs(result.image - content).mean() > 0.03
