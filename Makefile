@@ -8,6 +8,7 @@ BIN = .venv/bin
 demo: .venv/.run
 	$(BIN)/nst-tf demo
 
+# What every commit has to pass, meant to take less than six minutes on two cores; test-slow holds the long forms.
 test: .venv/.dev
 	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --durations=10
 

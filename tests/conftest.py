@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import fcntl
 import os
 import pathlib
 import tempfile
@@ -30,8 +31,37 @@ def reference_data():
 @pytest.fixture(scope="session")
 def tiny_version(tmp_path_factory):
     """The folder of version 1 of the model `tiny`, a bundle of the tiny network."""
-    from nst_tf.export import bundle
-    from tests.tiny import tiny_bundle
 
-    root = tmp_path_factory.mktemp("models") / "tiny"
-    return bundle.export_gatys(root, tiny_bundle.config(), tiny_bundle.LIMITS, extractor=tiny_bundle.Network())
+    def export(root):
+        from nst_tf.export import bundle
+        from tests.tiny import tiny_bundle
+
+        bundle.export_gatys(root, tiny_bundle.config(), tiny_bundle.LIMITS, extractor=tiny_bundle.Network())
+
+    return _exported_once(tmp_path_factory, "tiny", export)
+
+
+@pytest.fixture(scope="session")
+def adain_version(tmp_path_factory):
+    """The folder of version 1 of the model `adain`, a bundle of the tiny network of AdaIN."""
+
+    def export(root):
+        from tests.tiny import tiny_bundle
+
+        tiny_bundle.export_adain(root)
+
+    return _exported_once(tmp_path_factory, "adain", export)
+
+
+def _exported_once(tmp_path_factory, name, export):
+    """Version 1 of a model, exported by the first of the processes that share the tests."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    root = folder / "models" / name
+    root.parent.mkdir(exist_ok=True)
+    with open(root.parent / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "1").is_dir():
+            export(root)
+    return root / "1"

@@ -46,6 +46,7 @@ def example_requests(
     goal: objective.Objective, config: configs.StyleTransferConfig, limits: configs.ExportConfig
 ) -> list[trial_requests.Example]:
     """Small requests on both signatures, with the answers of `transfer.StyleTransfer`."""
+    engine = transfer.StyleTransfer(config, extractor=goal.extractor, adjustable=True)  # traced once for all of them
 
     def answer(content: np.ndarray, style: np.ndarray, steps: int, content_weight: float, seed: int) -> np.ndarray:
         steps = min(steps, limits.max_steps)
@@ -53,8 +54,8 @@ def example_requests(
         changed = dataclasses.replace(
             config, steps=steps, coarse_steps=coarse_steps, content_weight=content_weight, seed=seed
         )
-        result = transfer.StyleTransfer(changed, extractor=goal.extractor)(content, style, on_message=lambda _: None)
-        return result.image
+        engine.reconfigure(changed)
+        return engine(content, style, on_message=lambda _: None).image
 
     side_px = min(144, config.max_side_px)  # two sizes of the schedule
     contents = trial_requests.pictures(side_px, min(96, config.max_side_px))

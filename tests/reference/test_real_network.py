@@ -37,7 +37,7 @@ def numpy_taps(convolutions, pixels, pooling):
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize("pooling", ["average", "max"])
+@pytest.mark.parametrize("pooling", ["average", pytest.param("max", marks=pytest.mark.slow)])
 def test_keras_taps_agree_with_an_independent_forward_pass(normalised, pooling):
     pixels = images.load("sample:launch-pad", max_side_px=48).pixels
     features = vgg.feature_extractor(normalised, vgg.LAYERS, pooling=pooling)(pixels)
@@ -45,6 +45,7 @@ def test_keras_taps_agree_with_an_independent_forward_pass(normalised, pooling):
         np.testing.assert_allclose(features[layer][0], expected, rtol=1e-4, atol=1e-4 * expected.max(), err_msg=layer)
 
 
+@pytest.mark.slow  # the network is the same as long as its hash is, which a test of its own compares
 @pytest.mark.weights
 def test_the_normalised_networks_mean_activations_lie_near_one(normalised, reference_data):
     paths = sorted((reference_data / "photos").glob("*.jpg"))[:PHOTOGRAPHS]
@@ -61,7 +62,8 @@ def test_the_normalised_networks_mean_activations_lie_near_one(normalised, refer
 
 @pytest.mark.weights
 def test_one_seed_gives_one_picture_to_the_bit():
-    config = configs.preset("default", max_side_px=64, steps=8, initialisation="noise", seed=5)
+    settings = {"max_side_px": 64, "steps": 4, "optimizer": "adam", "initialisation": "noise", "seed": 5}
+    config = configs.preset("default", **settings)
     first, second = (transfer.StyleTransfer(config)("sample:launch-pad", "sample:turner").image for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
@@ -69,7 +71,7 @@ def test_one_seed_gives_one_picture_to_the_bit():
 @pytest.mark.weights
 def test_the_original_network_normalised_changes_each_tap_by_a_constant_only(original):
     pictures = [
-        images.load(samples.PREFIX + name, max_side_px=128).pixels for name in ("launch-pad", "temple", "turner")
+        images.load(samples.PREFIX + name, max_side_px=64).pixels for name in ("launch-pad", "temple", "turner")
     ]
     scaled = self_test.normalise(original, pictures)
     before = dict(self_test.activations(original, pictures[0]))
@@ -81,7 +83,7 @@ def test_the_original_network_normalised_changes_each_tap_by_a_constant_only(ori
 
 @pytest.mark.weights
 def test_the_original_networks_preset_starts_from_a_finite_objective():
-    config = configs.preset("gatys-original", max_side_px=64, steps=3)
+    config = configs.preset("gatys-original", max_side_px=64, steps=3, lbfgs_memory=2)
     result = transfer.stylize("sample:launch-pad", "sample:turner", config)
     assert np.isfinite(result.losses["total"]).all()
     assert result.best_loss < result.losses["total"][0]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.system import command_line
 
+pytestmark = pytest.mark.slow  # that draws depend on seeds alone has tests in tests/unit/pipelines
+
 _PROGRAM = """
 import json
 import keras, numpy as np, tensorflow as tf

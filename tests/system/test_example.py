@@ -6,6 +6,7 @@ from tests.system import command_line
 SIDE_PX = 32
 
 
+@pytest.mark.slow  # its parts have tests in tests/unit/pipelines
 @pytest.mark.weights
 def test_the_training_example_runs_on_folders_of_crops(tmp_path):
     for name in ("launch-pad", "shuttle-landing"):

@@ -61,13 +61,12 @@ def engine(config, policy="float32"):
 
 
 def combinations():
-    """Every preset in make test, the optimisers and precisions taking turns; all combinations in the slow form."""
+    """Every preset in make test, optimisers and precisions taking turns; every combination in the slow form."""
     kinds = list(itertools.product(OPTIMIZERS, PRECISIONS))
     turns = ("lbfgs", "float32"), ("adam", "mixed_bfloat16"), ("lbfgs", "mixed_bfloat16"), ("adam", "float32")
     for preset, turn in zip(configs.PRESETS, itertools.cycle(turns), strict=False):
-        quick = [turn, ("adam", "mixed_float16")] if preset == "default" else [turn]
         for kind in kinds:
-            yield pytest.param(preset, *kind, marks=[] if kind in quick else [pytest.mark.slow])
+            yield pytest.param(preset, *kind, marks=[] if kind == turn else [pytest.mark.slow])
 
 
 @pytest.mark.parametrize(("preset", "optimizer", "policy"), list(combinations()))
@@ -161,9 +160,8 @@ def test_equal_pictures_stay_as_they_are(optimizer, margin):
     ],
 )
 def test_the_real_network_takes_black_and_noise(optimizer, policy):
-    ready = transfer.StyleTransfer(
-        configs.preset("default", optimizer=optimizer, precision=policy, steps=6, scales=1, lbfgs_memory=3)
-    )
+    settings = {"steps": 6, "scales": 1, "lbfgs_memory": 3, "convolution": "direct"}
+    ready = transfer.StyleTransfer(configs.preset("default", optimizer=optimizer, precision=policy, **settings))
     for content, style in (("black", "smooth"), ("noise", "white"), ("one channel", "noise")):
         result = ready(PICTURES[content], PICTURES[style], on_message=lambda _: None)
         assert np.isfinite(result.image).all()

@@ -436,7 +436,7 @@ def within(budget_mb):
         steps=3,
         max_side_px=600,
         memory_budget_mb=budget_mb,
-        lbfgs_memory=2,
+        optimizer="adam",
         style_layers=("conv1_1", "conv3_1"),
         total_variation_weight=10.0,
     )

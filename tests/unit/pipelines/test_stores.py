@@ -112,6 +112,7 @@ def test_each_picture_is_read_once(client, job, arguments, monkeypatch):
     assert len(photos) == len(set(photos)) == 5
 
 
+@pytest.mark.slow  # the way out of a bucket and the way to a local folder have tests of their own
 def test_pictures_in_a_bucket_may_have_their_results_here(client, job, arguments, tmp_path):
     assert batch.run(job(str(tmp_path / "out")), arguments)[:4] == (4, 0, 0, 1)
     assert len(list((tmp_path / "out").glob("*.png"))) == 4
@@ -184,6 +185,7 @@ def test_what_a_store_refuses_is_met_before_work_in_one_line(client, job, change
     assert keys(client, "out/") == []
 
 
+@pytest.mark.slow  # a second server
 def test_a_store_that_is_gone_meanwhile_fails_the_run_and_not_the_counts(monkeypatch):
     for name, value in s3_server.CREDENTIALS.items():
         monkeypatch.setenv(name, value)
