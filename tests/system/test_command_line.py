@@ -60,7 +60,7 @@ def test_importing_the_package_does_no_work():
 @pytest.mark.weights
 def test_a_picture_is_stylised_and_its_record_written(tmp_path):
     out = tmp_path / "new" / "out.png"
-    flags = ("--steps=6", "--snapshot_interval=3", "--seed=5", f"--output={out}")
+    flags = (*QUICK, "--steps=6", "--snapshot_interval=3", "--seed=5", f"--output={out}")
     code, stdout, stderr = command_line.run(*RUN[1:], *flags, module="cli.stylize")
     assert code == 0, stderr
     assert stdout == ""
@@ -109,12 +109,17 @@ def test_results_are_judged_in_a_table_and_a_csv_file(commands, tmp_path):
     assert grey["image"].endswith(r"gr\udce9y.png")
 
 
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory):
+    """A run without messages that writes 16 bits: its exit code, stdout and stderr, and the picture's path."""
+    out = tmp_path_factory.mktemp("silent") / "out.png"
+    flags = ("--steps=2", "--verbosity=-1", "--bit_depth=16", f"--output={out}")
+    return command_line.run(*RUN, *QUICK, *flags), out
+
+
 @pytest.mark.weights
-def test_verbosity_below_zero_is_silent(tmp_path):
-    code, stdout, stderr = command_line.run(*RUN, "--steps=2", "--verbosity=-1", f"--output={tmp_path / 'out.jpg'}")
-    assert code == 0
-    assert stdout == ""
-    assert stderr == ""
+def test_verbosity_below_zero_is_silent(silent):
+    assert silent[0] == (0, "", "")
 
 
 @pytest.mark.weights
@@ -170,10 +175,8 @@ def test_a_terminal_gets_a_progress_bar(tmp_path):
 
 
 @pytest.mark.weights
-def test_a_16_bit_png_is_written_on_request(commands, tmp_path):
-    out = tmp_path / "out.png"
-    code, _, stderr = commands.run(*RUN, *QUICK, "--steps=2", "--bit_depth=16", f"--output={out}")
-    assert code == 0, stderr
+def test_a_16_bit_png_is_written_on_request(silent):
+    _, out = silent
     assert out.read_bytes()[24] == 16  # the bit depth in PNG's header
     values = images.load(out).pixels * 255
     assert np.abs(values - np.round(values)).max() > 0.1
