@@ -160,15 +160,16 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(commands, tmp_path, change, 
         ("--runner=FlinkRuner", "--runner must be one that Beam has here. Received: FlinkRuner"),
     ],
 )
-def test_a_mistyped_option_of_beam_ends_in_one_line_and_exit_code_2(tmp_path, option, words):
+def test_a_mistyped_option_of_beam_ends_in_one_line_and_exit_code_2(commands, tmp_path, option, words):
     images.save(tmp_path / "photo.png", np.full([1, 20, 20, 3], 0.5, np.float32))
     files = (f"--input={tmp_path}/photo.png", f"--style={tmp_path}/photo.png", f"--output_dir={tmp_path}/out")
-    code, stdout, stderr = command_line.run("batch", *files, "--verbosity=-1", "--", option)
+    code, stdout, stderr = commands.run("batch", *files, "--verbosity=-1", "--", option)
     assert (code, stdout) == (2, "")
     (line,) = stderr.strip().splitlines()
     assert words in line
 
 
+@pytest.mark.slow  # Beam's worker processes; the same job runs in process in tests/unit/pipelines
 def test_a_bundle_takes_the_place_of_network_and_style(tmp_path):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
     from tests.tiny import tiny_bundle

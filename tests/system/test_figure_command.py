@@ -13,6 +13,7 @@ from nst_tf.pictures import images
 from tests.system import command_line
 
 RUN = ("figure", "--name=content-layer", "--size=64", "--steps=2")
+RATIOS = ("figure", "--name=ratio", "--layout=row", "--ratios=1e-3,1e-2", "--size=64", "--steps=2")  # one traced step
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +71,10 @@ def test_a_mistake_ends_in_one_line_and_exit_code_2(commands, folder, flags, wor
 @pytest.mark.weights
 def test_a_figure_is_drawn_and_not_run_again(commands, tmp_path):
     output = tmp_path / "new" / "grid.png"
-    code, stdout, stderr = command_line.run(*RUN, f"--output={output}")
+    code, stdout, stderr = commands.run(*RATIOS, f"--output={output}")
     assert code == 0, stderr
     assert stdout == ""
-    assert "cell 2/2 conv4_2: 2/2  loss" in stderr
+    assert "cell 2/2 conv1_1 to conv5_1, 1e-2: 2/2  loss" in stderr
     assert "2 run now, 0 already finished" in stderr
     written = sorted(path.relative_to(tmp_path / "new").as_posix() for path in output.parent.rglob("*.*"))
     assert written == [
@@ -82,12 +83,12 @@ def test_a_figure_is_drawn_and_not_run_again(commands, tmp_path):
     ]  # fmt: skip
     record = json.loads((output.parent / "grid.cells" / "row1-column1.png.json").read_text())
     assert record["network"]["sha256"]
-    assert record["config"]["content_layers"] == ["conv2_2"]
+    assert record["config"]["content_weight"] / record["config"]["style_weight"] == pytest.approx(1e-3)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in output.parent.glob("grid.cells/*")}
 
-    code, _, stderr = commands.run(*RUN, f"--output={output}")
+    code, _, stderr = commands.run(*RATIOS, f"--output={output}")
     assert code == 0, stderr
-    assert "cell 2/2 conv4_2: already finished, kept" in stderr
+    assert "cell 2/2 conv1_1 to conv5_1, 1e-2: already finished, kept" in stderr
     assert "0 run now, 2 already finished" in stderr
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
 

@@ -105,6 +105,7 @@ def test_a_run_killed_while_it_wrote_ends_as_the_unbroken_one(commands, whole, t
     assert list((tmp_path / "run").iterdir()) == []
 
 
+@pytest.mark.slow  # Ctrl-C and the library's refusal of other settings have tests of their own
 @pytest.mark.weights
 def test_a_run_ended_by_sigterm_is_resumed_with_its_settings_only(commands, whole, tmp_path):
     process = command_line.start(*stylize(tmp_path))

@@ -32,7 +32,9 @@ def limits(format):
 @pytest.mark.parametrize(
     ("format", "sizes"),
     [
-        ("litert", {"float32.tflite": [(30, 44)], "float16.tflite": [(30, 44)]}),
+        pytest.param(
+            "litert", {"float32.tflite": [(30, 44)], "float16.tflite": [(30, 44)]}, marks=pytest.mark.slow
+        ),  # a foreign converter
         ("onnx", {"model.onnx": [(30, 44), (17, 61)]}),
     ],
 )

@@ -113,7 +113,9 @@ def test_the_real_network_is_downloaded_then_read_offline(monkeypatch, tmp_path)
 
 
 @pytest.mark.weights
-@pytest.mark.parametrize(("sample", "side_px"), [("sample:launch-pad", 256), ("sample:van-gogh", 160)])
+@pytest.mark.parametrize(
+    ("sample", "side_px"), [("sample:van-gogh", 160), pytest.param("sample:launch-pad", 256, marks=pytest.mark.slow)]
+)
 def test_the_real_network_draws_what_onnxruntime_draws(tmp_path, sample, side_px):
     from nst_tf.networks import multi_style as networks
 
