@@ -60,7 +60,7 @@ def test_a_server_that_starts_up_is_asked_again_and_answers_as_python_does(ports
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_an_answer_above_4_mib_arrives(ports, transport):
-    noise = np.random.default_rng(0).uniform(0, 1, [1, 1400, 1400, 3]).astype(np.float32)
+    noise = np.random.default_rng(0).uniform(0, 1, [1, 1240, 1240, 3]).astype(np.float32)
     content = images.Picture(pixels=noise, alpha=None, sha256="", name="noise")
     result = client.stylize(content, picture(), config(ports, transport, steps=1, max_side_px=1400))
     assert result.pixels.shape == noise.shape
@@ -88,11 +88,6 @@ def test_a_request_that_cannot_be_served_is_one_clear_error(ports, transport, ov
 def test_a_missing_style_is_named(ports, transport):
     with pytest.raises(errors.ServingError, match=r"tiny takes .*style_bytes\. Received"):
         client.stylize(picture(), None, config(ports, transport))
-
-
-@pytest.fixture(scope="module")
-def adain_version(tmp_path_factory):
-    return tiny_bundle.export_adain(tmp_path_factory.mktemp("models") / "adain")
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +119,14 @@ def test_a_file_that_is_no_encoded_style_is_refused(tmp_path, content):
         client.load_style(tmp_path / "style.npz")
 
 
-def test_the_command_writes_an_encoded_style_and_takes_it(adain_ports, tmp_path):
+def test_the_command_writes_an_encoded_style_and_takes_it(commands, adain_ports, tmp_path):
     style, output = tmp_path / "style.npz", tmp_path / "out.png"
     command = ("client", f"--server=localhost:{adain_ports['rest']}", "--transport=rest", "--model=adain", "--size=48")
     files = ("--content=sample:turner", f"--output={output}")
-    code, _, stderr = command_line.run(*command, *files, "--style=sample:hiroshige", f"--save_style={style}")
+    code, _, stderr = commands.run(*command, *files, "--style=sample:hiroshige", f"--save_style={style}")
     assert code == 0, stderr
     first = output.read_bytes()
-    code, _, stderr = command_line.run(*command, *files, f"--style={style}")
+    code, _, stderr = commands.run(*command, *files, f"--style={style}")
     assert code == 0, stderr
     assert output.read_bytes() == first
 
@@ -154,6 +149,7 @@ def test_the_guides_curl_sends_pictures_of_ordinary_size(adain_ports, tmp_path):
     assert images.load(tmp_path / "out.png").pixels.shape == (1, 48, 48, 3)
 
 
+@pytest.mark.slow  # three processes that load TensorFlow; the check runs in each export, the program on another bundle
 def test_the_guides_check_is_repeated_and_the_guides_saved_model_cli_runs(adain_version, tmp_path):
     of_tensorflow = pathlib.Path(importlib.util.find_spec("tensorflow").origin).parents[4] / "bin"  # its environment's
     programs = f"{pathlib.Path(sys.executable).parent}:{of_tensorflow}"

@@ -65,7 +65,7 @@ def test_requests_at_the_same_time_get_what_they_get_alone(tiny_version, tmp_pat
     for together, folder in ((False, tmp_path / "alone"), (True, tmp_path / "together")):
         folder.mkdir()
         for i in range(4):
-            pictures = [tiny_network.picture(300, 300 + i, seed=seed) for seed in (i, 9 - i)]
+            pictures = [tiny_network.picture(200, 200 + i, seed=seed) for seed in (i, 9 - i)]
             changes = dict(
                 zip(("content_bytes", "style_bytes"), map(trial_requests.encoded, zip(pictures)), strict=True)
             )
@@ -97,26 +97,27 @@ def test_the_replay_imports_neither_tensorflow_nor_this_project(tiny_version, tm
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.fixture
-def saved_model_cli():
+def saved_model_cli(do, version, *flags):
+    """The standard output of TensorFlow's own program on a bundle."""
     path = pathlib.Path(sys.executable).with_name("saved_model_cli")
     assert path.exists(), "TensorFlow installs it beside Python"
-    return path
-
-
-def test_saved_model_cli_shows_and_runs_it(tiny_version, tmp_path, saved_model_cli):
+    of = ["--dir", str(version), "--tag_set", "serve", "--signature_def", "serving_default"]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    common = ["--dir", str(tiny_version), "--tag_set", "serve", "--signature_def", "serving_default"]
-    shown = subprocess.run(
-        [saved_model_cli, "show", *common], capture_output=True, text=True, check=True, env=environment
-    ).stdout
+    return subprocess.run([path, do, *of, *flags], capture_output=True, text=True, check=True, env=environment).stdout
+
+
+@pytest.mark.slow  # running it needs the same signature
+def test_saved_model_cli_shows_it(tiny_version):
+    shown = saved_model_cli("show", tiny_version)
     for words in ("inputs['content_bytes']", "inputs['max_side_px']", "outputs['stylized_bytes']", "dtype: DT_STRING"):
         assert words in shown
+
+
+def test_saved_model_cli_runs_it(tiny_version, tmp_path):
     path = tiny_version / bundle.EXAMPLES / "pictures.inputs.npz"
     names = [name for name in load(path) if name != "signature"]
     inputs = ";".join(f"{name}={path}[{name}]" for name in names)
-    run = [saved_model_cli, "run", *common, "--inputs", inputs, "--outdir", str(tmp_path)]
-    subprocess.run(run, capture_output=True, check=True, env=environment)
+    saved_model_cli("run", tiny_version, "--inputs", inputs, "--outdir", str(tmp_path))
     answers = np.load(tmp_path / "stylized_bytes.npy", allow_pickle=True)
     expected = load(path.with_name("pictures.expected.npz"))["stylized_bytes"]
     for answer, picture in zip(answers, expected, strict=True):
