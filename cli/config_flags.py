@@ -35,7 +35,8 @@ def define(*config_classes: type[Any]) -> None:
         choices = field.metadata["choices"]
         default: Any = field.default
         if choices:
-            flags.DEFINE_enum(name, str(default), [str(choice) for choice in choices], text)
+            default = None if default is None else str(default)
+            flags.DEFINE_enum(name, default, [str(choice) for choice in choices], text)
         elif kind is bool:
             flags.DEFINE_bool(name, default, text)
         elif kind is int:

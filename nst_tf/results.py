@@ -118,7 +118,7 @@ class StyleTransferResult(Result):
         steps: evaluations done, over all sizes.
         stages: height_px, width_px and steps planned of each size, coarsest first.
         stopped_early: whether a callback ended the run.
-        ended_by: what ended each size that was started: steps, stall, time budget, callback or not finite.
+        ended_by: what ended each size that was started: steps, stall, stillness, time budget, callback or not finite.
         diverged_at_step: the step at which the objective left its best value for good, or None.
         seconds_to_first_step: from the call to the end of the first step.
         seconds_per_step: mean over the steps of the last size after its first.

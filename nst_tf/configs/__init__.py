@@ -38,6 +38,7 @@ from nst_tf.configs.optimisation import preset as preset
 from nst_tf.configs.pipelines import BatchConfig as BatchConfig
 from nst_tf.configs.pipelines import StyleAugmentConfig as StyleAugmentConfig
 from nst_tf.configs.presets import PRESETS as PRESETS
+from nst_tf.configs.presets import QUALITIES as QUALITIES
 from nst_tf.configs.presets import Preset as Preset
 from nst_tf.configs.recolour import RecolourConfig as RecolourConfig
 from nst_tf.configs.training import TrainingConfig as TrainingConfig

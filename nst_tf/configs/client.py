@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from nst_tf.configs import fields, optimisation
+from nst_tf.configs import fields, optimisation, presets
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,8 +67,8 @@ class ClientConfig:
         group="Request",
         low=1,
         example="50",
-        help="Evaluations at each size; the bundle has a limit of its own. "
-        f"Default: {optimisation.StyleTransferConfig.steps}.",
+        help="Evaluations at the full size; the bundle has a limit of its own, and does in proportion at the coarser "
+        f"sizes. Default: {presets.QUALITIES[presets.DEFAULT_QUALITY].settings['steps']}.",
     )
     content_weight: float | None = fields.setting(
         None,

@@ -156,7 +156,7 @@ def _described(value: object) -> str:
 def _check_range(field: dataclasses.Field[Any], value: Any) -> None:
     """Checks choices and numeric range; a ConfigError names the rule and the value."""
     choices = field.metadata["choices"]
-    if choices and value not in choices:
+    if choices and value is not None and value not in choices:
         raise errors.ConfigError(f"{label(field)} must be one of {', '.join(map(str, choices))}. Received: {value!r}.")
     for item in value if isinstance(value, tuple) else (value,):
         if isinstance(item, (int, float)) and (not math.isfinite(item) or not _inside(field, item)):

@@ -109,7 +109,7 @@ class FigureConfig:
         example="2",
         help="Sizes of a cell from coarse to fine, each half the next. Sizes with a side below 64 px are left out.",
     )
-    coarse_steps: int = _same("coarse_steps")
+    coarse_steps: int = _same("coarse_steps", default=100, help="Evaluations at each size before the last.")
     precision: str = _same("precision")
 
     def __post_init__(self) -> None:

@@ -30,6 +30,15 @@ class StyleTransferConfig:
         example="gatys",
         help="A named set of the settings below; settings given explicitly override it.",
     )
+    quality: str | None = fields.setting(
+        None,
+        group="Picture",
+        choices=tuple(presets.QUALITIES),
+        example="draft",
+        help="How much work the picture gets, with --preset=default or photo: "
+        + "; ".join(f"{name}: {quality.summary}" for name, quality in presets.QUALITIES.items())
+        + ". Settings given explicitly override it. Default with these presets: good.",
+    )
     max_side_px: int = fields.setting(
         512,
         flag="size",
@@ -228,11 +237,12 @@ class StyleTransferConfig:
         "needs less memory.",
     )
     steps: int = fields.setting(
-        100,
+        None,  # as --quality says, like the other settings of presets.work
         group="Optimisation",
         low=1,
         example="300",
-        help="Evaluations of the objective and its gradient at the full size. More steps make the style stronger.",
+        help="Evaluations of the objective and its gradient at the full size. More steps make the style stronger. "
+        "Default: as --quality says.",
     )
     scales: int = fields.setting(
         3,
@@ -245,27 +255,37 @@ class StyleTransferConfig:
         "in the paper.",
     )
     coarse_steps: int = fields.setting(
-        100,
+        None,
         group="Optimisation",
         low=1,
         example="60",
-        help="Evaluations at each size before the last.",
+        help="Evaluations at each size before the last. Default: as --quality says.",
     )
     patience: int = fields.setting(
-        0,
+        None,
         group="Optimisation",
         low=0,
         example="20",
-        help="Ends a size when this many evaluations have not lowered its best objective by --min_improvement; 0 "
-        "never does.",
+        help="Ends a size when this many evaluations have not lowered its best objective by --min_improvement, or have "
+        "changed its picture by less than --min_change_levels; 0 never does. Default: 20 with --quality=best, else 0.",
     )
     min_improvement: float = fields.setting(
-        0.01,
+        None,
         group="Optimisation",
         low=0,
         high=1,
         example="0.002",
-        help="Share of the objective by which --patience evaluations must lower it.",
+        help="Share of the objective by which --patience evaluations must lower it. Default: 0 with --quality=best, "
+        "else 0.01.",
+    )
+    min_change_levels: float = fields.setting(
+        None,
+        group="Optimisation",
+        low=0,
+        high=255,
+        example="0.5",
+        help="Grey levels of 255, root mean square, by which --patience evaluations must change the picture. Default: "
+        "1 with --quality=best, else 0.",
     )
     time_budget_s: float | None = fields.setting(
         None,
@@ -356,10 +376,16 @@ class StyleTransferConfig:
     )
 
     def __post_init__(self) -> None:
+        self._fill_by_quality()
         fields.check(self)
         if self.preset not in presets.PRESETS:
             raise errors.ConfigError(
                 f"preset must be one of {', '.join(presets.PRESETS)}. Received: {self.preset!r}. --help lists them."
+            )
+        if self.quality is not None and self.preset not in presets.QUALITY_PRESETS:
+            raise errors.ConfigError(
+                f"quality is for the presets {' and '.join(presets.QUALITY_PRESETS)}; the others have the evaluations "
+                f"of their papers and systems. Received: quality={self.quality} with preset={self.preset}. Set steps."
             )
         for name in ("content_layers", "style_layers"):
             layers = tuple(vgg.layer_name(layer) for layer in getattr(self, name))
@@ -382,6 +408,15 @@ class StyleTransferConfig:
                 "full_size needs the guided filter. Received: guided_filter_radius=0. Set it to 0.08 or choose the "
                 "preset photo."
             )
+
+    def _fill_by_quality(self) -> None:
+        """Gives the settings that were left open the values of the quality; `fields.check` sees to wrong ones."""
+        if self.quality is None and self.preset in presets.QUALITY_PRESETS:
+            object.__setattr__(self, "quality", presets.DEFAULT_QUALITY)
+        quality = self.quality if self.quality in tuple(presets.QUALITIES) else None
+        for name, value in presets.work(quality).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
     @property
     def layers(self) -> tuple[str, ...]:

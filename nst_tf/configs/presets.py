@@ -1,4 +1,7 @@
-"""The presets: named sets of settings, each with what its ratio alpha/beta refers to. Imports no TensorFlow."""
+"""The presets: named sets of settings, each with what its ratio alpha/beta refers to; the qualities of two of them.
+
+Imports no TensorFlow.
+"""
 
 import dataclasses
 from typing import Any
@@ -123,3 +126,32 @@ PRESETS: dict[str, Preset] = {
         },
     ),
 }
+
+# How much work a picture gets: what is left open by the preset and by the caller. Times are those of the full schedule,
+# a hundred evaluations at each of three sizes. Measured in benchmarks/RESULTS.md.
+QUALITIES: dict[str, Preset] = {
+    "draft": Preset(
+        summary="a sketch in a tenth of the time: nearly all evaluations at the coarse sizes",
+        settings={"steps": 4, "coarse_steps": 25},
+    ),
+    "good": Preset(
+        summary="a third of the time: most evaluations at the coarse sizes",
+        settings={"steps": 20, "coarse_steps": 70},
+    ),
+    "best": Preset(
+        summary="each size goes on until the picture stands still",
+        settings={"steps": 500, "coarse_steps": 200, "patience": 20, "min_improvement": 0.0, "min_change_levels": 1.0},
+    ),
+}
+QUALITY_PRESETS = ("default", "photo")  # the others have the evaluations of their papers and systems
+DEFAULT_QUALITY = "good"
+_FULL = {"steps": 100, "coarse_steps": 100, "patience": 0, "min_improvement": 0.01, "min_change_levels": 0.0}
+
+
+def work(quality: str | None) -> dict[str, Any]:
+    """The settings that a quality decides, each with its value.
+
+    Args:
+        quality: a key of `QUALITIES`; None for what is not measured in qualities, every size in full.
+    """
+    return _FULL | (QUALITIES[quality].settings if quality else {})

@@ -28,6 +28,7 @@ def check(config: configs.StyleTransferConfig) -> None:
     for name, allowed in {
         "optimizer": ("lbfgs",),
         "averaging": (0.0,),
+        "patience": (0,),
         "precision": ("auto", "float32", "mixed_bfloat16"),
         "initialisation": ("content", "style", "noise"),
         "style_blend": ((),),
@@ -50,7 +51,7 @@ def example_requests(
 
     def answer(content: np.ndarray, style: np.ndarray, steps: int, content_weight: float, seed: int) -> np.ndarray:
         steps = min(steps, limits.max_steps)
-        coarse_steps = min(steps, config.coarse_steps)
+        coarse_steps = int(coarse_steps_for(config, tf.constant(steps)))
         changed = dataclasses.replace(
             config, steps=steps, coarse_steps=coarse_steps, content_weight=content_weight, seed=seed
         )
@@ -83,13 +84,22 @@ def example_requests(
     ]
 
 
+def coarse_steps_for(config: configs.StyleTransferConfig, steps: tf.Tensor) -> tf.Tensor:
+    """Evaluations at each size before the last where a request asks for so many at the full one, int32.
+
+    Fewer steps leave out as much of the coarse work; more add none to it.
+    """
+    share = tf.cast(tf.minimum(steps, config.steps), tf.float32) / config.steps
+    return tf.maximum(1, tf.cast(tf.round(share * config.coarse_steps), tf.int32))
+
+
 class Gatys(tf.Module):
     """The graph functions of a bundle and the weights that they read.
 
     Args:
         goal: the objective; its extractor's variables become the bundle's.
         config: the settings that are baked in. max_side_px is the largest result, coarse_steps the most evaluations at
-            each size before the last.
+            each size before the last, which a request of config.steps or more gets.
         limits: max_pixels, max_steps and max_content_weight.
     """
 
@@ -208,7 +218,7 @@ class Gatys(tf.Module):
                     start = stages.enlarged(image, stage_content, coarse, self._config.strength)
                 else:
                     start = self._start(content, style, size, seed)
-                stage_steps = steps if halvings == 0 else tf.minimum(steps, self._config.coarse_steps)
+                stage_steps = steps if halvings == 0 else coarse_steps_for(self._config, steps)
                 image, loss = self._run_stage(stage_content, stage_style, start, stage_steps, content_weight)
                 started = tf.constant(True)
             image = tf.ensure_shape(image, [1, None, None, 3])

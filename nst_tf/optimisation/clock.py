@@ -37,6 +37,11 @@ class Clock:
         """Whether time is limited."""
         return self._deadline is not None
 
+    @property
+    def timed(self) -> int:
+        """Steps of this size behind `seconds_per_step`."""
+        return max(0, self._steps - 1)
+
     def start_stage(self, step: int, steps: int) -> None:
         """Starts a size: its share of the time left is that of its work.
 
@@ -75,3 +80,10 @@ class Clock:
     def seconds_left(self, step: int) -> float:
         """Expected time after a step to the end of the run."""
         return self._seconds_per_work * sum(self._work[step:])
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: about 40 s, about 2.5 min, about 20 min."""
+    if seconds < 90:
+        return f"about {seconds:.0f} s"
+    return f"about {seconds / 60:.1f} min" if seconds < 600 else f"about {seconds / 60:.0f} min"

@@ -8,8 +8,8 @@ from nst_tf import configs, machine, precision
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import inputs
 
-# A preset is the same as its settings, weights are recognised by their hash, and snapshots only show the run.
-_WITHOUT_EFFECT = ("preset", "weights", "snapshot_interval")
+# A preset and a quality are their settings, weights are recognised by their hash, and snapshots only show the run.
+_WITHOUT_EFFECT = ("preset", "quality", "weights", "snapshot_interval")
 
 
 def of(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,7 @@ from nst_tf import configs, errors, messages, results
 from nst_tf.losses import objective
 from nst_tf.optimisation import checkpoint, clock, optimizers, stages
 
+TIMED_STEPS = 3  # after the first, which may trace a graph: then the user reads how long the run will take
 REPORT_INTERVAL_S = 0.5  # the losses are fetched from the device at most this often
 
 
@@ -25,7 +27,7 @@ class Loop:
     Args:
         stages: all of them, for the time left.
         names: of the numbers of a step, as `Objective.names`.
-        config: snapshot_interval, patience, min_improvement and time_budget_s.
+        config: snapshot_interval, patience, min_improvement, min_change_levels and time_budget_s.
         started: `time.perf_counter()` when the call started.
         on_report: as for `transfer.stylize`.
         on_message: as for `transfer.stylize`.
@@ -69,6 +71,8 @@ class Loop:
             deadline=self._started + config.time_budget_s if config.time_budget_s else None,
         )
         self._reported = float("-inf")
+        self._is_timed = False
+        self._earlier_image: tf.Tensor | None = None  # the best one `patience` steps ago, where stillness is looked for
 
     @property
     def stage(self) -> int:
@@ -100,6 +104,8 @@ class Loop:
             image: the best image so far, for the reports.
         """
         self.position.start_stage()
+        if self._config.patience and self._config.min_change_levels:
+            self._earlier_image = optimizer.best_image
         if self._resumed:
             loss_scale = self._resume(self._resumed, optimizer, loss_scale)
         missing = steps - self.position.done[-1]
@@ -123,13 +129,20 @@ class Loop:
     def _is_over(self, optimizer: optimizers.Optimizer, steps: int) -> bool:
         """Whether the stage ends with its last step: it is done, late, or has stalled."""
         step, stage_step = len(self.history), self.position.done[-1]
-        if self.clock.has_deadline:
+        if self.clock.has_deadline or not self._is_timed:
             float(self.history[-1].total[0])  # waits for the device, which may lag behind
         now = self.clock.tick(step)
+        if not self._is_timed and self.clock.timed == TIMED_STEPS:
+            self._is_timed = True
+            seconds = self.seconds + self.clock.seconds_left(step)
+            self._on_message(f"plan: {clock.duration(seconds)} in all, by the time of {TIMED_STEPS} evaluations")
         if self.clock.is_late(step, now):
             self.position.ended_by[-1] = "time budget"
-        if self._config.patience and stage_step % self._config.patience == 0 and self._has_stalled(optimizer):
-            self.position.ended_by[-1] = "stall"
+        if self._config.patience and stage_step % self._config.patience == 0:
+            if self._has_stalled(optimizer):
+                self.position.ended_by[-1] = "stall"
+            if self._stands_still(optimizer):
+                self.position.ended_by[-1] = "stillness"
         if stage_step < steps and self.position.ended_by[-1] == checkpoint.BY_STEPS:
             return False
         self.clock.drop(step, steps - stage_step)
@@ -140,6 +153,15 @@ class Loop:
         best, milestone = float(optimizer.best_loss), self.position.milestone
         self.position.milestone = best
         return milestone - best < self._config.min_improvement * abs(milestone)  # false for infinity
+
+    def _stands_still(self, optimizer: optimizers.Optimizer) -> bool:
+        """Whether `patience` evaluations have changed the picture too little to be seen."""
+        if self._earlier_image is None:
+            return False
+        image, earlier = optimizer.best_image, self._earlier_image
+        self._earlier_image = image
+        change = tf.sqrt(tf.reduce_mean(tf.square(image - earlier))) * 255
+        return float(change) < self._config.min_change_levels  # false for NaN, an average's start
 
     def _report(self, optimizer: optimizers.Optimizer, image: Callable[[], np.ndarray]) -> str:
         """Reports the last step where a report is due: what ends the run, empty where it goes on."""
@@ -177,17 +199,24 @@ class Loop:
         self.position.seconds = self.seconds
         losses = {f"losses/{name}": values for name, values in fetched(self.history).items()}
         try:
-            checkpoints.write(self.position, optimizer.state() | losses | {"loss_scale": loss_scale})
+            checkpoints.write(self.position, self._state(optimizer, loss_scale) | losses)
         except errors.OutputError as error:
             self._on_message(f"step {self.position.steps}: no checkpoint was written; the last one is kept. {error}")
+
+    def _state(self, optimizer: optimizers.Optimizer, loss_scale: tf.Tensor) -> dict[str, Any]:
+        """What the remaining steps of a size depend on beside the losses."""
+        state = optimizer.state() | {"loss_scale": loss_scale}
+        return state if self._earlier_image is None else state | {"earlier_image": self._earlier_image}
 
     def _resume(self, resumed: checkpoint.Saved, optimizer: optimizers.Optimizer, loss_scale: tf.Tensor) -> tf.Tensor:
         """Puts the optimiser, the history and the position where the checkpoint has them; returns its loss scale."""
         self._resumed = None
         steps = resumed.position.steps
         losses = {f"losses/{name}": np.broadcast_to(np.float32(0), steps) for name in self._names}
-        state = resumed.state(optimizer.state() | losses | {"loss_scale": loss_scale})
+        state = resumed.state(self._state(optimizer, loss_scale) | losses)
         optimizer.restore(state)
+        if self._earlier_image is not None:
+            self._earlier_image = tf.constant(state["earlier_image"])
         for step in range(steps):
             numbers = {name: state[f"losses/{name}"][step : step + 1] for name in self._names}
             self.history.append(objective.Terms.of_named(numbers))

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nst_tf import configs, errors, machine, precision, vgg
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19, tiled_objective
-from nst_tf.optimisation import averaging, lbfgs, memory_plan, optimizers, schedule
+from nst_tf.optimisation import averaging, clock, lbfgs, memory_plan, optimizers, schedule
 from nst_tf.pictures import images, inputs
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
@@ -75,7 +75,7 @@ def described(stages: Sequence[Stage], config: configs.StyleTransferConfig, netw
     if not network.weights:  # a caller's own network, whose work is not known
         return text
     seconds = sum(stage.steps * stage.work for stage in stages) / machine.flop_per_s(network.policy)
-    return f"{text}; about {seconds / 60:.0f} min" if seconds > 90 else f"{text}; about {seconds:.0f} s"
+    return f"{text}; {clock.duration(seconds)}"
 
 
 def objective(whole: objectives.Objective, stage: Stage) -> objectives.Objective:

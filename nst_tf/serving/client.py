@@ -191,7 +191,7 @@ def _checked_style(parts: dict[str, np.ndarray]) -> EncodedStyle:
 
 def _settings(config: configs.ClientConfig, taken: set[str]) -> dict[str, Any]:
     """The settings that a model takes and those that were given."""
-    defaults = {name: getattr(configs.StyleTransferConfig, name) for name in ("steps", "content_weight", "seed")}
+    defaults = {name: getattr(configs.StyleTransferConfig(), name) for name in ("steps", "content_weight", "seed")}
     defaults["style_strength"] = configs.AdainConfig.strength
     found = {name: getattr(config, name) for name in defaults}
     settings = {name: value for name, value in found.items() if value is not None}

@@ -23,7 +23,8 @@ class Network(tiny_network.TinyNetwork):
 
 
 def config(**overrides):
-    return tiny_network.config(**({"scales": 2, "max_side_px": 1400, "coarse_steps": 4, "lbfgs_memory": 2} | overrides))
+    settings = {"scales": 2, "max_side_px": 1400, "steps": 4, "coarse_steps": 4, "lbfgs_memory": 2}
+    return tiny_network.config(**(settings | overrides))
 
 
 def export_adain(root, *styles):

@@ -53,6 +53,35 @@ def test_the_ratio_of_the_gatys_preset_is_the_papers():
     assert config.network == "normalised"
 
 
+@pytest.mark.parametrize("quality", list(configs.QUALITIES))
+def test_a_quality_fills_only_what_is_left_open(quality):
+    filled = configs.QUALITIES[quality].settings
+    assert configs.preset("photo", quality=quality).steps == filled["steps"]
+    config = configs.preset("default", quality=quality, steps=77)
+    assert (config.steps, config.coarse_steps) == (77, filled["coarse_steps"])
+
+
+def test_the_default_quality_is_good():
+    assert configs.preset("photo").quality == configs.StyleTransferConfig().quality == "good"
+
+
+@pytest.mark.parametrize("name", [name for name in configs.PRESETS if name not in ("default", "photo")])
+def test_a_quality_is_refused_with_the_presets_of_papers_and_systems(name):
+    assert configs.preset(name).quality is None
+    with pytest.raises(errors.ConfigError, match=f"quality is for the presets default and photo.*preset={name}"):
+        configs.preset(name, quality="good")
+
+
+def test_presets_without_a_quality_do_a_hundred_coarse_evaluations():
+    config = configs.preset("gatys", scales=3)
+    assert (config.steps, config.coarse_steps, config.patience, config.min_improvement) == (500, 100, 0, 0.01)
+
+
+def test_an_unknown_quality_is_refused():
+    with pytest.raises(errors.ConfigError, match="quality must be one of draft, good, best. Received: 'fast'"):
+        configs.preset("default", quality="fast")
+
+
 def test_the_ratio_of_the_equations_preset_is_the_gatys_strength_in_literal_sums():
     config = configs.preset("equations")
     assert config.content_weight / config.style_weight == pytest.approx(2.4e-10, rel=0.02)

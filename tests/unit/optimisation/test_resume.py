@@ -73,8 +73,9 @@ def assert_same(result, expected):
         {"optimizer": "adam", "averaging": 0.8, "scales": 1, "steps": 7},
         {"initialisation": "noise", "scales": 1, "steps": 7},
         {"scales": 2, "coarse_steps": 9, "steps": 9, "patience": 2, "min_improvement": 1.0},  # ends each size at 4
+        {"scales": 1, "steps": 40, "patience": 2, "min_improvement": 0.0, "min_change_levels": 2.0},  # ends at about 14
     ],
-    ids=["lbfgs", "adam", "lbfgs-averaged", "adam-averaged", "noise", "stall"],
+    ids=["lbfgs", "adam", "lbfgs-averaged", "adam-averaged", "noise", "stall", "stillness"],
 )
 def test_a_run_killed_after_any_step_ends_as_the_unbroken_one(tmp_path, settings):
     def keep_the_last(report):
@@ -83,7 +84,10 @@ def test_a_run_killed_after_any_step_ends_as_the_unbroken_one(tmp_path, settings
             shutil.copy(tmp_path / "run" / checkpoint.FILE_NAME, tmp_path / f"{report.step - 1}")
 
     whole = run(engine(**settings), tmp_path / "run", on_report=keep_the_last)
-    assert whole.steps == (8 if "patience" in settings else 7)
+    if "min_change_levels" in settings:
+        assert (whole.ended_by, whole.steps > 4) == (("stillness",), True)
+    else:
+        assert whole.steps == (8 if "patience" in settings else 7)
     resuming = another(**settings)
     for step in range(1, whole.steps):
         result = run(resuming, tmp_path / f"{step}", resume=True)
@@ -204,7 +208,7 @@ def test_a_start_picture_is_known_by_its_content_and_not_by_its_name(tmp_path):
     assert_same(run(engine(initialisation=str(tmp_path / "b.png")), tmp_path / "run", resume=True), whole)
 
 
-@pytest.mark.parametrize("change", [{"snapshot_interval": 0}, {"preset": "gatys"}, {"weights": "other.npz"}])
+@pytest.mark.parametrize("change", [{"snapshot_interval": 0}, {"preset": "photo"}, {"weights": "other.npz"}])
 def test_settings_without_effect_on_the_result_may_change(tmp_path, monkeypatch, change):
     run(engine(), tmp_path, on_report=stopped_after(3))
     other = another()

@@ -1,6 +1,7 @@
 import dataclasses
 import functools
 import json
+import re
 
 import numpy as np
 import pytest
@@ -464,6 +465,24 @@ def test_a_time_budget_ends_a_run_with_its_best_picture():
     assert result.ended_by == ("time budget",)
     assert result.steps < 100000
     assert result.best_loss == min(result.losses["total"])
+
+
+def test_a_size_ends_when_the_picture_stands_still():
+    settings = {"steps": 2000, "patience": 10, "min_improvement": 0.0}
+    result = stylize(**settings, min_change_levels=2.0)
+    assert result.ended_by == ("stillness",)
+    assert result.steps < 1000
+    longer = stylize(**settings, min_change_levels=0.5)
+    assert longer.steps > result.steps
+
+
+def test_the_time_of_a_run_is_told_after_three_timed_evaluations():
+    messages = []
+    stylize(steps=3, on_message=messages.append)
+    assert not [message for message in messages if "in all" in message]
+    stylize(steps=4, on_message=messages.append)
+    (told,) = (message for message in messages if "in all" in message)
+    assert re.fullmatch(r"plan: about \d+ s in all, by the time of 3 evaluations", told)
 
 
 def test_patience_ends_a_run_that_no_longer_gains():
