@@ -47,7 +47,9 @@ class Way:
     settings: dict = dataclasses.field(default_factory=dict)
     shifts: tuple = ()  # of the picture against the network's grid, px; their objectives are averaged
     flat_weight: float = 0.0  # of the fine structure where the content is flat
-    padding: str = "CONSTANT"  # of the first two blocks
+    padding: str = "CONSTANT"  # of the padded layers
+    padded: tuple = ("conv1", "conv2")  # how the names of the padded layers start
+    margin_px: int = 0  # mirrored around the content, optimised with it and cut off
     pooling: str = ""  # blurred or l2, in place of the configuration's
 
 
@@ -58,6 +60,11 @@ WAYS = {
     "variation 30": Way({"total_variation_weight": 30.0}),
     "blurred pooling": Way(pooling="blurred"),
     "two odd shifts": Way(shifts=((0, 0), (3, 5))),
+    "mirrored margin": Way(margin_px=32),
+    "replicated padding of conv1_1": Way(padding="SYMMETRIC", padded=("conv1_1",)),
+    "mirrored margin, variation 30": Way({"total_variation_weight": 30.0}, margin_px=32),
+    "mirrored margin, blurred pooling": Way(pooling="blurred", margin_px=32),
+    "l2 pooling, variation 30": Way({"total_variation_weight": 30.0}, pooling="l2"),
     "reflected padding": Way(padding="REFLECT"),
     "flat 400": Way(flat_weight=400.0),
     "averaging 0.9": Way({"averaging": 0.9}),
@@ -154,7 +161,15 @@ def stylised(content, style, way, convolutions):
     config = configs.preset("default", max_side_px=_SIZE.value, **way.settings)
     pictures = inputs.read(content, style, config)
     goal = goal_of(way, config, convolutions)
-    return transfer.stylize(pictures.content, pictures.styles, config, objective=goal).image
+    margin = way.margin_px
+    if not margin:
+        return transfer.stylize(pictures.content, pictures.styles, config, objective=goal).image
+    wider = np.pad(pictures.content.pixels, [[0, 0], [margin, margin], [margin, margin], [0, 0]], "symmetric")
+    config = dataclasses.replace(
+        config, max_side_px=_SIZE.value + 2 * margin, style_max_side_px=config.style_max_side_px or _SIZE.value
+    )
+    image = transfer.stylize(wider, pictures.styles, config, objective=goal).image
+    return image[:, margin:-margin, margin:-margin]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -237,7 +252,7 @@ def extractor(convolutions, config, way):
             if index == "1" and block != "1":
                 x = pooled(x)
             kernel, bias = (tf.cast(values, dtype) for values in convolutions[f"block{block}_conv{index}"])
-            x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], way.padding if block in "12" else "CONSTANT")
+            x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], way.padding if layer.startswith(way.padded) else "CONSTANT")
             x = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "VALID") + bias)
             if layer in config.layers:
                 features[layer] = x

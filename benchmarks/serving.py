@@ -87,9 +87,12 @@ def python(bundle):
         settings = record["config"] | {"max_side_px": _SIDE_PX.value, "precision": record["precision"]}
         engine = one_pass.AdainTransfer(configs.AdainConfig(**settings))
     else:
+        from nst_tf.export import gatys_graph
         from nst_tf.optimisation import transfer
 
-        steps = {"steps": _STEPS.value, "coarse_steps": _STEPS.value, "max_side_px": _SIDE_PX.value}
+        config = configs.StyleTransferConfig(**record["config"])
+        coarse_steps = int(gatys_graph.coarse_steps_for(config, _STEPS.value))
+        steps = {"steps": _STEPS.value, "coarse_steps": coarse_steps, "max_side_px": _SIDE_PX.value}
         engine = transfer.StyleTransfer(configs.StyleTransferConfig(**(record["config"] | steps)))
 
     def call(inputs):

@@ -13,6 +13,7 @@ from absl import flags, logging
 
 import nst_tf
 from nst_tf import configs, errors, files, results
+from nst_tf.optimisation import schedule
 from nst_tf.pictures import images, inputs, luts
 from nst_tf.weights import known_styles
 
@@ -202,7 +203,7 @@ def _snapshot_path(output: str, step: int | str) -> pathlib.Path:
 
 def _check_snapshots(command: configs.StylizeCommand, config: configs.StyleTransferConfig) -> None:
     """Refuses what can be known before the start: names that are too long, and snapshots that are inputs."""
-    evaluations = config.steps + (config.scales - 1) * config.coarse_steps
+    evaluations = config.steps + sum(steps for _, steps in schedule.coarse_steps(config))
     files.check_writable(_snapshot_path(command.output, evaluations))
     output = pathlib.Path(command.output)
     pattern = _snapshot_path(glob.escape(output.name), "*").name

@@ -259,7 +259,16 @@ class StyleTransferConfig:
         group="Optimisation",
         low=1,
         example="60",
-        help="Evaluations at each size before the last. Default: as --quality says.",
+        help="Evaluations at each size before the last (see also --coarse_growth). Default: as --quality says.",
+    )
+    coarse_growth: float = fields.setting(
+        None,
+        group="Optimisation",
+        low=1,
+        high=16,
+        example="2",
+        help="How many times as many evaluations each coarser size gets as the next one: the coarsest decides where "
+        "things go, and costs least. Default: 1 with --coarse_steps, otherwise as --quality says.",
     )
     patience: int = fields.setting(
         None,
@@ -414,6 +423,8 @@ class StyleTransferConfig:
         if self.quality is None and self.preset in presets.QUALITY_PRESETS:
             object.__setattr__(self, "quality", presets.DEFAULT_QUALITY)
         quality = self.quality if self.quality in tuple(presets.QUALITIES) else None
+        if self.coarse_steps is not None and self.coarse_growth is None:
+            object.__setattr__(self, "coarse_growth", 1.0)  # as many at each size as were asked for
         for name, value in presets.work(quality).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

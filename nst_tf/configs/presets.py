@@ -131,12 +131,12 @@ PRESETS: dict[str, Preset] = {
 # a hundred evaluations at each of three sizes. Measured in benchmarks/RESULTS.md.
 QUALITIES: dict[str, Preset] = {
     "draft": Preset(
-        summary="a sketch in a tenth of the time: nearly all evaluations at the coarse sizes",
-        settings={"steps": 4, "coarse_steps": 25},
+        summary="a sketch in a tenth of the time",
+        settings={"steps": 4, "coarse_steps": 20, "coarse_growth": 3.0},
     ),
     "good": Preset(
-        summary="a third of the time: most evaluations at the coarse sizes",
-        settings={"steps": 20, "coarse_steps": 70},
+        summary="a third of the time",
+        settings={"steps": 30, "coarse_steps": 25, "coarse_growth": 4.0},
     ),
     "best": Preset(
         summary="each size goes on until the picture stands still",
@@ -145,7 +145,14 @@ QUALITIES: dict[str, Preset] = {
 }
 QUALITY_PRESETS = ("default", "photo")  # the others have the evaluations of their papers and systems
 DEFAULT_QUALITY = "good"
-_FULL = {"steps": 100, "coarse_steps": 100, "patience": 0, "min_improvement": 0.01, "min_change_levels": 0.0}
+_FULL = {
+    "steps": 100,
+    "coarse_steps": 100,
+    "coarse_growth": 1.0,
+    "patience": 0,
+    "min_improvement": 0.01,
+    "min_change_levels": 0.0,
+}
 
 
 def work(quality: str | None) -> dict[str, Any]:

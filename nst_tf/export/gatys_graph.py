@@ -28,6 +28,7 @@ def check(config: configs.StyleTransferConfig) -> None:
     for name, allowed in {
         "optimizer": ("lbfgs",),
         "averaging": (0.0,),
+        "quality": ("draft", "good", None),
         "patience": (0,),
         "precision": ("auto", "float32", "mixed_bfloat16"),
         "initialisation": ("content", "style", "noise"),
@@ -51,7 +52,7 @@ def example_requests(
 
     def answer(content: np.ndarray, style: np.ndarray, steps: int, content_weight: float, seed: int) -> np.ndarray:
         steps = min(steps, limits.max_steps)
-        coarse_steps = int(coarse_steps_for(config, tf.constant(steps)))
+        coarse_steps = int(coarse_steps_for(config, steps))
         changed = dataclasses.replace(
             config, steps=steps, coarse_steps=coarse_steps, content_weight=content_weight, seed=seed
         )
@@ -84,8 +85,8 @@ def example_requests(
     ]
 
 
-def coarse_steps_for(config: configs.StyleTransferConfig, steps: tf.Tensor) -> tf.Tensor:
-    """Evaluations at each size before the last where a request asks for so many at the full one, int32.
+def coarse_steps_for(config: configs.StyleTransferConfig, steps: tf.Tensor | int) -> tf.Tensor:
+    """Evaluations at the size before the last where a request asks for so many at the full one, int32.
 
     Fewer steps leave out as much of the coarse work; more add none to it.
     """
@@ -99,7 +100,7 @@ class Gatys(tf.Module):
     Args:
         goal: the objective; its extractor's variables become the bundle's.
         config: the settings that are baked in. max_side_px is the largest result, coarse_steps the most evaluations at
-            each size before the last, which a request of config.steps or more gets.
+            the size before the last, which a request of config.steps or more gets.
         limits: max_pixels, max_steps and max_content_weight.
     """
 
@@ -218,11 +219,16 @@ class Gatys(tf.Module):
                     start = stages.enlarged(image, stage_content, coarse, self._config.strength)
                 else:
                     start = self._start(content, style, size, seed)
-                stage_steps = steps if halvings == 0 else coarse_steps_for(self._config, steps)
+                stage_steps = steps if halvings == 0 else self._coarse_steps(steps, halvings)
                 image, loss = self._run_stage(stage_content, stage_style, start, stage_steps, content_weight)
                 started = tf.constant(True)
             image = tf.ensure_shape(image, [1, None, None, 3])
         return image, loss
+
+    def _coarse_steps(self, steps: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
+        """Evaluations at a size before the last, as `schedule.sizes` has them."""
+        growth = self._config.coarse_growth ** tf.cast(halvings - 1, tf.float32)
+        return tf.cast(tf.round(tf.cast(coarse_steps_for(self._config, steps), tf.float32) * growth), tf.int32)
 
     def _start(self, content: tf.Tensor, style: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self._config.initialisation == "noise":

@@ -19,7 +19,7 @@ def sizes(config: configs.StyleTransferConfig, height_px: int, width_px: int) ->
     """The sizes of a run, coarsest first, the last at the full size.
 
     Args:
-        config: scales, steps and coarse_steps.
+        config: scales, steps, coarse_steps and coarse_growth.
         height_px: of the result.
         width_px: of the result.
 
@@ -27,8 +27,16 @@ def sizes(config: configs.StyleTransferConfig, height_px: int, width_px: int) ->
     Deviation: as many as config.scales asks for, each half the next.
     """
     coarse = []
-    for halvings in range(config.scales - 1, 0, -1):
+    for halvings, steps in coarse_steps(config):
         height, width = round(height_px / 2**halvings), round(width_px / 2**halvings)
         if min(height, width) >= MIN_SIDE_PX:
-            coarse.append(Size(height, width, config.coarse_steps))
+            coarse.append(Size(height, width, steps))
     return (*coarse, Size(height_px, width_px, config.steps))
+
+
+def coarse_steps(config: configs.StyleTransferConfig) -> list[tuple[int, int]]:
+    """How often each size before the last is halved, and its evaluations; coarsest first."""
+    return [
+        (halvings, round(config.coarse_steps * config.coarse_growth ** (halvings - 1)))
+        for halvings in range(config.scales - 1, 0, -1)
+    ]

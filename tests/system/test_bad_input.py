@@ -63,6 +63,7 @@ def stylize(commands, folder, **flags):
         ({"style_layer_weights": "1,x"}, ["style_layer_weights", "1,x"]),
         ({"style_blend": "1,2"}, ["style_blend", "Received: 2"]),
         ({"preset": "monet"}, ["preset", "gatys"]),
+        ({"preset": "gatys", "quality": "good"}, ["quality is for the presets default and photo", "preset=gatys"]),
         ({"output": "{}/out/out.xyz"}, [".xyz", ".png"]),
         ({"output": "{}/file/out.png"}, ["file"]),
         ({"output": "{}"}, ["a folder"]),

@@ -61,6 +61,11 @@ def test_a_quality_fills_only_what_is_left_open(quality):
     assert (config.steps, config.coarse_steps) == (77, filled["coarse_steps"])
 
 
+def test_a_number_of_coarse_evaluations_is_for_each_coarse_size():
+    assert configs.preset("default").coarse_growth > 1
+    assert configs.preset("default", coarse_steps=50).coarse_growth == 1
+
+
 def test_the_default_quality_is_good():
     assert configs.preset("photo").quality == configs.StyleTransferConfig().quality == "good"
 
@@ -72,13 +77,25 @@ def test_a_quality_is_refused_with_the_presets_of_papers_and_systems(name):
         configs.preset(name, quality="good")
 
 
-def test_presets_without_a_quality_do_a_hundred_coarse_evaluations():
-    config = configs.preset("gatys", scales=3)
-    assert (config.steps, config.coarse_steps, config.patience, config.min_improvement) == (500, 100, 0, 0.01)
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("gatys", 500),
+        ("gatys-original", 500),
+        ("equations", 500),
+        ("neural-style", 1000),
+        ("tensorflow-tutorial", 1000),
+        ("keras-example", 500),
+    ],
+)
+def test_presets_without_a_quality_keep_their_work(name, steps):
+    config = configs.preset(name)
+    assert (config.steps, config.coarse_steps, config.scales) == (steps, 100, 1)
+    assert (config.patience, config.min_improvement, config.min_change_levels) == (0, 0.01, 0.0)
 
 
 def test_an_unknown_quality_is_refused():
-    with pytest.raises(errors.ConfigError, match="quality must be one of draft, good, best. Received: 'fast'"):
+    with pytest.raises(errors.ConfigError, match=r"quality must be one of draft, good, best\. Received: 'fast'"):
         configs.preset("default", quality="fast")
 
 

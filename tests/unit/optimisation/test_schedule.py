@@ -19,6 +19,11 @@ def test_one_scale_is_the_full_size_only():
     assert sizes(384, 512, scales=1, steps=9) == [(384, 512, 9)]
 
 
+def test_coarser_sizes_may_get_more_steps():
+    settings = {"scales": 3, "steps": 9, "coarse_steps": 4, "coarse_growth": 2.5}
+    assert [steps for _, _, steps in sizes(384, 512, **settings)] == [10, 4, 9]
+
+
 def test_sizes_too_small_to_see_anything_are_left_out():
     assert sizes(130, 500, scales=5, steps=9, coarse_steps=4) == [(65, 250, 4), (130, 500, 9)]
     assert sizes(20, 20, scales=3, steps=9) == [(20, 20, 9)]
