@@ -32,12 +32,12 @@ def _run(argv: list[str]) -> int:
         size_px = SMALLER_SIZE_PX
         program.say(f"computing at {size_px} px instead of {SIZE_PX} so that it takes only minutes: {reason}")
     if len(argv) == 1:
-        _show_first_picture(size_px)
+        show_first_picture(size_px)
     pictures = [f"--content={CONTENT}", f"--style={STYLE}"]
     return stylize.run([argv[0], *pictures, f"--output={OUTPUT}", f"--size={size_px}", *argv[1:]])
 
 
-def _show_first_picture(size_px: int) -> None:
+def show_first_picture(size_px: int) -> None:
     """Writes what the network that has learned the style makes of the photograph, to look at in the meantime."""
     import nst_tf
 
