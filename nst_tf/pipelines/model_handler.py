@@ -65,7 +65,15 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
         if self._config.threads:
             tf.config.threading.set_intra_op_parallelism_threads(self._config.threads)
             tf.config.threading.set_inter_op_parallelism_threads(self._config.threads)
-        return self._from_bundle() if self._config.bundle else self._built()
+        stylise = self._from_bundle() if self._config.bundle else self._built()
+
+        def filtered(pixels: np.ndarray) -> np.ndarray:
+            pairs = zip(stylise(pixels), pixels, strict=True)
+            return np.stack(
+                [guided_filter.of_photograph(image[None], own[None], self._config)[0] for image, own in pairs]
+            )
+
+        return filtered
 
     def run_inference(
         self, batch: Sequence[Any], model: Stylise, inference_args: dict[str, Any] | None = None
@@ -88,8 +96,7 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
         stylised: dict[int, np.ndarray] = {}
         for pairs in by_size.values():
             places, pixels = zip(*pairs, strict=True)
-            for place, content, image in zip(places, pixels, model(np.concatenate(pixels)), strict=True):
-                stylised[place] = guided_filter.of_photograph(image[np.newaxis], content, self._config)[0]
+            stylised |= dict(zip(places, model(np.concatenate(pixels)), strict=True))
         for place, example in enumerate(batch):
             yield base.PredictionResult(example, stylised[place])
 
