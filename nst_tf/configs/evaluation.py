@@ -26,6 +26,12 @@ class EvaluationConfig:
         help="Long side in pixels at which the style is read. Default: the long side of the judged picture.",
     )
     style_blend: tuple[float, ...] = _same("style_blend")
+    style_terms: tuple[str, ...] = _same(
+        "style_terms",
+        default=(),
+        help="The style terms that are computed, a column each: gram (called style), w2, moments, mrf. Default: those "
+        "of the preset.",
+    )
     weights: str = _same("weights")
     lpips: str = fields.setting(
         "none",
@@ -44,6 +50,7 @@ class EvaluationConfig:
         """The settings of the objective, which is computed in float32 and alike on every machine."""
         return optimisation.preset(
             self.objective,
+            **({"style_terms": self.style_terms} if self.style_terms else {}),
             style_max_side_px=self.style_max_side_px,
             style_blend=self.style_blend,
             weights=self.weights,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from nst_tf import errors, vgg
-from nst_tf.configs import fields, presets
+from nst_tf.configs import fields, presets, style_statistics
 from nst_tf.vgg import forms
 
 STARTS = ("content", "style", "noise", "adain")
@@ -170,6 +170,64 @@ class StyleTransferConfig:
         low=0,
         example="1,0.5,0.2",
         help="w_l of eq. 5, one for each style layer. Default: 1 / number of style layers, as in the paper.",
+    )
+    style_terms: tuple[str, ...] = fields.setting(
+        ("gram",),
+        flag="style_term",
+        group="Objective",
+        example="mrf",
+        help="What of the style the picture is compared with; several are added. gram: the Gram matrices of the paper. "
+        "w2: means and covariances, by the Wasserstein-2 distance. moments: means and deviations of the channels, as "
+        "AdaIN matches them. mrf: patches, each compared with the style's most similar one (Li & Wand 2016), for "
+        "styles whose parts should be recognised.",
+    )
+    style_term_weights: tuple[float, ...] = fields.setting(
+        (),
+        group="Objective",
+        low=0,
+        example="1,0.3",
+        help="What --style_weight is multiplied by for each style term. Default: "
+        + ", ".join(f"{share:g} for {name}" for name, share in style_statistics.STYLE_TERMS.items())
+        + ", which keep about as much of the content.",
+    )
+    mrf_layers: tuple[str, ...] = fields.setting(
+        ("conv3_1", "conv4_1"),
+        group="Objective",
+        example="conv4_1",
+        help="Layers whose patches mrf compares. conv4_1 alone gives larger pieces of the style.",
+    )
+    mrf_stride: int = fields.setting(
+        2,
+        group="Objective",
+        low=1,
+        high=3,
+        example="1",
+        help="Positions of the layer between two patches of 3 x 3. 1 takes sixteen times as long to match as 2.",
+    )
+    mrf_rotation_steps: int = fields.setting(
+        0,
+        group="Objective",
+        low=0,
+        high=6,
+        example="2",
+        help="Turns of 7.5 degrees to each side in which mrf also reads the style.",
+    )
+    mrf_scale_steps: int = fields.setting(
+        0,
+        group="Objective",
+        low=0,
+        high=6,
+        example="1",
+        help="Steps of 5 percent to each side in which mrf also reads the style.",
+    )
+    mrf_form: str = fields.setting(
+        "mean",
+        group="Objective",
+        choices=style_statistics.MRF_FORMS,
+        example="patch-sum",
+        help="What mrf adds up. mean: the mean over all values, the same at every size. patch-sum: half the sum over "
+        "all patches, the paper's. position-sum: the same with each position's part divided by the patches that cover "
+        "it, as the authors' code does. Sums grow with the size.",
     )
     reduction: str = fields.setting(
         "mean",
@@ -396,7 +454,7 @@ class StyleTransferConfig:
                 f"quality is for the presets {' and '.join(presets.QUALITY_PRESETS)}; the others have the evaluations "
                 f"of their papers and systems. Received: quality={self.quality} with preset={self.preset}. Set steps."
             )
-        for name in ("content_layers", "style_layers"):
+        for name in ("content_layers", "style_layers", "mrf_layers"):
             layers = tuple(vgg.layer_name(layer) for layer in getattr(self, name))
             if len(set(layers)) != len(layers):
                 raise errors.ConfigError(f"{name} must name each layer once. Received: {', '.join(layers)}.")
@@ -406,7 +464,10 @@ class StyleTransferConfig:
                 f"style_layer_weights needs one weight for each of the {len(self.style_layers)} style layers. "
                 f"Received: {len(self.style_layer_weights)}. Leave it out for equal weights."
             )
-        if not (self.content_weight and self.content_layers) and not (self.style_weight and self.style_layers):
+        style_statistics.check(self.style_terms, self.style_term_weights, self.style_blend, self.strength)
+        if "mrf" in self.style_terms and not self.mrf_layers:
+            raise errors.ConfigError("mrf_layers must name at least one layer. Received: none.")
+        if not (self.content_weight and self.content_layers) and not (self.style_weight and self.style_taps):
             raise errors.ConfigError(
                 "the objective needs a content or a style term with a layer and a weight above 0. Received: neither. "
                 "Set both for one of them."
@@ -432,7 +493,31 @@ class StyleTransferConfig:
     @property
     def layers(self) -> tuple[str, ...]:
         """Every tapped layer, shallow to deep, each once."""
-        return tuple(layer for layer in vgg.LAYERS if layer in {*self.content_layers, *self.style_layers})
+        return tuple(layer for layer in vgg.LAYERS if layer in {*self.content_layers, *self.style_taps})
+
+    @property
+    def weights_of_style_terms(self) -> dict[str, float]:
+        """The weight of each style term, by its name."""
+        shares = self.style_term_weights or [style_statistics.STYLE_TERMS[name] for name in self.style_terms]
+        return {name: self.style_weight * share for name, share in zip(self.style_terms, shares, strict=True)}
+
+    @property
+    def style_taps(self) -> tuple[str, ...]:
+        """Every layer at which the style is measured, each once."""
+        statistics = self.style_layers if set(self.style_terms) - {"mrf"} else ()
+        patches = self.mrf_layers if "mrf" in self.style_terms else ()
+        return tuple(dict.fromkeys((*statistics, *patches)))
+
+    @property
+    def style_side_px(self) -> int:
+        """The shortest side of a style picture that leaves a position, or a patch, at every layer where it counts."""
+        patch_px = style_statistics.PATCH_SIDE * vgg.stride_px(*self.mrf_layers) if "mrf" in self.style_terms else 1
+        return max(patch_px, vgg.stride_px(*(self.style_taps or self.layers)))
+
+    @property
+    def side_px(self) -> int:
+        """The same of the picture itself."""
+        return max(self.style_side_px, vgg.stride_px(*self.layers))
 
 
 def as_config(value: Any, config_class: type[Config]) -> Config:
@@ -464,7 +549,8 @@ def preset(name: str, **overrides: Any) -> StyleTransferConfig:
     Args:
         name: a key of `PRESETS`.
         **overrides: fields of `StyleTransferConfig` that win over the preset's. A preset's style_layer_weights are
-            dropped when only style_layers is overridden, since they belong to its own layers.
+            dropped when only style_layers is overridden, since they belong to its own layers; so are its
+            style_term_weights when only style_terms is.
 
     Raises:
         ConfigError: an unknown preset or field, or a value out of its range.
@@ -482,4 +568,6 @@ def preset(name: str, **overrides: Any) -> StyleTransferConfig:
     settings = dict(presets.PRESETS[name].settings) if isinstance(name, str) and name in presets.PRESETS else {}
     if "style_layers" in overrides:
         settings.pop("style_layer_weights", None)
+    if "style_terms" in overrides:
+        settings.pop("style_term_weights", None)
     return StyleTransferConfig(preset=name, **(settings | overrides))

@@ -125,6 +125,50 @@ PRESETS: dict[str, Preset] = {
             "scales": 1,
         },
     ),
+    # Li & Wand 2016 with the paper's constants, content and patches both as sums: sum (F-P)^2 is twice eq. 1, and the
+    # term is the mean over its two layers where the paper adds them.
+    "mrf": Preset(
+        summary="Li & Wand 2016: patches at every position, turned and scaled, original network, 384 px",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "initialisation": "noise",
+            "style_terms": ("mrf",),
+            "style_term_weights": (1.0,),
+            "style_weight": 2.0,
+            "mrf_form": "patch-sum",
+            "mrf_stride": 1,
+            "mrf_rotation_steps": 2,
+            "mrf_scale_steps": 1,
+            "reduction": "equations",
+            "content_weight": 2.0,
+            "total_variation": "squared-sum",
+            "total_variation_weight": 1e-3,
+            "max_side_px": 384,
+            "steps": 200,
+            "coarse_steps": 200,
+        },
+    ),
+    # cnnmrf.lua fddcf4d: 20 mean((F-P)^2) at relu4_1 and 1e-4 of half the sum at each of the two layers. Its patches
+    # are a sum and its content is a mean, so the ratio holds at about 384 px.
+    # Deviation: steps of L-BFGS are tested against the objective, where the code takes each with a fixed length.
+    "mrf-code": Preset(
+        summary="chuanli11/CNNMRF: every second position, gradients averaged over patches, original network, 384 px",
+        settings={
+            "network": "original",
+            "pooling": "max",
+            "style_terms": ("mrf",),
+            "style_term_weights": (1.0,),
+            "style_weight": 2e-4,
+            "mrf_form": "position-sum",
+            "content_layers": ("conv4_1",),
+            "content_weight": 20.0,
+            "total_variation": "squared-sum",
+            "total_variation_weight": 1e-3,
+            "max_side_px": 384,
+            "lbfgs_memory": 25,
+        },
+    ),
 }
 
 # How much work a picture gets: what is left open by the preset and by the caller. Times are those of the full schedule,

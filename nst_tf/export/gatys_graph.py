@@ -42,6 +42,11 @@ def check(config: configs.StyleTransferConfig) -> None:
         if received not in allowed:
             choices = " or ".join(str(value) for value in allowed)
             raise errors.ConfigError(f"{name} must be {choices} in an exported bundle. Received: {received}.")
+    if "mrf" in config.style_terms:
+        raise errors.ConfigError(
+            "style_terms (--style_term) must be without mrf in an exported bundle, which reads the style in the graph. "
+            f"Received: {', '.join(config.style_terms)}."
+        )
 
 
 def example_requests(
@@ -115,7 +120,7 @@ class Gatys(tf.Module):
         self._config = config
         self._limits = limits
         self._stride_px = vgg.stride_px(config.layers[-1])
-        self._style_stride_px = vgg.stride_px(*(config.style_layers or config.layers))
+        self._style_stride_px = config.style_side_px
         picture = tf.TensorSpec([1, None, None, 3])
         controls = [tf.TensorSpec([], dtype) for dtype in CONTROLS.values()]
         self._optimised = tf.function(self._optimise, input_signature=[picture, picture, *controls])

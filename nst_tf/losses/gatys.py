@@ -150,18 +150,15 @@ class ContentTerm(terms.FeatureTerm):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class StyleTerm(terms.FeatureTerm):
+class StyleTerm(terms.StatisticTerm):
     """beta L_style: eq. 5 with eq. 4 and the Gram matrices of eq. 3.
 
     Attributes:
-        layer_weights: w_l of eq. 5; empty for 1 / number of layers.
         reduction: `equations` for eq. 4 to the letter, `mean` for the mean of (G/M - A/M)^2.
     """
 
     name: ClassVar[str] = "style"
-    compares_with: ClassVar[Literal["content", "style"]] = "style"
 
-    layer_weights: tuple[float, ...]
     reduction: str
 
     def partial(self, features: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
@@ -182,10 +179,6 @@ class StyleTerm(terms.FeatureTerm):
         """E_l, or the mean of the squared differences, which is four times as large."""
         loss = style_layer_loss(measured, target)
         return loss if self.reduction == "equations" else loss * 4
-
-    def value(self, losses: list[tf.Tensor], weight: terms.Weight) -> tf.Tensor:
-        """Beta times the sum of w_l E_l."""
-        return weight * weighted_sum(losses, self.layer_weights or (1 / len(losses),) * len(losses))
 
     def zeros(self, target: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
         """[B, N, N]."""

@@ -7,17 +7,18 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from nst_tf import configs
-from nst_tf.losses import gatys, photorealism, terms, total_variation
+from nst_tf.losses import gatys, moments, patches, photorealism, terms, total_variation, wasserstein
 
 Features = dict[str, tf.Tensor]  # by layer, [B, H', W', N]
 Terms = terms.Terms
 
 # What the generated image is compared with: by the name of a term, then by layer (or what a pixel term names)
-Targets = dict[str, dict[str, tf.Tensor]]
+Targets = dict[str, dict[str, terms.Measured]]
 
 Weights = Mapping[str, terms.Weight]  # of terms, in place of their own; a scalar tensor lets one graph take any weight
 
@@ -26,19 +27,14 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 
 
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
-    """The terms of a configuration: eq. 7 of Gatys et al., the total variation, and the matting term if wanted.
+    """The terms of a configuration: eq. 7 of Gatys et al. or other statistics of the style, and what is wanted of pixels.
 
     The total variation goes down with the strength, since it would smooth the content, too; the matting term would not.
     """
     photographic = [photorealism.PhotorealismTerm(weight=config.photorealism_weight)]
     return (
         gatys.ContentTerm(weight=config.content_weight, layers=config.content_layers, reduction=config.reduction),
-        gatys.StyleTerm(
-            weight=config.style_weight,
-            layers=config.style_layers,
-            layer_weights=config.style_layer_weights,
-            reduction=config.reduction,
-        ),
+        *(_style_term(name, weight, config) for name, weight in config.weights_of_style_terms.items()),
         total_variation.TotalVariationTerm(
             weight=config.total_variation_weight * config.strength, form=config.total_variation
         ),
@@ -77,6 +73,11 @@ class Objective:
         return tuple(term for term in self.named_terms if isinstance(term, terms.PixelTerm))
 
     @property
+    def can_tile(self) -> bool:
+        """Whether `TiledObjective` gives the same; not for a class of one's own, nor for terms that need the whole."""
+        return type(self) is Objective and not any(term.why_whole for term in self.feature_terms)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every number of a step, as `Terms.named` orders them."""
         parts = [f"{term.name}/{layer}" for term in self.feature_terms for layer in term.layers]
@@ -95,8 +96,8 @@ class Objective:
 
         Returns:
             The targets. Several styles are blended as the weighted mean of their Gram matrices, whose objective has the
-            same gradient as the weighted sum of the losses towards each. Below strength 1 the content picture is one of
-            the styles: (1 - s) G(content) + s A(style).
+            same gradient as the weighted sum of the losses towards each; other terms say how they blend. Below strength 1
+            the content picture is one of the styles: (1 - s) G(content) + s A(style).
 
         Raises:
             ValueError: style_blend has another length than styles.
@@ -109,8 +110,7 @@ class Objective:
             shares = (*(share * self.config.strength for share in shares), 1 - self.config.strength)
         of_style = {
             term.name: {
-                layer: gatys.weighted_sum([style[term.name][layer] for style in measured], shares)
-                for layer in term.layers
+                layer: term.blended([style[term.name][layer] for style in measured], shares) for layer in term.layers
             }
             for term in self.feature_terms
             if term.compares_with == "style"
@@ -134,11 +134,14 @@ class Objective:
     def style_measurements(self, image: tf.Tensor) -> Targets:
         """What the terms that compare with style measure of a style image, by name and layer: A/M."""
         features = self.features(image)
-        return {
-            term.name: {layer: term.measure(features[layer]) for layer in term.layers}
-            for term in self.feature_terms
-            if term.compares_with == "style"
-        }
+        measured = {}
+        for term in self.feature_terms:
+            if term.compares_with == "style":
+                measured[term.name] = {layer: term.measure(features[layer]) for layer in term.layers}
+                views = [self.features(view) for view in term.views(image)]
+                for layer, itself in measured[term.name].items() if views else ():
+                    measured[term.name][layer] = term.joined([itself, *(term.measure(view[layer]) for view in views)])
+        return measured
 
     def terms(self, image: tf.Tensor, targets: Targets, weights: Weights | None = None) -> Terms:
         """Evaluates the objective.
@@ -237,6 +240,28 @@ def adjust(objective: Objective) -> None:
     for term, wanted in zip(objective.named_terms, terms_of(objective.config), strict=True):
         if isinstance(term.weight, tf.Variable):
             term.weight.assign(wanted.weight)
+
+
+def _style_term(name: str, weight: float, config: configs.StyleTransferConfig) -> terms.FeatureTerm:
+    """The term of one statistic of the style, by its name in a configuration."""
+    if name == "mrf":
+        return patches.MrfTerm(
+            weight=weight,
+            layers=config.mrf_layers,
+            stride=config.mrf_stride,
+            rotation_steps=config.mrf_rotation_steps,
+            scale_steps=config.mrf_scale_steps,
+            form=config.mrf_form,
+        )
+    settings: dict[str, Any] = {
+        "weight": weight,
+        "layers": config.style_layers,
+        "layer_weights": config.style_layer_weights,
+    }
+    if name == "gram":
+        return gatys.StyleTerm(**settings, reduction=config.reduction)
+    statistic: Any = {"w2": wasserstein.WassersteinTerm, "moments": moments.MomentsTerm}[name]
+    return statistic(**settings)
 
 
 def norm(gradient: tf.Tensor) -> tf.Tensor:

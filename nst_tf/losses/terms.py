@@ -5,11 +5,13 @@ A new loss is a class of one of the two kinds here, in a file of its own in this
 """
 
 import dataclasses
-from typing import ClassVar, Literal, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 Weight: TypeAlias = tf.Tensor | float
+Measured: TypeAlias = Any  # a tensor, or a tuple of tensors
 
 
 class Terms(NamedTuple):
@@ -46,10 +48,12 @@ class FeatureTerm:
         layers: in the paper's names.
         compares_with: `content` where the target is the content picture's features, position by position; `style`
             where it is what `measure` gives of the style pictures, blended by their shares.
+        why_whole: why a picture cannot be measured in tiles; empty where it can.
     """
 
     name: ClassVar[str]
     compares_with: ClassVar[Literal["content", "style"]]
+    why_whole: ClassVar[str] = ""
 
     weight: float
     layers: tuple[str, ...]
@@ -75,7 +79,19 @@ class FeatureTerm:
         """The weighted term from the losses of its layers, [B]."""
         return weight * (tf.add_n(losses) / len(losses))
 
-    def zeros(self, target: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
+    def views(self, style: tf.Tensor) -> Sequence[tf.Tensor]:
+        """Further pictures, each [1, H', W', 3], that stand for a style picture [1, H, W, 3] beside itself."""
+        return ()
+
+    def joined(self, measured: Sequence[Measured]) -> Measured:
+        """One layer's measurement of a style picture and its views, where there are views."""
+        raise NotImplementedError
+
+    def blended(self, measured: Sequence[Measured], shares: Sequence[float]) -> Measured:
+        """One layer's target from the measurements of the style pictures: their mean, weighted by the shares."""
+        return tf.add_n([share * each for share, each in zip(shares, measured, strict=True)])
+
+    def zeros(self, target: Measured, zero: tf.Tensor) -> tf.Tensor:
         """What a sum over no tile is; zero is [B]."""
         return zero
 
@@ -85,6 +101,24 @@ class FeatureTerm:
             tape.watch(features)
             part = self.partial(features, target)
         return tape.gradient(part, features, slope)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class StatisticTerm(FeatureTerm):
+    """A loss on a statistic of the style's layers, each layer with a weight of its own.
+
+    Attributes:
+        layer_weights: w_l of eq. 5 of Gatys et al.; empty for 1 / number of layers.
+    """
+
+    compares_with: ClassVar[Literal["content", "style"]] = "style"
+
+    layer_weights: tuple[float, ...]
+
+    def value(self, losses: list[tf.Tensor], weight: Weight) -> tf.Tensor:
+        """The weight times the sum of w_l E_l."""
+        shares = self.layer_weights or (1 / len(losses),) * len(losses)
+        return weight * tf.add_n([share * loss for share, loss in zip(shares, losses, strict=True)])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

@@ -40,6 +40,12 @@ class TiledObjective(objective.Objective):
                     f"the sides of a tile must be multiples of {stride} px for {self.config.layers[-1]}. "
                     f"Received: {side_px} px."
                 )
+        for term in self.feature_terms:
+            if term.why_whole:
+                raise errors.ConfigError(
+                    f"{term.name} cannot be computed in tiles: {term.why_whole}. Received: tiles of "
+                    f"{self.tile_width_px} x {self.tile_height_px} px. Use a smaller picture or another term."
+                )
 
     def content_features(self, image: tf.Tensor) -> objective.Features:
         """The features of a content image that are targets, in the extractor's own dtype: half the memory is needed."""

@@ -24,6 +24,9 @@ _VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries,
 _PHOTOREALISM_BYTES = 36  # a pixel: the content picture and its windows' covariances, which the matting term keeps
 _MATTING_BYTES = 250  # a pixel of a strip: the matting term's temporaries, gone before the tiles
 _FLOAT32_BYTES = 4
+_MATCHING_BYTES = 3 * 64 * MIB  # of mrf: a chunk of patches, the same as filters, and the responses to them
+_MATCHED_MAPS = 5  # of mrf, each as large as its layer's features: sums over the patches and their temporaries
+_EIGEN_FLOP = 25  # of w2, times N^3: the eigenvalues and products of a layer's covariance
 
 
 class Plan(NamedTuple):
@@ -73,12 +76,13 @@ def plan(
         height_px: of the picture.
         width_px: of the picture.
         budget_bytes: what the whole process may hold; infinite for no limit.
-        can_tile: False where the objective is the caller's own.
+        can_tile: False where the objective is the caller's own. Nor does mrf go in tiles.
 
     Raises:
         MemoryBudgetError: nothing fits; the message names a size that does.
     """
-    candidates = _candidates(config, policy, height_px, width_px, budget_bytes, can_tile)
+    in_tiles = can_tile and "mrf" not in config.style_terms  # its patches are matched over the whole picture
+    candidates = _candidates(config, policy, height_px, width_px, budget_bytes, in_tiles)
     fitting = [candidate for candidate in candidates if candidate.peak_bytes <= budget_bytes]
     if fitting:
         # Halving m costs about a tenth more evaluations, tiles up to 1.6 times the work: half the pairs before tiles.
@@ -86,11 +90,12 @@ def plan(
         return min(fitting, key=lambda found: found.step_flop * (1 if found.lbfgs_memory >= half else 1.5))
     smallest = min(candidates, key=lambda candidate: candidate.peak_bytes)
     need_mb = math.ceil(smallest.peak_bytes / MIB)
-    side_px = _side_that_fits(config, policy, height_px, width_px, budget_bytes, can_tile)
+    side_px = _side_that_fits(config, policy, height_px, width_px, budget_bytes, in_tiles)
     size = f"Use --size={side_px}" if side_px else "No size fits"
     adam = ", --optimizer=adam with its smaller state" if config.optimizer == "lbfgs" else ""
+    tiles = ", since mrf matches patches over the whole picture and not in tiles" if can_tile and not in_tiles else ""
     raise errors.MemoryBudgetError(
-        f"{width_px} x {height_px} px need at least {need_mb} MB of memory. Received: a budget of "
+        f"{width_px} x {height_px} px need at least {need_mb} MB of memory{tiles}. Received: a budget of "
         f"{budget_bytes / MIB:.0f} MB. {size}{adam}, or --memory_budget_mb={need_mb} where there is that much."
     )
 
@@ -111,6 +116,7 @@ def _candidates(
             fixed = float(BASE_BYTES) + forms.filter_bytes(vgg.up_to(config.layers), _form(config, policy))
             fixed += max(features, strip)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
+            fixed += _patch_bytes(config, height, width)
             memory, pair = config.lbfgs_memory, 0
             if config.optimizer == "lbfgs":
                 pair = _PAIR_BYTES * height * width
@@ -175,16 +181,41 @@ def _strip_bytes(config: configs.StyleTransferConfig) -> int:
     return max(variation, _MATTING_BYTES if config.photorealism_weight else 0)
 
 
+def _patch_bytes(config: configs.StyleTransferConfig, height: int, width: int) -> float:
+    """Bytes that patches take, of styles as large as the picture: their features, and what matching holds."""
+    if "mrf" not in config.style_terms:
+        return 0
+    features = _FLOAT32_BYTES * height * width * sum(map(_channels, config.mrf_layers))
+    return _MATCHING_BYTES + features * (_style_views(config) + _MATCHED_MAPS)
+
+
+def _style_views(config: configs.StyleTransferConfig) -> int:
+    """How often mrf reads a style."""
+    return (2 * config.mrf_rotation_steps + 1) * (2 * config.mrf_scale_steps + 1)
+
+
+def _terms_flop(config: configs.StyleTransferConfig, height: int, width: int) -> float:
+    """Floating-point operations of an evaluation that do not grow with the pixels alone."""
+    flop = 0.0
+    if "w2" in config.style_terms:
+        flop += sum(_EIGEN_FLOP * vgg.channels(layer) ** 3 for layer in config.style_layers)
+    if "mrf" in config.style_terms:
+        for layer in config.mrf_layers:
+            patches = height * width / (vgg.stride_px(layer) * config.mrf_stride) ** 2
+            flop += 2 * 9 * vgg.channels(layer) * patches**2 * _style_views(config)
+    return flop
+
+
 def _step_flop(config: configs.StyleTransferConfig, size: tuple[int, int], tile: tuple[int, int]) -> float:
     """Floating-point operations of an evaluation: two passes over what is read, and one more but for one tile."""
     flop, fan_in = 0.0, 3
     for layer in vgg.up_to(config.layers):
         flop += 2 * 9 * fan_in * _channels(layer)
         fan_in = vgg.channels(layer)
-    flop += sum(2 * _channels(layer) * vgg.channels(layer) for layer in config.style_layers)
+    flop += sum(2 * _channels(layer) * vgg.channels(layer) for layer in config.style_taps)
     halo = vgg.halo_px(config.layers)
     rows, columns = (_read_px(side, part, halo) for side, part in zip(size, tile, strict=True))
-    return flop * (3 * sum(rows) * sum(columns) - rows[-1] * columns[-1])
+    return flop * (3 * sum(rows) * sum(columns) - rows[-1] * columns[-1]) + _terms_flop(config, *size)
 
 
 def _read_px(side_px: int, tile_px: int, halo: int) -> list[int]:

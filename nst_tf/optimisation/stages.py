@@ -95,8 +95,8 @@ def targets(goal: objectives.Objective, pictures: inputs.Inputs, stage: Stage) -
     """The targets of one size. The scaled pictures go with this function's end."""
     content = tf.constant(inputs.at_size(pictures.content.pixels, stage.height_px, stage.width_px))
     scale = stage.height_px / pictures.content.height_px
-    layers = goal.config.style_layers
-    styles = [tf.constant(inputs.scaled_style(picture.pixels, scale, layers)) for picture in pictures.styles]
+    need_px = goal.config.style_side_px
+    styles = [tf.constant(inputs.scaled_style(picture.pixels, scale, need_px)) for picture in pictures.styles]
     return goal.targets(vgg.padded(content, vgg.stride_px(*goal.config.layers)), styles)
 
 

@@ -95,7 +95,7 @@ class StyleTransfer:
         self._network: on_vgg19.Network | None = None
         self._networks = networks
         self._adjustable = adjustable
-        self._can_tile = objective is None or type(objective) is objectives.Objective
+        self._can_tile = objective is None or objective.can_tile
         if extractor is not None and objective is None:
             objective = objectives.Objective(extractor=extractor, config=self.config)
         if objective is not None:

@@ -64,10 +64,9 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
         ImageError: a picture that cannot be read, or that is smaller than the deepest layer needs.
         ConfigError: style_blend has another length than the styles.
     """
-    style_layers = config.style_layers or config.layers
     photograph = read_picture(content, "content", None) if config.full_size else None
     content = content if photograph is None else photograph
-    content_picture, styles = _read_pair(content, style, config, _need(config.layers), _need(style_layers))
+    content_picture, styles = _read_pair(content, style, config, _need(config), _style_need(config))
     start = None
     if config.initialisation not in configs.STARTS:
         _check_start(config.initialisation)
@@ -130,7 +129,7 @@ def read_judged(
     pairs = []
     for number, source in enumerate(judged, 1):
         picture = read_picture(source, f"image {number}", None)
-        _check_size(picture, _need(config.layers))
+        _check_size(picture, _need(config))
         size = (picture.height_px, picture.width_px)
         if size not in by_size:
             pictures = read(content, style, dataclasses.replace(config, max_side_px=max(size)))
@@ -241,10 +240,20 @@ def read_picture(source: Source, name: str, max_side_px: int | None, *, min_side
     return images.load(source, max_side_px=max_side_px, min_side_px=min_side_px, name=named)
 
 
-def _need(layers: Sequence[str]) -> _Need:
-    """A picture of which something is left at the deepest layer."""
+def _need(config: configs.StyleTransferConfig) -> _Need:
+    """A picture of which something is left at the deepest layer, and a patch where patches are compared."""
+    return _need_of(config.side_px, config.layers, config)
+
+
+def _style_need(config: configs.StyleTransferConfig) -> _Need:
+    return _need_of(config.style_side_px, config.style_taps or config.layers, config)
+
+
+def _need_of(side_px: int, layers: Sequence[str], config: configs.StyleTransferConfig) -> _Need:
     deepest = max(layers, key=vgg.LAYERS.index)
-    return _Need(vgg.stride_px(deepest), deepest, "Use a larger picture or size, or a shallower layer.")
+    is_patch = side_px > vgg.stride_px(deepest)
+    user = f"patches of {max(config.mrf_layers, key=vgg.LAYERS.index)}" if is_patch else deepest
+    return _Need(side_px, user, "Use a larger picture or size, or a shallower layer.")
 
 
 def _check_size(picture: images.Picture, need: _Need) -> None:
@@ -255,15 +264,14 @@ def _check_size(picture: images.Picture, need: _Need) -> None:
         )
 
 
-def scaled_style(pixels: np.ndarray, scale: float, layers: Sequence[str]) -> np.ndarray:
+def scaled_style(pixels: np.ndarray, scale: float, min_side_px: int) -> np.ndarray:
     """A style's pixels at a fraction of their size, but no smaller than the layers need.
 
     A Gram matrix is a mean over positions: a small style or a frieze, scaled with a coarse size of the picture, would
     have none left at the deepest layer.
     """
     height, width = pixels.shape[1:3]
-    if layers:
-        scale = max(scale, min(1.0, vgg.stride_px(*layers) / min(height, width)))
+    scale = max(scale, min(1.0, min_side_px / min(height, width)))
     return at_size(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
