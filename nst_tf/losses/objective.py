@@ -27,7 +27,7 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 
 
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
-    """The terms of a configuration: eq. 7 of Gatys et al. or other statistics of the style, and what is wanted of pixels.
+    """The terms of a configuration: eq. 7 of Gatys et al., or other statistics of the style, and the terms on pixels.
 
     The total variation goes down with the strength, since it would smooth the content, too; the matting term would not.
     """
@@ -96,8 +96,8 @@ class Objective:
 
         Returns:
             The targets. Several styles are blended as the weighted mean of their Gram matrices, whose objective has the
-            same gradient as the weighted sum of the losses towards each; other terms say how they blend. Below strength 1
-            the content picture is one of the styles: (1 - s) G(content) + s A(style).
+            same gradient as the weighted sum of the losses towards each; other terms say how they blend. Below
+            strength 1 the content picture is one of the styles: (1 - s) G(content) + s A(style).
 
         Raises:
             ValueError: style_blend has another length than styles.
