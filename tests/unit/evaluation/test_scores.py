@@ -91,6 +91,21 @@ def test_the_judge_computes_in_float32_on_the_preset_asked_for():
     assert judge.style_weight == configs.preset("gatys").style_weight
 
 
+def test_each_style_term_asked_for_has_a_column():
+    judge = configs.EvaluationConfig(style_terms=("gram", "w2", "moments")).judge
+    assert judge.style_weight == configs.preset("default").style_weight
+    aim = objective.Objective(
+        extractor=tiny_network.TinyNetwork(), config=tiny_network.config(style_terms=judge.style_terms)
+    )
+    (score,) = evaluate(aim, [CONTENT])
+    assert evaluation.as_csv([score]).decode().startswith("image,width_px,height_px,content,style,w2,moments,")
+
+
+def test_the_style_terms_of_a_preset_are_its_own_unless_others_are_asked_for():
+    assert configs.EvaluationConfig(objective="mrf").judge.style_terms == ("mrf",)
+    assert configs.EvaluationConfig(objective="mrf", style_terms=("gram",)).judge.style_terms == ("gram",)
+
+
 def test_the_tables_hold_every_score():
     scores = [
         evaluation.Score(
