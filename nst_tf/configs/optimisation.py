@@ -248,12 +248,12 @@ class StyleTransferConfig:
         "Strokes and noise vanish, colours and light stay; a smaller radius keeps more local light. 0: no filter.",
     )
     guided_filter_epsilon: float = fields.setting(
-        1e-3,
+        1e-2,
         group="Photographs",
         above=0,
-        example="1e-4",
+        example="1e-3",
         help="How careful the guided filter is: contrasts of the photograph whose square, on the 0 to 1 scale, is less "
-        "than this stay as they are, such as its grain.",
+        "than this change as those of the whole picture do, such as its grain.",
     )
     full_size: bool = fields.setting(
         False,

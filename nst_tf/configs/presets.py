@@ -34,7 +34,7 @@ PRESETS: dict[str, Preset] = {
             "total_variation_weight": 0.0,
             "photorealism_weight": 1000.0,
             "guided_filter_radius": 0.1,
-            "guided_filter_epsilon": 1e-3,
+            "guided_filter_epsilon": 1e-2,
         },
     ),
     # The authors' published code for the normalised network: 1e6 * mean((F-P)^2) + sum_l 1e9/5 * mean((G/M-A/M)^2),

@@ -30,12 +30,28 @@ def of_photograph(image: tf.Tensor, content: tf.Tensor, radius: float, epsilon: 
     def box_mean(plane: tf.Tensor) -> tf.Tensor:
         return _box_mean(plane, window_px)
 
-    changes = []
-    for slopes, offset in guided_filter.changes(targets, colours, box_mean, epsilon):
-        coefficients = tf.stack([*map(box_mean, slopes), box_mean(offset)], axis=-1)[tf.newaxis]  # [1, h, w, 4]
+    whole = _whole_picture_map(targets, colours)
+    filtered = []
+    rows = [tf.unstack(whole[:, channel]) for channel in range(3)]
+    for row, (slopes, offset) in zip(
+        rows, guided_filter.changes(targets, colours, rows, box_mean, epsilon), strict=True
+    ):
+        beyond = tf.stack([*map(box_mean, slopes), box_mean(offset)], axis=-1)[tf.newaxis]  # [1, h, w, 4]
+        coefficients = beyond + tf.stack(row)
         *slopes, offset = tf.split(tf.image.resize(tf.cast(coefficients, image.dtype), size), 4, axis=-1)
-        changes.append(offset + tf.add_n([slope * content[..., k : k + 1] for k, slope in enumerate(slopes)]))
-    return tf.clip_by_value(content + tf.concat(changes, axis=-1), 0.0, 1.0)
+        filtered.append(offset + tf.add_n([slope * content[..., k : k + 1] for k, slope in enumerate(slopes)]))
+    return tf.clip_by_value(tf.concat(filtered, axis=-1), 0.0, 1.0)
+
+
+def _whole_picture_map(targets: list[tf.Tensor], colours: list[tf.Tensor]) -> tf.Tensor:
+    """`guided_filter.whole_picture_map`, float64 [4, 3], of channels [H, W]."""
+    known = tf.stack([tf.reshape(plane, [-1]) for plane in (*colours, tf.ones_like(colours[0]))], axis=1)  # [P, 4]
+    change = tf.stack([tf.reshape(p - i, [-1]) for p, i in zip(targets, colours, strict=True)], axis=1)  # [P, 3]
+    count = tf.cast(tf.shape(known)[0], known.dtype)
+    moments = tf.matmul(known, known, transpose_a=True) / count + guided_filter.HELD * tf.eye(4, dtype=known.dtype)
+    return tf.eye(4, 3, dtype=known.dtype) + tf.linalg.solve(
+        moments, tf.matmul(known, change, transpose_a=True) / count
+    )
 
 
 def _box_mean(plane: tf.Tensor, radius_px: tf.Tensor) -> tf.Tensor:

@@ -1,8 +1,8 @@
 """The guided filter: a picture as a locally affine function of a photograph's colours, so that it has its exact edges.
 
-What is filtered is the change from the photograph. The coefficients are fitted at one size and may be applied at
-another, so that a small run gives a large picture. Time and memory do not grow with the radius, and both steps go band
-by band.
+First comes the one affine map of all colours that is nearest to the picture; what a window has beyond it is filtered.
+The coefficients are fitted at one size and may be applied at another, so that a small run gives a large picture. Time
+and memory do not grow with the radius, and both steps go band by band.
 """
 
 import functools
@@ -15,6 +15,7 @@ from nst_tf import errors
 from nst_tf.pictures import inputs
 
 MOST_RADIUS_PX = 64  # of a fit; a larger radius is fitted at a smaller size
+HELD = 1e-6  # of squared colours on the 0 to 1 scale: how strongly the map of the whole picture is held to p = I
 _FIT_ROWS = 256  # of a band where coefficients are fitted, without its margins
 _APPLIED_ROWS = 64  # of a band where they are applied
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # the entries of a symmetric 3 x 3 matrix
@@ -64,26 +65,28 @@ def filtered(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: f
 def fit(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float) -> Coefficients:
     """The affine functions of a guide's colours that are nearest to a picture, in windows and averaged over them.
 
-    Where the guide's colours hardly vary, the function is the guide itself and a shift.
+    Where the guide's colours hardly vary, the function is that of the whole picture and a shift.
 
     Args:
         image: p, float32 [1, H, W, 3] in [0, 1].
         guide: I, the same shape.
         radius_px: r, at least 1; a window has 2 r + 1 pixels a side, fewer at the borders.
         epsilon: what the variance of the guide's colours in a window is compared with, above 0, on the 0 to 1 scale
-            squared. Where it is less, the window keeps its contrast.
+            squared. Where it is less, contrasts are those of the whole picture.
 
     Raises:
         ImageError: the pictures differ in size.
 
-    Source: He, Sun & Tang 2013, "Guided Image Filtering", eq. 19 to 21, for a guide of three colours.  Deviation: p - I
-    is filtered, not p, so that the guide's own grain and texture stay and an unchanged picture stays unchanged.
+    Source: He, Sun & Tang 2013, "Guided Image Filtering", eq. 19 to 21, for a guide of three colours.  Deviation:
+    what is filtered is not p but what p has beyond `whole_picture_map`. So grain and texture stay, a region that the
+    run lost follows the whole picture in place of turning into haze, and an unchanged picture stays unchanged.
     """
     if image.shape != guide.shape:
         raise errors.ImageError(
             f"the guide must be {list(image.shape)}, as the picture. Received: {list(guide.shape)}."
         )
     height, width = image.shape[1:3]
+    whole = whole_picture_map(image, guide)
     found = Coefficients(np.empty([height, width, 3, 3], np.float32), np.empty([height, width, 3], np.float32))
     for top in range(0, height, _FIT_ROWS):
         bottom = min(top + _FIT_ROWS, height)
@@ -91,10 +94,10 @@ def fit(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float)
         own = slice(top - first, bottom - first)
         colours, targets = (_planes(pixels[0, first:last]) for pixels in (guide, image))
         box_mean = functools.partial(_box_mean, radius_px=radius_px)
-        for channel, (slopes, offset) in enumerate(changes(targets, colours, box_mean, epsilon)):
+        for channel, (slopes, offset) in enumerate(changes(targets, colours, whole.T, box_mean, epsilon)):
             for k, slope in enumerate(slopes):
-                found.slopes[top:bottom, :, k, channel] = box_mean(slope)[own] + (k == channel)
-            found.offsets[top:bottom, :, channel] = box_mean(offset)[own]
+                found.slopes[top:bottom, :, k, channel] = box_mean(slope)[own] + whole[k, channel]
+            found.offsets[top:bottom, :, channel] = box_mean(offset)[own] + whole[3, channel]
     return found
 
 
@@ -121,21 +124,41 @@ def apply(coefficients: Coefficients, guide: np.ndarray) -> np.ndarray:
     return result
 
 
+def whole_picture_map(image: np.ndarray, guide: np.ndarray) -> np.ndarray:
+    """The affine map of all colours of a guide that is nearest to a picture.
+
+    Args:
+        image: p, float32 [1, H, W, 3].
+        guide: I, the same shape.
+
+    Returns:
+        float64 [4, 3]: p is about (I, 1) times this. Held to p = I where the guide's colours leave it open.
+    """
+    colours, targets = (pixels.reshape(-1, 3).astype(np.float64) for pixels in (guide, image))
+    known = np.append(colours, np.ones([len(colours), 1]), axis=1)  # [P, 4]
+    moments, change = known.T @ known / len(known), known.T @ (targets - colours) / len(known)
+    return np.asarray(np.eye(4, 3) + np.linalg.solve(moments + HELD * np.eye(4), change))
+
+
 def changes(
-    targets: Sequence[Any], colours: Sequence[Any], box_mean: Callable[[Any], Any], epsilon: float
+    targets: Sequence[Any], colours: Sequence[Any], whole: Any, box_mean: Callable[[Any], Any], epsilon: float
 ) -> Iterator[tuple[list[Any], Any]]:
-    """Slopes a, for each colour, and offset b of every window: p - I is a^T I + b, for each channel of p.
+    """Slopes a, for each colour, and offset b of every window: what p has beyond the map of the whole is a^T I + b.
 
     Args:
         targets: the three channels of p, arrays or tensors [H, W].
         colours: those of I.
+        whole: for each channel of p, the three slopes and the offset of `whole_picture_map`.
         box_mean: the mean of each pixel's window.
         epsilon: as in `fit`.
+
+    Yields:
+        a and b for each channel of p.
     """
     means = [box_mean(plane) for plane in colours]
     inverse = _inverse([box_mean(colours[i] * colours[j]) - means[i] * means[j] for i, j in _PAIRS], epsilon)
-    for target, own in zip(targets, colours, strict=True):
-        change = target - own
+    for target, row in zip(targets, whole, strict=True):
+        change = target - (row[0] * colours[0] + row[1] * colours[1] + row[2] * colours[2] + row[3])
         mean = box_mean(change)
         c = [box_mean(plane * change) - of_plane * mean for plane, of_plane in zip(colours, means, strict=True)]
         slopes = [row[0] * c[0] + row[1] * c[1] + row[2] * c[2] for row in inverse]

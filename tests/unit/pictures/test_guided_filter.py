@@ -18,9 +18,11 @@ def windows(height, width, radius):
 
 
 def by_definition(image, guide, radius, epsilon):
-    """The guide and the filtered change from it: He et al. 2013, eq. 19 to 21, window by window."""
+    """The nearest affine map, and what is beyond it filtered: He et al. 2013, eq. 19 to 21, window by window."""
     i = guide[0].astype(np.float64)
-    p = image[0] - i
+    known = np.append(i.reshape(-1, 3), np.ones([i.size // 3, 1]), axis=1)
+    whole = (known @ np.linalg.lstsq(known, image[0].reshape(-1, 3), rcond=None)[0]).reshape(i.shape)
+    p = image[0] - whole
     fitted = np.empty([*p.shape[:2], 4, 3])
     for y, x, window in windows(*p.shape[:2], radius):
         colours, targets = i[window].reshape(-1, 3), p[window].reshape(-1, 3)
@@ -28,7 +30,7 @@ def by_definition(image, guide, radius, epsilon):
         covariance = centred.T @ centred / len(colours) + epsilon * np.eye(3)
         a = np.linalg.solve(covariance, centred.T @ targets / len(colours))
         fitted[y, x] = [*a, targets.mean(axis=0) - colours.mean(axis=0) @ a]
-    result = i.copy()
+    result = whole.copy()
     for y, x, window in windows(*p.shape[:2], radius):
         result[y, x] += np.append(i[y, x], 1) @ fitted[window].reshape(-1, 4, 3).mean(axis=0)
     return result.clip(0, 1)[np.newaxis]
@@ -38,7 +40,7 @@ def by_definition(image, guide, radius, epsilon):
 def test_the_filter_is_that_of_the_paper(radius, epsilon):
     image, guide = pictures()
     got = guided_filter.filtered(image, guide, radius_px=radius, epsilon=epsilon)
-    np.testing.assert_allclose(got, by_definition(image, guide, radius, epsilon), atol=1e-5)
+    np.testing.assert_allclose(got, by_definition(image, guide, radius, epsilon), atol=1e-4)
 
 
 def test_bands_give_the_coefficients_of_the_whole(monkeypatch):
@@ -53,7 +55,7 @@ def test_an_affine_change_of_the_guides_colours_passes_unchanged():
     _, guide = pictures()
     matrix = np.array([[0.5, 0.2, 0.0], [0.1, 0.6, 0.1], [0.3, 0.0, 0.4]], np.float32)
     image = guide @ matrix + np.float32(0.05)
-    got = guided_filter.filtered(image, guide, radius_px=5, epsilon=1e-9)
+    got = guided_filter.filtered(image, guide, radius_px=5, epsilon=0.1)
     np.testing.assert_allclose(got, image, atol=1e-3)
 
 
