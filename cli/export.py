@@ -7,11 +7,16 @@ from absl import flags
 
 from nst_tf import configs
 from nst_tf.pictures import inputs
+from nst_tf.weights import known_styles
 
 from . import config_flags, program
 
-_METHODS = {"gatys": configs.StyleTransferConfig, "adain": configs.AdainConfig}
-_IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("strength",)}
+_METHODS = {
+    "gatys": configs.StyleTransferConfig,
+    "adain": configs.AdainConfig,
+    "multi-style": configs.MultiStyleConfig,
+}
+_IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("strength",), "multi-style": ("strength",)}
 config_flags.define(configs.ExportCommand, configs.ExportConfig, *_METHODS.values())
 
 _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with every weight inside
@@ -22,6 +27,8 @@ _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with ev
   nst-tf export --method=adain --output_dir=saved_models/adain --size=1024
   nst-tf export --method=adain --style=painting.jpg --output_dir=saved_models/painting
   nst-tf export --method=adain --style=painting.jpg --format=onnx --output_dir=painting-onnx
+  nst-tf export --method=multi-style --output_dir=saved_models/styles
+  nst-tf export --method=multi-style --style=style:redon --format=litert --output_dir=redon
 
 Before the bundle gets its version number, TensorFlow's C library loads it in a separate process and its answers are
 compared with Python's. Needs `pip install 'nst-tf[serving]'`. See docs/serving.md for what to do next."""
@@ -42,7 +49,7 @@ def main() -> int:
             raise flags.IllegalFlagValueError(
                 f"--{name} is part of each request and cannot be fixed at export. Leave it out."
             )
-    export = {"gatys": _export_gatys, "adain": _export_adain}[limits.method]
+    export = {"gatys": _export_gatys, "adain": _export_adain, "multi-style": _export_multi_style}[limits.method]
     folder = export(command, limits)
     size_bytes = sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
     program.say(f"wrote {folder} ({size_bytes / 2**20:.0f} MiB)")
@@ -64,11 +71,24 @@ def _export_adain(command: configs.ExportCommand, limits: configs.ExportConfig) 
     side_px = config.style_max_side_px or config.max_side_px
     styles = [inputs.read_style_for_one_pass(path, path, side_px) for path in command.style]
     program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
-    from nst_tf.export import bundle, litert_onnx  # slow imports that --help does not need
+    from nst_tf.export import bundle, portable  # slow imports that --help does not need
 
     if limits.format == "saved_model":
         return bundle.export_adain(command.output_dir, config, limits, styles=styles, on_message=program.say)
-    litert_onnx.export(command.output_dir, config, limits, styles=styles, on_message=program.say)
+    portable.export(command.output_dir, config, limits, styles=styles, on_message=program.say)
+    return pathlib.Path(command.output_dir)
+
+
+def _export_multi_style(command: configs.ExportCommand, limits: configs.ExportConfig) -> pathlib.Path:
+    """--method=multi-style."""
+    config = config_flags.config_from_flags(configs.MultiStyleConfig)
+    styles = known_styles.read(command.style, config) if command.style else ()
+    program.load_tensorflow(threads=command.threads)
+    from nst_tf.export import bundle, portable  # slow imports that --help does not need
+
+    if limits.format == "saved_model":
+        return bundle.export_multi_style(command.output_dir, config, limits, styles=styles, on_message=program.say)
+    portable.export(command.output_dir, config, limits, styles=styles, on_message=program.say)
     return pathlib.Path(command.output_dir)
 
 

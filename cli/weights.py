@@ -53,21 +53,24 @@ def _fetch(names: list[str]) -> list[str]:
     """Obtains sets of weights one after the other; the names of those that failed."""
     program.load_tensorflow(weights=["auto"])
     from nst_tf.evaluation import lpips  # seconds of work that --help and usage errors need not wait for
-    from nst_tf.weights import adain_decoder, vgg19
+    from nst_tf.weights import adain_decoder, multi_style, packages, vgg19
 
     failed = []
-    for name in names:
-        try:
-            if name.startswith("lpips-"):
-                lpips.load(name.removeprefix("lpips-"), on_message=program.say)
-            elif name == "decoder":
-                adain_decoder.load(on_message=program.say)
-            else:
-                network = "original" if name == "imagenet" else "normalised"
-                vgg19.load(name, network=network, on_message=program.say)
-        except errors.WeightsError as error:
-            program.say(f"{name}: {error}")
-            failed.append(name)
+    with packages.shared_downloads(cache.folder()):
+        for name in names:
+            try:
+                if name.startswith("lpips-"):
+                    lpips.load(name.removeprefix("lpips-"), on_message=program.say)
+                elif name == "decoder":
+                    adain_decoder.load(on_message=program.say)
+                elif name == "multi-style":
+                    multi_style.load(on_message=program.say)
+                else:
+                    network = "original" if name == "imagenet" else "normalised"
+                    vgg19.load(name, network=network, on_message=program.say)
+            except errors.WeightsError as error:
+                program.say(f"{name}: {error}")
+                failed.append(name)
     return failed
 
 

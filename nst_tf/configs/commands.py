@@ -16,6 +16,7 @@ WEIGHT_SETS = {  # that a network's weights come in, and what needs them
     "normalised": "VGG-19 with normalised filters: the preset default and most others, and AdaIN's encoder",
     "imagenet": "VGG-19 as it was trained: gatys-original and the presets of other systems",
     "decoder": "AdaIN's decoder: --method=adain, --initialisation=adain",
+    "multi-style": "the network for many styles: --method=multi-style, nst-tf train",
     **{f"lpips-{network}": f"nst-tf evaluate --lpips={network}" for network in evaluation.LPIPS_NETWORKS},
 }
 
@@ -225,8 +226,9 @@ class ExportCommand:
         "style",
         group="Output",
         required=False,
-        methods=("adain",),
-        help="With --method=adain: the picture with the style of the bundle; several are blended (--style_blend).",
+        methods=("adain", "multi-style"),
+        help="The style that is fixed: a picture for adain, a learned style for multi-style; several are blended "
+        "(--style_blend). Without it each request has its own.",
     )
     threads: int = _same("threads")
 
@@ -302,7 +304,8 @@ class ClientCommand:
         group=_FILES,
         path="input",
         example="painting.jpg",
-        help="The picture whose style it takes: a path or sample:NAME, or a file of --save_style. Left out for a "
+        help="The picture whose style it takes: a path or sample:NAME, or a file of --save_style. For a bundle of "
+        "multi-style style:NAME, style:NUMBER, a blend (style:NAME=0.7,NUMBER=0.3) or a .style file. Left out for a "
         "bundle with its style inside.",
     )
     save_style: str = fields.setting(

@@ -5,7 +5,7 @@ import dataclasses
 from nst_tf import errors
 from nst_tf.configs import fields
 
-FORMATS = ("saved_model", "litert", "onnx")
+FORMATS = ("saved_model", "litert", "onnx", "plain")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,18 +15,19 @@ class ExportConfig:
     method: str = fields.setting(
         "gatys",
         group="Export",
-        choices=("gatys", "adain"),
+        choices=("gatys", "adain", "multi-style"),
         example="gatys",
         help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or fixed by "
-        "--style.",
+        "--style. multi-style: one pass in learned styles, which a request names or blends, or in the one of --style.",
     )
     format: str = fields.setting(
         "saved_model",
         group="Export",
         choices=FORMATS,
         example="onnx",
-        help="saved_model: a bundle for TensorFlow Serving. litert, onnx: a file for other runtimes, for adain with "
-        "--style.",
+        help="saved_model: a bundle for TensorFlow Serving. litert, onnx: files for other runtimes. plain: a "
+        "SavedModel of arrays alone, which OpenVINO and tensorflowjs convert. These three are for one pass: adain "
+        "needs --style, multi-style takes gamma and beta without it.",
     )
     version: int | None = fields.setting(
         None,
@@ -68,17 +69,11 @@ class ExportConfig:
         help="Pictures that the server merges from several requests into one batch; 0 merges none. It gains nothing "
         "on a CPU, a batch fails as one, and stylize_tensor then takes pictures of one size only.",
     )
-    height_px: int = fields.setting(
-        384, group="LiteRT", low=16, example="256", help="Height of the pictures that a litert file accepts."
-    )
-    width_px: int = fields.setting(
-        512, group="LiteRT", low=16, example="256", help="Width of the pictures that a litert file accepts."
-    )
 
     def __post_init__(self) -> None:
         fields.check(self)
         if self.format != "saved_model" and self.method == "gatys":
             raise errors.ConfigError(
-                f"--format={self.format} is for one pass, and gatys optimises. Use --method=adain, or "
+                f"--format={self.format} is for one pass, and gatys optimises. Use --method=adain or multi-style, or "
                 "--format=saved_model."
             )

@@ -82,9 +82,9 @@ class BatchConfig:
         group="Network",
         path="input",
         example="saved_models/adain/1",
-        help="A bundle with a fixed style, as nst-tf export --method=adain --style=... makes it, to run instead of a "
-        "network built here; then leave out --style and the other settings of network and style. It computes in the "
-        "precision it was exported in, float32 unless another was chosen there.",
+        help="A bundle with a fixed style, as nst-tf export --method=adain (or multi-style) --style=... makes it, to "
+        "run instead of a network built here; then leave out --style and the other settings of network and style. It "
+        "computes in the precision it was exported in, float32 unless another was chosen there.",
     )
     batch_size: int = fields.setting(
         4,

@@ -159,17 +159,16 @@ class Adain(tf.Module):
                 inputs[name] = graph_inputs.finite(inputs[name], name)
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
-            index = element["index"]
-            content = graph_pictures.decode(element["content_bytes"], "content_bytes", index, self._limits.max_pixels)
-            max_side_px = tf.minimum(element["max_side_px"], self._config.max_side_px)
-            content = graph_pictures.resize(content, graph_pictures.fit(tf.shape(content)[1:3], max_side_px))
-            content = graph_inputs.at_least(content, self._network.minimum_side_px, "content_bytes", index)
+            content = graph_inputs.content(
+                element, self._config.max_side_px, self._network.minimum_side_px, self._limits.max_pixels
+            )
             if self._style is not None:
                 style = self._style
             elif "style_mean" in element:
                 style = adain.Moments(element["style_mean"][tf.newaxis], element["style_deviation"][tf.newaxis])
             else:
-                style = self._encoded_style(element["style_bytes"], tf.reduce_max(tf.shape(content)[1:3]), index)
+                side_px = tf.reduce_max(tf.shape(content)[1:3])
+                style = self._encoded_style(element["style_bytes"], side_px, element["index"])
             return graph_pictures.encode(self._network.apply(content, style, element["style_strength"]))
 
         encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
@@ -195,9 +194,7 @@ class Adain(tf.Module):
         inputs = self._checked(inputs)
         side_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
         for name in {"content", "style"}.intersection(inputs):
-            pixels = graph_inputs.at_most(inputs[name], side_px, name)
-            pixels = graph_inputs.at_least(pixels, self._network.minimum_side_px, name, tf.constant(0))
-            inputs[name] = tf.clip_by_value(graph_inputs.finite(pixels, name), 0.0, 1.0)
+            inputs[name] = graph_inputs.pixels(inputs, name, self._network.minimum_side_px, side_px)
         style = self._network.style_moments(inputs["style"]) if self._style is None else self._style
         return {"stylized": self._network.apply(inputs["content"], style, inputs["style_strength"])}
 

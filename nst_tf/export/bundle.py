@@ -15,10 +15,21 @@ import tensorflow as tf
 from absl import logging
 
 from nst_tf import configs, errors, files, messages, results
-from nst_tf.export import adain_graph, gatys_graph, manifest, model_card, self_check, server_files, trial_requests
+from nst_tf.export import (
+    adain_graph,
+    gatys_graph,
+    manifest,
+    model_card,
+    multi_style_graph,
+    self_check,
+    server_files,
+    trial_requests,
+)
 from nst_tf.losses import objective, on_vgg19
 from nst_tf.networks import adain as networks_adain
+from nst_tf.networks import multi_style as networks_multi_style
 from nst_tf.pictures import images
+from nst_tf.weights import known_styles
 
 EXAMPLES = trial_requests.EXAMPLES
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -106,6 +117,53 @@ def export_adain(
         baked = [{"name": picture.name, "sha256": picture.sha256} for picture in styles]
         facts = {"method": "adain", "config": dataclasses.asdict(config), "styles": baked, "weights": loaded.weights}
         return _finish(place, module, requests, limits, loaded.policy, facts, on_message)
+
+
+def export_multi_style(
+    output_dir: str | os.PathLike[str],
+    config: configs.MultiStyleConfig | None = None,
+    limits: configs.ExportConfig | None = None,
+    *,
+    styles: Sequence[known_styles.Source] = (),
+    loaded: networks_multi_style.Loaded | None = None,
+    on_message: messages.OnMessage = messages.log,
+) -> pathlib.Path:
+    """Exports the network for many styles as a bundle for TensorFlow Serving.
+
+    Args:
+        output_dir: as for `export_gatys`.
+        config: the settings that are baked in; see `multi_style_graph.MultiStyle`.
+        limits: as for `export_gatys`.
+        styles: as `nst_tf.MultiStyleTransfer` takes them; their blend by config.style_blend is baked in. Without them
+            each request names its style, blends several, or brings gamma and beta.
+        loaded: a network in place of the one that config describes.
+        on_message: as for `export_gatys`.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ExportError, ConfigError, OutputError: as `export_gatys`.
+        StyleError: a style that the network does not have.
+    """
+    limits = configs.ExportConfig(method="multi-style") if limits is None else limits
+    config = configs.as_config(config, configs.MultiStyleConfig)
+    multi_style_graph.check(config)
+    with _new_version(pathlib.Path(output_dir), limits.version) as place:
+        loaded = loaded or networks_multi_style.load(config.network_file, on_message=on_message)
+        style = multi_style_graph.baked(loaded, styles, config) if styles else None
+        on_message("tracing the graph")
+        module = multi_style_graph.MultiStyle(loaded, config, limits, style)
+        requests = multi_style_graph.example_requests(loaded, config, styles)
+        facts: dict[str, Any] = {
+            "method": "multi-style",
+            "config": dataclasses.asdict(config),
+            "weights": loaded.weights,
+        }
+        facts["styles"] = multi_style_graph.identities(loaded, styles, config)
+        if not styles:
+            facts["style_names"] = list(module.known.names)
+        return _finish(place, module, requests, limits, "float32", facts, on_message)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,31 @@ def with_index(inputs: Tensors) -> Tensors:
     return inputs | {"index": tf.range(batch)}
 
 
+def content(element: Tensors, max_side_px: int, min_side_px: int, max_pixels: int) -> tf.Tensor:
+    """The content picture of one element of a request for encoded pictures, at the size of its result.
+
+    Args:
+        element: content_bytes, max_side_px and index, scalars.
+        max_side_px: the largest that a request may ask for.
+        min_side_px: the least of the shorter side.
+        max_pixels: of a picture before it is scaled.
+
+    Returns:
+        float32 [1, H, W, 3] in [0, 1].
+    """
+    index = element["index"]
+    picture = graph_pictures.decode(element["content_bytes"], "content_bytes", index, max_pixels)
+    size = graph_pictures.fit(tf.shape(picture)[1:3], tf.minimum(element["max_side_px"], max_side_px))
+    return at_least(graph_pictures.resize(picture, size), min_side_px, "content_bytes", index)
+
+
+def pixels(inputs: Tensors, name: str, min_side_px: int, max_side_px: int) -> tf.Tensor:
+    """Pictures [B, H, W, 3] of a request for tensors, their sides and values checked, cut to [0, 1]."""
+    values = at_most(inputs[name], max_side_px, name)
+    values = at_least(values, min_side_px, name, tf.constant(0))
+    return tf.clip_by_value(finite(values, name), 0.0, 1.0)
+
+
 def within(values: tf.Tensor, name: str, high: float) -> tf.Tensor:
     """float32 [B]; fails where one is not in [0, high], NaN included."""
     allowed = (values >= 0) & (values <= high)  # false for NaN

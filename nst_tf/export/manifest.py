@@ -126,8 +126,14 @@ def parse(data: bytes, name: str) -> Manifest:
 
 def licences(weights: Mapping[str, Any]) -> tuple[str, ...]:
     """Every licence in what a bundle records of its network, or of each of its networks."""
-    parts = [part for part in (weights, *weights.values()) if isinstance(part, Mapping)]
-    return tuple(sorted({part["licence"] for part in parts if isinstance(part.get("licence"), str)}))
+    found = (part.get("licence") for part in parts(weights).values())
+    return tuple(sorted({licence for licence in found if isinstance(licence, str)}))
+
+
+def parts(weights: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a bundle records of each of its networks: name -> source, licence, sha256; the name of a single one."""
+    of_one = {"network": weights} if "licence" in weights else weights
+    return {name: part for name, part in of_one.items() if isinstance(part, Mapping)}
 
 
 def file_sha256(path: pathlib.Path) -> str:

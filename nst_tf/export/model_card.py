@@ -1,6 +1,6 @@
 """The model card of a bundle, in Markdown: what it is, whose weights it holds, its limits and its measured figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nst_tf.export import manifest
@@ -11,6 +11,8 @@ _METHODS = {
     "Networks)",
     "adain": "renders each picture in one pass (Huang and Belongie 2017, Arbitrary Style Transfer in Real-time with "
     "Adaptive Instance Normalization)",
+    "multi-style": "renders each picture in one pass, in styles that were learned before (Dumoulin, Shlens and Kudlur "
+    "2017, A Learned Representation for Artistic Style)",
 }
 _WHAT = """A photograph goes in and comes out in the style of another picture. The bundle {method}.
 `nst-tf export` made it; `manifest.json` beside this file has every setting and hash."""
@@ -22,15 +24,14 @@ def text(record: Mapping[str, Any]) -> str:
     Args:
         record: what its manifest says, `files` excepted.
     """
-    weights = record["weights"]
-    parts = {"network": weights} if "licence" in weights else weights
-    limits, config = record["limits"], record["config"]
+    limits, config, names = record["limits"], record["config"], record.get("style_names", ())
     lines = [
         f"# {record['model']}",
         "",
         _WHAT.format(method=_METHODS[record["method"]]),
         "",
         *(f"The style of {style['name']} (sha256 {style['sha256']}) is fixed." for style in record.get("styles", ())),
+        *([f"A request names its style: {', '.join(names)}; or a blend, such as `{_blend(names)}`."] if names else []),
         "",
         "## Weights",
         "",
@@ -38,8 +39,7 @@ def text(record: Mapping[str, Any]) -> str:
         "|---|---|---|---|",
         *(
             f"| {name} | {_cell(part, 'source')} | {_cell(part, 'licence')} | {_cell(part, 'sha256')} |"
-            for name, part in parts.items()
-            if isinstance(part, Mapping)
+            for name, part in manifest.parts(record["weights"]).items()
         ),
         "",
         "The licences of the pictures that are sent in, the style among them, are the sender's to know.",
@@ -71,6 +71,10 @@ def text(record: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _blend(names: Sequence[str]) -> str:
+    return f"{names[0]}=0.3,{names[-1]}=0.7"
 
 
 def _cell(part: Mapping[str, Any], name: str) -> str:

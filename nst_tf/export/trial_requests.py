@@ -11,6 +11,7 @@ from nst_tf import errors
 from nst_tf.pictures import images, samples
 
 EXAMPLES = pathlib.PurePath("assets.extra", "examples")  # in a bundle
+DEFAULT = "serving_default"  # the signature that a client gets unless it names another
 LEVELS = 255.0
 # The largest mean and single difference between a bundle's picture and Python's that passes, in 8-bit levels. The graph
 # optimiser fuses operations, so that sums are rounded elsewhere; the steps of an optimisation enlarge that.

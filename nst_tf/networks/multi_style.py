@@ -131,11 +131,20 @@ class MultiStyleNetwork(keras.Model):
         """
         images = layers.checked(images, MINIMUM_SIDE_PX)
         shape = tf.shape(images)
-        missing = -shape[1:3] % STRIDE
-        padded = tf.pad(images, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]], "REFLECT")
+        padded = tf.gather(tf.gather(images, _mirrored(shape[1]), axis=1), _mirrored(shape[2]), axis=2)
         gamma, beta = (tf.reshape(tf.cast(part, tf.float32), [-1, self.style_size]) for part in style)
         stylised = self.body([padded, gamma, beta])
         return tf.ensure_shape(stylised[:, : shape[1], : shape[2]], [*images.shape[:3], 3])
+
+
+def _mirrored(size: tf.Tensor) -> tf.Tensor:
+    """The indices of rows or columns up to a multiple of the stride, the last ones mirrored: int32 [size or more].
+
+    By a gather LiteRT still knows the channels of a picture of free size; by a `tf.pad` of free width it does not.
+    """
+    last = size - 1
+    padded = (size + STRIDE - 1) // STRIDE * STRIDE  # a remainder of -size would have another sign in ONNX
+    return last - tf.abs(last - tf.range(padded))
 
 
 def _build(kernels: Kernels, policy: str) -> keras.Model:

@@ -76,7 +76,7 @@ class MultiStyleTransfer:
             if self._engine is None:
                 self._engine = _engine(multi_style.load(self.config.network_file, on_message=on_message))
             loaded = self._engine.loaded
-            chosen = [_numbers(one, loaded, self.config.stroke_size_px) for one in read]
+            chosen = [numbers(one, loaded, self.config.stroke_size_px) for one in read]
             blended = multi_style.blend(chosen, self.config.style_blend)
             try:
                 image = self._engine.apply(picture.pixels, *blended).numpy()
@@ -92,14 +92,23 @@ class MultiStyleTransfer:
                 seconds=time.perf_counter() - started,
                 precision="float32",
                 network=loaded.weights,
-                inputs=(about, *(_identity(one, values) for one, values in zip(read, chosen, strict=True))),
+                inputs=(about, *(identity(one, values) for one, values in zip(read, chosen, strict=True))),
             )
 
 
-def _numbers(
+def numbers(
     style: known_styles.Known | style_files.StyleFile, loaded: multi_style.Loaded, stroke_size_px: int | None
 ) -> multi_style.Style:
-    """The scales and shifts [N] of a style."""
+    """The scales and shifts [N] of a style.
+
+    Args:
+        style: as `known_styles.read` returns it.
+        loaded: the network that draws it.
+        stroke_size_px: of a file with several sizes; see `style_files.StyleFile.at`.
+
+    Raises:
+        StyleError: the network does not have it, or it was learned with another one.
+    """
     if isinstance(style, known_styles.Known):
         styles = len(loaded.known.gamma)
         if style.number >= styles:
@@ -121,8 +130,8 @@ def _numbers(
     return multi_style.Style(*style.at(stroke_size_px))
 
 
-def _identity(style: known_styles.Known | style_files.StyleFile, values: multi_style.Style) -> dict[str, Any]:
-    """What the record says of a style: its name, and the hash of the numbers that were used."""
+def identity(style: known_styles.Known | style_files.StyleFile, values: multi_style.Style) -> dict[str, Any]:
+    """What a record says of a style: its name, and the hash of the numbers that were used."""
     name = f"{known_styles.PREFIX}{style.number}" if isinstance(style, known_styles.Known) else style.name
     return {
         "name": name,

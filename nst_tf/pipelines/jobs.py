@@ -22,6 +22,7 @@ from nst_tf.pipelines import stores
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
 RECORD = "batch.json"  # in the output folder: the settings and counts of the last run
 
+_ONE_PASS = ("adain", "multi-style")  # the methods whose bundles can do bulk work
 _PICTURE_FIELDS = (  # what the pixels depend on
     "max_side_px", "style_blend", "strength", "guided_filter_radius", "guided_filter_epsilon", "suffix", "precision",
 )  # fmt: skip
@@ -164,11 +165,11 @@ def _baked(config: configs.BatchConfig, styles: Sequence[str]) -> manifest.Manif
             baked = manifest.read(temporary)
     else:
         baked = manifest.read(config.bundle)
-    if baked.method != "adain" or not baked.styles:
-        kind = "of adain without a style" if baked.method == "adain" else f"of {baked.method}"
+    if baked.method not in _ONE_PASS or not baked.styles:
+        kind = f"of {baked.method} without a style" if baked.method in _ONE_PASS else f"of {baked.method}"
         raise errors.ExportError(
-            f"--bundle must be one of adain with its style baked in. Received: {config.bundle}, {kind}. Make one: "
-            "nst-tf export --method=adain --style=painting.jpg --output_dir=saved_models/painting"
+            f"--bundle must be one of {' or '.join(_ONE_PASS)} with its style baked in. Received: {config.bundle}, "
+            f"{kind}. Make one: nst-tf export --method=adain --style=painting.jpg --output_dir=saved_models/painting"
         )
     if config.max_side_px > baked.max_side_px:
         raise errors.ConfigError(

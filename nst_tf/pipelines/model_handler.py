@@ -118,12 +118,16 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
                     "manifest than at its start. Run again."
                 )
             bundle = tf.saved_model.load(str(folder))  # which reads every variable
+        run = bundle.signatures["stylize_tensor"]
         strength = self._config.strength
+        controls = {"style_strength"}.intersection(run.structured_input_signature[1])
 
         def stylise(pixels: np.ndarray) -> np.ndarray:
-            strengths = tf.fill([len(pixels)], strength)
-            outputs = bundle.signatures["stylize_tensor"](content=tf.constant(pixels), style_strength=strengths)
-            return np.asarray(outputs["stylized"])
+            values = {name: tf.fill([len(pixels)], strength) for name in controls}
+            try:
+                return np.asarray(run(content=tf.constant(pixels), **values)["stylized"])
+            except tf.errors.InvalidArgumentError as error:  # a check of the graph, such as its least size
+                raise errors.ImageError(errors.one_line(error.message.partition("[[{{")[0])) from error
 
         return stylise
 

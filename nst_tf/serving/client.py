@@ -17,6 +17,7 @@ import numpy as np
 from nst_tf import configs, errors, files, vgg
 from nst_tf.pictures import images, inputs
 from nst_tf.serving import grpc_transport, rest_transport, transport
+from nst_tf.weights import known_styles, style_files
 
 STYLE_SUFFIX = ".npz"  # of a file with an encoded style
 _FIRST_WAIT_S = 0.5
@@ -28,7 +29,20 @@ class Pictures(NamedTuple):
     """The pictures of a request."""
 
     content: images.Picture
-    style: "images.Picture | EncodedStyle | None"
+    style: "images.Picture | Style | None"
+
+
+class NamedStyle(NamedTuple):
+    """A learned style that a model knows by its name, or a blend of several."""
+
+    style: str  # such as "redon", "7", "redon=0.7,7=0.3"
+
+
+class LearnedStyle(NamedTuple):
+    """A learned style that a request brings along: what `nst-tf train` found."""
+
+    gamma: np.ndarray  # float32 [N]
+    beta: np.ndarray  # float32 [N]
 
 
 class EncodedStyle(NamedTuple):
@@ -38,15 +52,18 @@ class EncodedStyle(NamedTuple):
     style_deviation: np.ndarray  # float32 [N]
 
 
+Style = NamedStyle | LearnedStyle | EncodedStyle  # what is sent in a style picture's place
+
+
 def stylize(
-    content: inputs.Source, style: "inputs.Source | EncodedStyle | None", config: configs.ClientConfig | None = None
+    content: inputs.Source, style: "inputs.Source | Style | None", config: configs.ClientConfig | None = None
 ) -> images.Picture:
     """Has a server render a picture in the style of another.
 
     Args:
         content: a path, `sample:NAME` or an `images.Picture`.
-        style: the same, or an encoded style, which is applied by the signature apply_style; None for a bundle that has
-            its style inside.
+        style: the same; or an encoded style, or a learned one (`style:NAME`, a .style file), which need a bundle of
+            adain and of multi-style; None for a bundle that has its style inside.
         config: the server and the settings of the request.
 
     Returns:
@@ -60,7 +77,9 @@ def stylize(
     picture, style_picture = load(content, style, config)
     values: dict[str, list[Any]] = {"content_bytes": [images.encode(picture.pixels, ".png")]}
     signature = transport.SIGNATURE
-    if isinstance(style_picture, EncodedStyle):
+    if isinstance(style_picture, NamedStyle):
+        values["style"] = [style_picture.style]
+    elif isinstance(style_picture, EncodedStyle | LearnedStyle):
         signature = "apply_style"
         values |= {name: [part.tolist()] for name, part in style_picture._asdict().items()}
     elif style_picture is not None:
@@ -127,15 +146,19 @@ def load_style(path: str | os.PathLike[str]) -> EncodedStyle:
         ) from error
 
 
-def load(
-    content: inputs.Source, style: "inputs.Source | EncodedStyle | None", config: configs.ClientConfig
-) -> Pictures:
+def load(content: inputs.Source, style: "inputs.Source | Style | None", config: configs.ClientConfig) -> Pictures:
     """Reads the pictures of a request at the sizes they are sent at; those of `stylize`, before any server is asked."""
     picture = _loaded(content, config.max_side_px)
-    if style is None or isinstance(style, EncodedStyle):
+    if style is None or isinstance(style, Style):
         return Pictures(picture, style)
-    if isinstance(style, str | os.PathLike) and pathlib.Path(style).suffix == STYLE_SUFFIX:
-        return Pictures(picture, load_style(style))
+    if isinstance(style, str | os.PathLike):
+        path = pathlib.Path(style)
+        if str(style).startswith(known_styles.PREFIX):
+            return Pictures(picture, NamedStyle(str(style)))
+        if path.suffix.lower() == style_files.SUFFIX:
+            return Pictures(picture, LearnedStyle(*style_files.read(path).at(None)))
+        if path.suffix == STYLE_SUFFIX:
+            return Pictures(picture, load_style(path))
     side_px = config.style_max_side_px or config.max_side_px
     return Pictures(picture, _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX))
 
@@ -164,7 +187,7 @@ def predict(
     if not taken:
         raise errors.ServingError(
             f"{config.model} must have the signature {signature}. Received: a model without it. Only bundles of "
-            "--method=adain without --style have encode_style and apply_style."
+            "--method=adain and multi-style that were exported without --style have encode_style and apply_style."
         )
     batch = len(next(iter(pictures.values())))
     settings = _settings(config, taken)

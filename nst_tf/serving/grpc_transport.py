@@ -50,7 +50,8 @@ class Grpc:
         self._name(request.model_spec)
         request.model_spec.signature_name = signature
         for name, items in values.items():
-            dtype = object if name.endswith("_bytes") else transport.DTYPES.get(name, np.float32)
+            is_string = name.endswith("_bytes") or name in transport.TEXTS
+            dtype = object if is_string else transport.DTYPES.get(name, np.float32)
             request.inputs[name].CopyFrom(tf.make_tensor_proto(np.array(items, dtype)))
         answer = self._call(self._stub.Predict, request, timeout_s)
         return {name: list(tf.make_ndarray(tensor)) for name, tensor in answer.outputs.items()}

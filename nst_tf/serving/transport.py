@@ -11,6 +11,7 @@ SIGNATURE = "serving_default"  # unless another one is asked for
 MAX_MESSAGE_BYTES = 2**31 - 1  # gRPC's own limit for answers is 4 MiB, less than a large PNG
 DTYPES = {"steps": np.int32, "seed": np.int32, "max_side_px": np.int32}  # float32 otherwise
 
+TEXTS = ("style",)  # inputs that are text; the names of encoded pictures end in _bytes
 Values = Mapping[str, Sequence[Any]]  # name -> one value for each element of the batch; encoded pictures are bytes
 
 

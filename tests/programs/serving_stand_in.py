@@ -36,6 +36,9 @@ class Model:
 
     def run(self, signature, inputs):
         specs = self.signatures[signature].inputs
+        inputs = {
+            name: [item.encode() if isinstance(item, str) else item for item in value] for name, value in inputs.items()
+        }
         typed = {
             name: np.array(value, object if specs[name].dtype == 7 else tf.as_dtype(specs[name].dtype).as_numpy_dtype)
             for name, value in inputs.items()

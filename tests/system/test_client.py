@@ -13,11 +13,13 @@ import sys
 import numpy as np
 import pytest
 
+import nst_tf
 from nst_tf import configs, errors
 from nst_tf.pictures import images
 from nst_tf.serving import client
+from nst_tf.weights import style_files
 from tests.system import command_line
-from tests.tiny import tiny_bundle, tiny_network
+from tests.tiny import tiny_bundle, tiny_multi_style, tiny_network
 
 TRANSPORTS = ("grpc", "rest")
 
@@ -105,6 +107,35 @@ def test_a_style_that_was_encoded_once_gives_the_same_picture(adain_ports, trans
     pictures = client.load(picture(), str(tmp_path / "style.npz"), settings)
     expected = client.stylize(picture(), picture(30, 44, seed=5), settings)
     np.testing.assert_allclose(client.stylize(*pictures, settings).pixels, expected.pixels, atol=1.01 / 255)
+
+
+@pytest.fixture(scope="module")
+def styles_ports(tmp_path_factory):
+    with start(tiny_bundle.export_multi_style(tmp_path_factory.mktemp("models") / "styles")) as process:
+        yield json.loads(process.stdout.readline())
+        process.stdin.close()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_learned_styles_are_sent_by_name_as_a_blend_and_as_a_file(styles_ports, transport, tmp_path):
+    settings = config(styles_ports, transport, model="styles", steps=None, max_side_px=48)
+    learned = tiny_multi_style.style_file()
+    style_files.write(tmp_path / "x.style", learned)
+    engine = nst_tf.MultiStyleTransfer(
+        configs.MultiStyleConfig(max_side_px=48, style_blend=(1.0, 3.0)), loaded=tiny_multi_style.loaded()
+    )
+    expected = engine(picture(), ["style:0", "style:2"]).image
+    result = client.stylize(picture(), "style:0=1,2=3", settings)
+    np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)
+    expected = engine(picture(), [learned, learned]).image
+    result = client.stylize(picture(), tmp_path / "x.style", settings)
+    np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)
+
+
+def test_a_name_that_the_model_does_not_know_is_refused_with_those_it_knows(styles_ports):
+    settings = config(styles_ports, "rest", model="styles", steps=None, max_side_px=48)
+    with pytest.raises(errors.ServingError, match=r"must be one of 0, 1, 2, .* Received: style:monet"):
+        client.stylize(picture(), "style:monet", settings)
 
 
 def test_a_model_without_the_signature_is_named(ports):

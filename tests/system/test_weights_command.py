@@ -6,7 +6,7 @@ import pytest
 
 from tests.system import command_line
 
-ENTRIES = ("adain-decoder", "lpips-alexnet", "lpips-vgg16", "vgg19-imagenet", "vgg19-normalised")
+ENTRIES = ("adain-decoder", "lpips-alexnet", "lpips-vgg16", "multi-style-26", "vgg19-imagenet", "vgg19-normalised")
 
 
 def test_an_empty_cache_is_listed_as_empty(tmp_path):
@@ -34,13 +34,15 @@ def test_an_unknown_set_is_refused_with_the_known_ones():
     command_line.assert_refused_in_one_line(*refused, ["vgg16", "normalised", "imagenet", "decoder", "lpips-alexnet"])
 
 
-@pytest.mark.slow  # five downloads
+@pytest.mark.slow  # four downloads
 @pytest.mark.weights
 def test_fetch_all_leaves_nothing_to_fetch_without_a_network(tmp_path):
     home = {"NST_TF_HOME": str(tmp_path / "cache")}
     code, stdout, stderr = command_line.run("weights", "--fetch=all", env=home, timeout_s=500)
     assert code == 0, stderr
     assert all(f"  {entry}: " in stdout for entry in ENTRIES)
+    downloads = [line for line in stderr.splitlines() if "downloading" in line]
+    assert len(downloads) == len(set(downloads)) == 4, downloads
     nowhere = home | {"PIP_NO_INDEX": "1", "HTTPS_PROXY": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path)}
     code, again, stderr = command_line.run("weights", "--fetch=all", env=nowhere)
     assert (code, again) == (0, stdout), stderr

