@@ -53,6 +53,18 @@ def adain_version(tmp_path_factory):
     return _exported_once(tmp_path_factory, "adain", export)
 
 
+@pytest.fixture(scope="session")
+def styles_version(tmp_path_factory):
+    """The folder of version 1 of the model `styles`, a bundle of the tiny network for many styles."""
+
+    def export(root):
+        from tests.tiny import tiny_bundle
+
+        tiny_bundle.export_multi_style(root)
+
+    return _exported_once(tmp_path_factory, "styles", export)
+
+
 def _exported_once(tmp_path_factory, name, export):
     """Version 1 of a model, exported by the first of the processes that share the tests."""
     folder = tmp_path_factory.getbasetemp()

@@ -5,7 +5,7 @@ blend: `redon=0.7,7=0.3`.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,7 +131,9 @@ class MultiStyle(tf.Module):
         super().__init__(name="multi_style")
         self.weights = [variable.value for variable in loaded.network.variables]
         self.known = named(loaded, config)
-        self._network = loaded.network
+        # Without the model as an attribute: TensorFlow would save it with a signature of its own.
+        self._draw: Callable[..., tf.Tensor] = lambda content, style: loaded.network(content, style)
+        self._style_size = loaded.network.style_size
         self._config = config
         self._limits = limits
         self._style = style
@@ -142,7 +144,7 @@ class MultiStyle(tf.Module):
         content = graph_inputs.specs({"content_bytes": tf.string, "max_side_px": tf.int32}) | strength
         pixels = {"content": tf.TensorSpec([None, None, None, 3], tf.float32, "content")} | strength
         name = graph_inputs.specs({"style": tf.string})
-        shape = [None, self._network.style_size]
+        shape = [None, self._style_size]
         numbers = {part: tf.TensorSpec(shape, tf.float32, part) for part in multi_style.Style._fields}
         if self._style is not None:
             described = {
@@ -185,7 +187,7 @@ class MultiStyle(tf.Module):
     def _stylised(self, content: tf.Tensor, inputs: graph_inputs.Tensors) -> tf.Tensor:
         """The pictures in the style that is baked in, or of gamma and beta [N] or [B, N], with strength [] or [B]."""
         style = self._style or multi_style.Style(inputs["gamma"], inputs["beta"])
-        return strengthened(content, self._network(content, style), inputs["style_strength"])
+        return strengthened(content, self._draw(content, style), inputs["style_strength"])
 
     def _checked(self, inputs: graph_inputs.Tensors) -> graph_inputs.Tensors:
         """The inputs with their places, gamma and beta; fails where a value is out of its range."""

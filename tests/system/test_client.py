@@ -110,8 +110,8 @@ def test_a_style_that_was_encoded_once_gives_the_same_picture(adain_ports, trans
 
 
 @pytest.fixture(scope="module")
-def styles_ports(tmp_path_factory):
-    with start(tiny_bundle.export_multi_style(tmp_path_factory.mktemp("models") / "styles")) as process:
+def styles_ports(styles_version):
+    with start(styles_version) as process:
         yield json.loads(process.stdout.readline())
         process.stdin.close()
 

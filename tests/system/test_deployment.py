@@ -19,7 +19,7 @@ from nst_tf import configs
 from nst_tf.pictures import images
 from tests import environments
 from tests.system import command_line
-from tests.tiny import tiny_bundle, tiny_multi_style, tiny_network
+from tests.tiny import tiny_multi_style, tiny_network
 
 EXAMPLES = command_line.ROOT / "examples"
 PICTURE = tiny_network.picture(40, 48)
@@ -42,11 +42,6 @@ def test_the_kubernetes_manifest_is_valid_and_has_what_operations_need():
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"] == selected
     opened = {port["name"] for port in container["ports"]}
     assert {port["targetPort"] for port in service["spec"]["ports"]} == opened
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    return tiny_bundle.export_multi_style(tmp_path_factory.mktemp("models") / "styles")
 
 
 @pytest.fixture
@@ -99,31 +94,31 @@ def curl(*arguments):
 
 
 @pytest.mark.slow
-def test_the_bentoml_recipe_answers(bundle, photo, tmp_path):
+def test_the_bentoml_recipe_answers(styles_version, photo, tmp_path):
     python, port = environments.python("bentoml", "bentoml", "tensorflow-cpu"), free_port()
     program = environments.script(python, "bentoml")
     command = [program, "serve", f"{EXAMPLES / 'serve_bentoml.py'}:Stylise", "--port", port]
     with serving(
-        command, f"http://localhost:{port}/readyz", cwd=tmp_path, BUNDLE=str(bundle), BENTOML_HOME=str(tmp_path)
+        command, f"http://localhost:{port}/readyz", cwd=tmp_path, BUNDLE=str(styles_version), BENTOML_HOME=str(tmp_path)
     ):
         answer = curl("-F", f"picture=@{photo}", "-F", "style=1", f"http://localhost:{port}/stylize")
     assert_is_style_1(answer)
 
 
 @pytest.mark.slow
-def test_the_ray_recipe_answers(bundle, photo, tmp_path):
+def test_the_ray_recipe_answers(styles_version, photo, tmp_path):
     python = environments.python("ray", "ray[serve]", "tensorflow-cpu")
     (tmp_path / "examples").symlink_to(EXAMPLES)
     command = [environments.script(python, "serve"), "run", "examples.serve_ray:app"]
-    with serving(command, "http://localhost:8000/-/healthz", cwd=tmp_path, BUNDLE=str(bundle)):
+    with serving(command, "http://localhost:8000/-/healthz", cwd=tmp_path, BUNDLE=str(styles_version)):
         answer = curl("--data-binary", f"@{photo}", "http://localhost:8000/?style=1")
     assert_is_style_1(answer)
 
 
 @pytest.mark.slow
-def test_the_mlflow_recipe_answers(bundle, photo, tmp_path):
+def test_the_mlflow_recipe_answers(styles_version, photo, tmp_path):
     python, port = environments.python("mlflow", "mlflow", "tensorflow-cpu"), free_port()
-    environments.run([python, EXAMPLES / "serve_mlflow.py", bundle, tmp_path / "model"], cwd=tmp_path)
+    environments.run([python, EXAMPLES / "serve_mlflow.py", styles_version, tmp_path / "model"], cwd=tmp_path)
     program = environments.script(python, "mlflow")
     serve = ["models", "serve", "--model-uri", tmp_path / "model", "--env-manager", "local", "--port", port]
     request = {"columns": ["picture", "style"], "data": [[base64.b64encode(photo.read_bytes()).decode(), "1"]]}

@@ -50,11 +50,11 @@ def exported(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["gatys", "adain", "multi-style"])
-def test_the_oldest_tensorflow_that_installs_answers_as_python(tiny_version, tmp_path, method):
+def test_the_oldest_tensorflow_that_installs_answers_as_python(tiny_version, styles_version, tmp_path, method):
     version = OLDEST_TENSORFLOW.get(sys.version_info.minor)
     python = environments.python("oldest-tensorflow", f"tensorflow=={version}")
-    export = {"adain": tiny_bundle.export_adain, "multi-style": tiny_bundle.export_multi_style}.get(method)
-    bundle = export(tmp_path / "model") if export else tiny_version
+    made = {"gatys": tiny_version, "multi-style": styles_version}
+    bundle = made[method] if method in made else tiny_bundle.export_adain(tmp_path / "model")
     printed = environments.run([python, ENGINES / "older_tensorflow.py", bundle, tmp_path], cwd=tmp_path)
     assert printed.splitlines()[-1] == version
     requests = trial_requests.read(bundle / trial_requests.EXAMPLES)

@@ -13,7 +13,7 @@ pytest.importorskip("apache_beam", reason="needs the extra [beam]")
 from PIL import Image
 
 from nst_tf import configs, errors
-from nst_tf.export import manifest
+from nst_tf.export import manifest, model_card
 from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.pipelines import batch, jobs, model_handler
@@ -201,7 +201,9 @@ def test_a_bundle_of_many_styles_with_one_inside_does_bulk_work_and_names_what_i
     from tests.tiny import tiny_bundle, tiny_multi_style
 
     images.save(folder / "photos" / "large.png", tiny_network.picture(36, 40, seed=8))
-    job = describe_with(tiny_bundle.export_multi_style(tmp_path / "one", "style:1"), folder, max_side_px=48)
+    version = tiny_bundle.export_multi_style(tmp_path / "one", "style:1")
+    assert "The style of style:1 (sha256 " in (version / model_card.PATH).read_text()
+    job = describe_with(version, folder, max_side_px=48)
     assert batch.run(job)[:4] == (2, 0, 0, 4)
     (path,) = results(folder, "large")
     known = tiny_multi_style.loaded().known
