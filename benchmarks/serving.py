@@ -3,7 +3,9 @@
     nst-tf export --output_dir=/tmp/models/gatys
     nst-tf export --method=adain --output_dir=/tmp/models/adain
     python -m benchmarks.serving --bundle=/tmp/models/gatys/1 --side_px=128 --steps=10
+    nst-tf export --method=multi-style --size=1024 --output_dir=/tmp/models/styles
     python -m benchmarks.serving --bundle=/tmp/models/adain/1 --side_px=256
+    python -m benchmarks.serving --bundle=/tmp/models/styles/1 --side_px=512
 
 The bundle runs in TensorFlow's C library, as in a server; a picture goes in and comes out encoded on both sides. The
 network between client and server is left out. Medians of alternating rounds.
@@ -70,10 +72,13 @@ def request(bundle, batch):
     encoded = [
         images.encode(images.load(samples.PREFIX + name, max_side_px=_SIDE_PX.value).pixels, ".png") for name in names
     ]
-    values = {"content_bytes": np.array(encoded[:-1]), "style_bytes": np.array(encoded[1:])}
-    values["max_side_px"] = np.full([batch], _SIDE_PX.value, np.int32)
+    values = {"content_bytes": np.array(encoded[:-1]), "max_side_px": np.full([batch], _SIDE_PX.value, np.int32)}
+    strengths, styles = {"style_strength": np.ones([batch], np.float32)}, {"style_bytes": np.array(encoded[1:])}
+    if manifest(bundle)["method"] == "multi-style":
+        return values | strengths | {"style": np.array([str(number).encode() for number in range(batch)])}
+    values |= styles
     if manifest(bundle)["method"] == "adain":
-        return values | {"style_strength": np.ones([batch], np.float32)}
+        return values | strengths
     controls = {"steps": np.int32(_STEPS.value), "content_weight": np.float32(1), "seed": np.int32(0)}
     return values | {name: np.full([batch], value) for name, value in controls.items()}
 
@@ -86,6 +91,14 @@ def python(bundle):
 
         settings = record["config"] | {"max_side_px": _SIDE_PX.value, "precision": record["precision"]}
         engine = one_pass.AdainTransfer(configs.AdainConfig(**settings))
+    elif record["method"] == "multi-style":
+        from nst_tf.networks import multi_style_transfer
+
+        settings = record["config"] | {"max_side_px": _SIDE_PX.value}
+        stylise = multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(**settings))
+
+        def engine(content, style):
+            return stylise(content, f"style:{style.decode()}")
     else:
         from nst_tf.export import gatys_graph
         from nst_tf.optimisation import transfer
@@ -96,8 +109,9 @@ def python(bundle):
         engine = transfer.StyleTransfer(configs.StyleTransferConfig(**(record["config"] | steps)))
 
     def call(inputs):
-        for content, style in zip(inputs["content_bytes"], inputs["style_bytes"], strict=True):
-            images.encode(engine(images.load(bytes(content)), images.load(bytes(style))).image, ".png")
+        styles = inputs["style"] if "style" in inputs else map(images.load, map(bytes, inputs["style_bytes"]))
+        for content, style in zip(inputs["content_bytes"], styles, strict=True):
+            images.encode(engine(images.load(bytes(content)), style).image, ".png")
 
     return call
 

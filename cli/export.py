@@ -2,6 +2,7 @@
 
 import pathlib
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -15,8 +16,14 @@ _METHODS = {
     "gatys": configs.StyleTransferConfig,
     "adain": configs.AdainConfig,
     "multi-style": configs.MultiStyleConfig,
+    "one-style": configs.OneStyleConfig,
 }
-_IN_REQUESTS = {"gatys": ("steps", "content_weight", "seed"), "adain": ("strength",), "multi-style": ("strength",)}
+_IN_REQUESTS = {
+    "gatys": ("steps", "content_weight", "seed"),
+    "adain": ("strength",),
+    "multi-style": ("strength",),
+    "one-style": (),
+}
 config_flags.define(configs.ExportCommand, configs.ExportConfig, *_METHODS.values())
 
 _INTRO = """nst-tf export: write a bundle that TensorFlow Serving loads, with every weight inside
@@ -49,8 +56,13 @@ def main() -> int:
             raise flags.IllegalFlagValueError(
                 f"--{name} is part of each request and cannot be fixed at export. Leave it out."
             )
-    export = {"gatys": _export_gatys, "adain": _export_adain, "multi-style": _export_multi_style}[limits.method]
-    folder = export(command, limits)
+    export = {
+        "gatys": _export_gatys,
+        "adain": _export_adain,
+        "multi-style": _export_multi_style,
+        "one-style": _export_one_style,
+    }
+    folder = export[limits.method](command, limits)
     size_bytes = sum(path.stat().st_size for path in pathlib.Path(folder).rglob("*") if path.is_file())
     program.say(f"wrote {folder} ({size_bytes / 2**20:.0f} MiB)")
     return 0
@@ -71,12 +83,7 @@ def _export_adain(command: configs.ExportCommand, limits: configs.ExportConfig) 
     side_px = config.style_max_side_px or config.max_side_px
     styles = [inputs.read_style_for_one_pass(path, path, side_px) for path in command.style]
     program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
-    from nst_tf.export import bundle, portable  # slow imports that --help does not need
-
-    if limits.format == "saved_model":
-        return bundle.export_adain(command.output_dir, config, limits, styles=styles, on_message=program.say)
-    portable.export(command.output_dir, config, limits, styles=styles, on_message=program.say)
-    return pathlib.Path(command.output_dir)
+    return _written(command, limits, config, styles=styles)
 
 
 def _export_multi_style(command: configs.ExportCommand, limits: configs.ExportConfig) -> pathlib.Path:
@@ -84,11 +91,30 @@ def _export_multi_style(command: configs.ExportCommand, limits: configs.ExportCo
     config = config_flags.config_from_flags(configs.MultiStyleConfig)
     styles = known_styles.read(command.style, config) if command.style else ()
     program.load_tensorflow(threads=command.threads)
+    return _written(command, limits, config, styles=styles)
+
+
+def _export_one_style(command: configs.ExportCommand, limits: configs.ExportConfig) -> pathlib.Path:
+    """--method=one-style."""
+    config = config_flags.config_from_flags(configs.OneStyleConfig)
+    if not command.style:
+        raise flags.IllegalFlagValueError("--style is missing: the file whose network is exported")
+    style = known_styles.read_with_network(command.style)
+    program.load_tensorflow(threads=command.threads)
+    from nst_tf.networks import one_style  # a slow import that --help does not need
+
+    same = configs.MultiStyleConfig(max_side_px=config.max_side_px)
+    return _written(command, limits, same, styles=[style], loaded=one_style.load(style))
+
+
+def _written(command: configs.ExportCommand, limits: configs.ExportConfig, config: Any, **what: Any) -> pathlib.Path:
+    """Exports a network of one pass as a bundle or as files for other runtimes; where it went."""
     from nst_tf.export import bundle, portable  # slow imports that --help does not need
 
     if limits.format == "saved_model":
-        return bundle.export_multi_style(command.output_dir, config, limits, styles=styles, on_message=program.say)
-    portable.export(command.output_dir, config, limits, styles=styles, on_message=program.say)
+        export = bundle.export_adain if limits.method == "adain" else bundle.export_multi_style
+        return export(command.output_dir, config, limits, on_message=program.say, **what)
+    portable.export(command.output_dir, config, limits, on_message=program.say, **what)
     return pathlib.Path(command.output_dir)
 
 

@@ -226,9 +226,9 @@ class ExportCommand:
         "style",
         group="Output",
         required=False,
-        methods=("adain", "multi-style"),
-        help="The style that is fixed: a picture for adain, a learned style for multi-style; several are blended "
-        "(--style_blend). Without it each request has its own.",
+        methods=("adain", "multi-style", "one-style"),
+        help="The style that is fixed: a picture for adain, a learned one for multi-style and one-style; several are "
+        "blended (--style_blend). Without it each request has its own.",
     )
     threads: int = _same("threads")
 

@@ -5,6 +5,7 @@ import dataclasses
 from nst_tf import errors
 from nst_tf.configs import fields
 
+METHODS = ("gatys", "adain", "multi-style", "one-style")
 FORMATS = ("saved_model", "litert", "onnx", "plain")
 
 
@@ -15,10 +16,11 @@ class ExportConfig:
     method: str = fields.setting(
         "gatys",
         group="Export",
-        choices=("gatys", "adain", "multi-style"),
+        choices=METHODS,
         example="gatys",
         help="gatys: the whole optimisation in the graph. adain: one pass, with the style in each request, or fixed by "
-        "--style. multi-style: one pass in learned styles, which a request names or blends, or in the one of --style.",
+        "--style. multi-style: one pass in learned styles, which a request names or blends, or in the one of --style. "
+        "one-style: one pass of the network in the file of --style.",
     )
     format: str = fields.setting(
         "saved_model",
@@ -27,7 +29,7 @@ class ExportConfig:
         example="onnx",
         help="saved_model: a bundle for TensorFlow Serving. litert, onnx: files for other runtimes. plain: a "
         "SavedModel of arrays alone, which OpenVINO and tensorflowjs convert. These three are for one pass: adain "
-        "needs --style, multi-style takes gamma and beta without it.",
+        "and one-style need --style, multi-style takes gamma and beta without it.",
     )
     version: int | None = fields.setting(
         None,

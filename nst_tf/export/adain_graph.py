@@ -34,10 +34,6 @@ def check(config: configs.AdainConfig) -> None:
             "guided_filter_radius must be 0 in an exported bundle of adain. Received: "
             f"{config.guided_filter_radius:g}. Filter the pictures that it gives, as nst-tf batch --bundle does."
         )
-    if config.precision == "mixed_float16":
-        raise errors.ConfigError(
-            "precision must be auto, float32 or mixed_bfloat16 in an exported bundle. Received: mixed_float16."
-        )
 
 
 def load(config: configs.AdainConfig, on_message: Callable[[str], None]) -> adain.Loaded:

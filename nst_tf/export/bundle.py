@@ -128,7 +128,7 @@ def export_multi_style(
     loaded: networks_multi_style.Loaded | None = None,
     on_message: messages.OnMessage = messages.log,
 ) -> pathlib.Path:
-    """Exports the network for many styles as a bundle for TensorFlow Serving.
+    """Exports the network for many styles, or one with a style of its own, as a bundle for TensorFlow Serving.
 
     Args:
         output_dir: as for `export_gatys`.
@@ -136,7 +136,8 @@ def export_multi_style(
         limits: as for `export_gatys`.
         styles: as `nst_tf.MultiStyleTransfer` takes them; their blend by config.style_blend is baked in. Without them
             each request names its style, blends several, or brings gamma and beta.
-        loaded: a network in place of the one that config describes.
+        loaded: a network in place of the one that config describes; for a style with a network of its own that network,
+            with limits.method one-style.
         on_message: as for `export_gatys`.
 
     Returns:
@@ -156,7 +157,7 @@ def export_multi_style(
         module = multi_style_graph.MultiStyle(loaded, config, limits, style)
         requests = multi_style_graph.example_requests(loaded, config, styles)
         facts: dict[str, Any] = {
-            "method": "multi-style",
+            "method": limits.method,
             "config": dataclasses.asdict(config),
             "weights": loaded.weights,
         }

@@ -13,6 +13,8 @@ _METHODS = {
     "Adaptive Instance Normalization)",
     "multi-style": "renders each picture in one pass, in styles that were learned before (Dumoulin, Shlens and Kudlur "
     "2017, A Learned Representation for Artistic Style)",
+    "one-style": "renders each picture in one pass of a network that has one style (Johnson, Alahi and Fei-Fei 2016, "
+    "Perceptual Losses for Real-Time Style Transfer and Super-Resolution)",
 }
 _WHAT = """A photograph goes in and comes out in the style of another picture. The bundle {method}.
 `nst-tf export` made it; `manifest.json` beside this file has every setting and hash."""

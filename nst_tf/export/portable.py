@@ -98,7 +98,7 @@ def export(
     if isinstance(config, configs.AdainConfig):
         portable = _adain(config, limits.format, styles, loaded, on_message)
     else:
-        portable = _multi_style(config, styles, loaded, on_message)
+        portable = _multi_style(config, limits.method, styles, loaded, on_message)
     batch = 1 if limits.format == "litert" else None
     specs = [tf.TensorSpec([batch, None, None, 3], tf.float32, "content")]
     specs += [tf.TensorSpec([batch, *values.shape[1:]], tf.float32, name) for name, values in portable.controls.items()]
@@ -141,7 +141,9 @@ def _adain(
     return Portable(apply, _STRENGTHS, (loaded.network.encoder, loaded.network.decoder), facts, {})
 
 
-def _multi_style(config: configs.MultiStyleConfig, styles: Sequence[Any], loaded: Any, on_message: Any) -> Portable:
+def _multi_style(
+    config: configs.MultiStyleConfig, method: str, styles: Sequence[Any], loaded: Any, on_message: Any
+) -> Portable:
     multi_style_graph.check(config)
     loaded = loaded or networks_multi_style.load(config.network_file, on_message=on_message)
     style = multi_style_graph.baked(loaded, styles, config) if styles else None
@@ -150,7 +152,7 @@ def _multi_style(config: configs.MultiStyleConfig, styles: Sequence[Any], loaded
         stylised = loaded.network(content, style or networks_multi_style.Style(**numbers))
         return multi_style_graph.strengthened(content, stylised, style_strength)
 
-    facts: dict[str, Any] = {"method": "multi-style", "config": dataclasses.asdict(config), "weights": loaded.weights}
+    facts: dict[str, Any] = {"method": method, "config": dataclasses.asdict(config), "weights": loaded.weights}
     facts["styles"] = multi_style_graph.identities(loaded, styles, config)
     if style:
         return Portable(apply, _STRENGTHS, (loaded.network.body,), facts, {})

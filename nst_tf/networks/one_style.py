@@ -56,6 +56,14 @@ def new_values(width: int, blocks: int, seed: int) -> Values:
     return Values(kernels, multi_style.Style(gamma, np.zeros_like(gamma)))
 
 
+def load(style: style_files.StyleFile) -> multi_style.Loaded:
+    """The network that a style of `known_styles.read_with_network` brings along; its one known style is that style."""
+    assert style.kernels is not None
+    record = {"source": f"the style {style.name}", "sha256": style.network_sha256, "licence": "its trainer's"}
+    own = multi_style.Style(style.gamma, style.beta)
+    return multi_style.Loaded(multi_style.MultiStyleNetwork(style.kernels), own, record)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class OneStyleResult(multi_style_transfer.MultiStyleResult):
     """A picture stylised by the network of one style, and how it was made; `inputs` as for many styles."""
@@ -104,9 +112,5 @@ class OneStyleTransfer:
             return OneStyleResult(**fields | {"config": self.config})
 
     def _of(self, style: style_files.StyleFile) -> multi_style_transfer.MultiStyleTransfer:
-        assert style.kernels is not None  # `read_with_network`
-        record = {"source": f"the style {style.name}", "sha256": style.network_sha256, "licence": "its trainer's"}
-        own = multi_style.Style(style.gamma, style.beta)
-        loaded = multi_style.Loaded(multi_style.MultiStyleNetwork(style.kernels), own, record)
         same = {field.name: getattr(self.config, field.name) for field in dataclasses.fields(self.config)}
-        return multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(**same), loaded=loaded)
+        return multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(**same), loaded=load(style))

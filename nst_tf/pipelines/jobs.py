@@ -22,7 +22,7 @@ from nst_tf.pipelines import stores
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
 RECORD = "batch.json"  # in the output folder: the settings and counts of the last run
 
-_ONE_PASS = ("adain", "multi-style")  # the methods whose bundles can do bulk work
+_ONE_PASS = ("adain", "multi-style", "one-style")  # the methods whose bundles can do bulk work
 _PICTURE_FIELDS = (  # what the pixels depend on
     "max_side_px", "style_blend", "strength", "guided_filter_radius", "guided_filter_epsilon", "suffix", "precision",
 )  # fmt: skip

@@ -123,12 +123,18 @@ def test_moments_that_are_not_finite_are_refused(served):
         served["apply_style"](**inputs, style_mean=tf.ones([2, 8]), style_deviation=tf.constant(moments))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("colours", "content"), ("precision", "mixed_float16"), ("guided_filter_radius", 0.1)]
-)
+@pytest.mark.parametrize(("name", "value"), [("colours", "content"), ("guided_filter_radius", 0.1)])
 def test_settings_that_a_graph_does_not_have_are_refused(name, value):
     with pytest.raises(errors.ConfigError, match=name):
         adain_graph.check(dataclasses.replace(CONFIG, **{name: value}))
+
+
+def test_a_graph_in_float16_for_gpus_draws_nearly_the_same_picture(served):
+    loaded = networks_adain.Loaded(tiny_adain.network("mixed_float16"), "mixed_float16", {})
+    half = adain_graph.Adain(loaded.network, CONFIG, LIMITS).signatures()["stylize_tensor"]
+    inputs = {"content": CONTENTS[1], "style": STYLES[0][:, :60], "style_strength": np.ones([1], np.float32)}
+    apart = np.abs(half(**inputs)["stylized"] - served["stylize_tensor"](**inputs)["stylized"]) * 255
+    assert 0 < apart.max() < trial_requests.TOLERANCE_LEVELS["mixed_float16"][1]
 
 
 def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(loaded):

@@ -9,8 +9,9 @@ import tensorflow as tf
 from nst_tf import configs, errors
 from nst_tf.export import onnx_files, portable
 from nst_tf.networks import adain as networks_adain
-from nst_tf.networks import multi_style_transfer, one_pass
+from nst_tf.networks import multi_style_transfer, one_pass, one_style
 from nst_tf.pictures import images
+from nst_tf.weights import multi_style as weights
 from tests.tiny import tiny_adain, tiny_multi_style, tiny_network
 
 RECORD = {"source": "random", "sha256": "0", "licence": "ours"}
@@ -97,6 +98,18 @@ def test_a_learned_style_is_baked_in(tmp_path):
     expected = multi_style_transfer.MultiStyleTransfer(loaded=STYLES)(content, learned).image
     received = runner(path)({"content": content, "style_strength": np.ones([1], np.float32)})
     np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def test_a_style_with_a_network_of_its_own_brings_it_along(tmp_path):
+    kernels = tiny_multi_style.kernels(seed=4)
+    sha256 = weights.kernels_sha256(kernels)
+    style = tiny_multi_style.style_file(kernels=kernels, network_sha256=sha256)
+    what = {"styles": [style], "loaded": one_style.load(style)}
+    (path,) = portable.export(tmp_path, STYLES_CONFIG, limits("onnx", "one-style"), **what)
+    content = tiny_network.picture(41, 38)
+    received = runner(path)({"content": content, "style_strength": np.ones([1], np.float32)})
+    np.testing.assert_allclose(received, one_style.OneStyleTransfer()(content, style).image, atol=1e-5)
+    assert json.loads((tmp_path / "onnx.manifest.json").read_text())["method"] == "one-style"
 
 
 @pytest.fixture(scope="module")
