@@ -193,6 +193,10 @@ class _Stylise(beam.DoFn):
         model = self._shared.acquire(lambda: _Model(self._job))
         try:
             stylised = model.stylise(np.concatenate([read.picture.pixels for read in batch]))
+        except errors.ImageError as error:  # what only the bundle knows, such as its least size
+            for read in batch:
+                yield _failure(read.path, error)
+            return
         except tf.errors.ResourceExhaustedError:
             size = f"{batch[0].picture.width_px} x {batch[0].picture.height_px} px"
             for read in batch:

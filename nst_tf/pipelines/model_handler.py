@@ -120,14 +120,14 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
             bundle = tf.saved_model.load(str(folder))  # which reads every variable
         run = bundle.signatures["stylize_tensor"]
         strength = self._config.strength
-        controls = {"style_strength"}.intersection(run.structured_input_signature[1])
 
         def stylise(pixels: np.ndarray) -> np.ndarray:
-            values = {name: tf.fill([len(pixels)], strength) for name in controls}
             try:
-                return np.asarray(run(content=tf.constant(pixels), **values)["stylized"])
+                outputs = run(content=tf.constant(pixels), style_strength=tf.fill([len(pixels)], strength))
             except tf.errors.InvalidArgumentError as error:  # a check of the graph, such as its least size
-                raise errors.ImageError(errors.one_line(error.message.partition("[[{{")[0])) from error
+                reason = error.message.rpartition("assertion failed: [")[2].partition("[[{{")[0].strip()
+                raise errors.ImageError(errors.one_line(reason.removesuffix("]"))) from error
+            return np.asarray(outputs["stylized"])
 
         return stylise
 
