@@ -18,6 +18,10 @@ class ImageError(NstError, ValueError):
     """A picture that cannot be read, is not a picture, or does not fit the job."""
 
 
+class VideoError(NstError, ValueError):
+    """A film that cannot be read, has no pictures, or is of a kind that would lose colours silently."""
+
+
 class OutputError(NstError, OSError):
     """A result that cannot be written where it was asked for."""
 
