@@ -2,8 +2,12 @@
 
 import sys
 
+from absl import flags
+
 from nst_tf import configs, files
-from nst_tf.pictures import inputs
+from nst_tf.evaluation import flicker
+from nst_tf.pictures import flow, inputs
+from nst_tf.video import frames
 
 from . import config_flags, program, streams
 
@@ -13,6 +17,7 @@ _INTRO = """nst-tf evaluate: judge the results of any method by one objective
 
   nst-tf evaluate --content=photo.jpg --style=painting.jpg --images=gatys.png,adain.png
   nst-tf evaluate --content=photo.jpg --style=painting.jpg --images=a.png,b.png --lpips=alexnet --output=table.csv
+  nst-tf evaluate --content=clip.mp4 --video=out.mp4
 
 content and style are the weighted losses of nst-tf stylize, total is their sum plus the total variation: lower is
 better. noise is the share of spectral energy beyond 0.7 of the Nyquist frequency, which strokes hardly use. crosshatch
@@ -27,6 +32,11 @@ def run(argv: list[str]) -> int:
 def main() -> int:
     """Judges the pictures that the flags name."""
     command = config_flags.config_from_flags(configs.EvaluateCommand)
+    if command.video:
+        return _judge_film(command)
+    for name in ("style", "images"):
+        if not getattr(command, name):
+            raise flags.IllegalFlagValueError(f"--{name} is missing")
     config = config_flags.config_from_flags(configs.EvaluationConfig)
     if command.output:
         files.check_writable(command.output)
@@ -39,6 +49,25 @@ def main() -> int:
         files.write_atomically(command.output, evaluation.as_csv(scores))
         program.say(f"wrote {command.output}")
     streams.show(evaluation.as_text(scores))
+    return 0
+
+
+def _judge_film(command: configs.EvaluateCommand) -> int:
+    """--video: flicker and sharpness, without TensorFlow."""
+    if command.images:
+        raise flags.IllegalFlagValueError("--video and --images exclude each other. Received: both. Leave one out.")
+    frames.check_installed()
+    flow.check_installed()
+    film, photographs = frames.open_film(command.video), frames.open_film(command.content)
+    size = film.height_px, film.width_px
+    measured = flicker.steadiness(
+        (frame.pixels for frame in film.frames(on_message=program.say)),
+        (frame.pixels for frame in photographs.frames(size=size, on_message=program.say)),
+    )
+    if command.output:
+        files.write_atomically(command.output, flicker.as_csv(measured).encode())
+        program.say(f"wrote {command.output}")
+    streams.show(flicker.as_text(measured))
     return 0
 
 

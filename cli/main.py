@@ -9,6 +9,7 @@ from . import streams
 
 JOBS = {
     "stylize": "render a photograph in the style of a painting",
+    "video": "render a film in the style of a painting, without flicker",
     "train": "learn the style of a painting, for pictures in a second",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures, with tables",
     "batch": "render whole folders of photographs in the style of a painting, with Apache Beam",

@@ -8,8 +8,8 @@ import pathlib
 import re
 import tempfile
 import threading
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
 
 from nst_tf import errors
 
@@ -32,17 +32,33 @@ def write_atomically(path: str | os.PathLike[str], data: bytes | Iterable[Any]) 
     Raises:
         errors.OutputError: the path is a folder, or the system refuses the write. Nothing is left behind.
     """
+    with replacing(path) as file:
+        pieces: Iterable[Any] = (data,) if isinstance(data, bytes) else data
+        for piece in pieces:
+            file.write(piece)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write in a block, as `write_atomically` does: it takes the path's place when the block ends well.
+
+    Args:
+        path: the file to write or replace.
+
+    Raises:
+        errors.OutputError: as `write_atomically`; also in place of any OSError of the block.
+    """
     target = _target(path)
     temporary = _temporary_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
-            pieces: Iterable[Any] = (data,) if isinstance(data, bytes) else data
-            for piece in pieces:
-                file.write(piece)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
+    except errors.NstError:
+        raise
     except (OSError, ValueError) as error:
         raise _output_error(path, error) from error
     finally:

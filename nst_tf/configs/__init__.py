@@ -17,6 +17,7 @@ from nst_tf.configs.commands import FigureCommand as FigureCommand
 from nst_tf.configs.commands import SamplesCommand as SamplesCommand
 from nst_tf.configs.commands import StylizeCommand as StylizeCommand
 from nst_tf.configs.commands import TrainCommand as TrainCommand
+from nst_tf.configs.commands import VideoCommand as VideoCommand
 from nst_tf.configs.commands import WeightsCommand as WeightsCommand
 from nst_tf.configs.evaluation import EvaluationConfig as EvaluationConfig
 from nst_tf.configs.export import ExportConfig as ExportConfig
@@ -42,3 +43,5 @@ from nst_tf.configs.presets import QUALITIES as QUALITIES
 from nst_tf.configs.presets import Preset as Preset
 from nst_tf.configs.recolour import RecolourConfig as RecolourConfig
 from nst_tf.configs.training import TrainingConfig as TrainingConfig
+from nst_tf.configs.video import FILM_METHODS as FILM_METHODS
+from nst_tf.configs.video import VideoConfig as VideoConfig

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 
 from nst_tf import errors
-from nst_tf.configs import evaluation, fields, figures
+from nst_tf.configs import evaluation, fields, figures, video
 
 METHODS = ("gatys", "adain", "multi-style", "one-style", "recolour")
 ARCHITECTURES = ("multi-style", "one-style")
@@ -152,20 +152,59 @@ class FigureCommand:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoCommand:
+    """The flags of `nst-tf video` beyond the settings of the film and of its method."""
+
+    content: str = _same(
+        "content",
+        example="clip.mp4",
+        help="The film to render: a video file, a GIF, an animated WebP, or a folder of pictures.",
+    )
+    style: tuple[str, ...] = _same("style")
+    output: str = _same(
+        "output",
+        example="out.mp4",
+        help="Where the film goes: .mp4, .webm, .mkv, .mov, .gif or .webp, or without a suffix a folder of pictures.",
+    )
+    method: str = fields.setting(
+        "adain",
+        group=_FILES,
+        choices=video.FILM_METHODS,
+        example="multi-style",
+        help="multi-style, one-style and adain draw each frame in one pass; a learned style names its own method.",
+    )
+    threads: int = _same("threads")
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluateCommand:
     """The flags of `nst-tf evaluate` beyond the settings of the evaluation."""
 
     content: str = _same(
         "content", help="The picture that was rendered: a path or sample:NAME. It is scaled to each result."
     )
-    style: tuple[str, ...] = _same("style", help="The picture whose style was taken; several are separated by commas.")
+    style: tuple[str, ...] = _same(
+        "style",
+        required=False,
+        help="The picture whose style was taken; several are separated by commas. Not with --video.",
+    )
     images: tuple[str, ...] = fields.setting(
         (),
         group=_FILES,
-        required=True,
         path="input",
         example="a.png,b.png",
         help="The results to judge, separated by commas; each at its own size.",
+    )
+    video: str = fields.setting(
+        "",
+        group=_FILES,
+        path="input",
+        example="out.mp4",
+        help="A film to judge in place of pictures; --content is then the film that it was made from. Prints flicker "
+        "and sharpness.",
     )
     output: str = _same(
         "output",

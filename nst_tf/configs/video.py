@@ -1,0 +1,77 @@
+"""The settings of a film, whatever method draws its frames. Imports no TensorFlow."""
+
+import dataclasses
+
+from nst_tf import errors
+from nst_tf.configs import fields
+
+CODECS = ("vp9", "av1", "h264")
+FILM_METHODS = ("multi-style", "one-style", "adain")
+
+_FILM = "Film"
+_MOST_CRF_OF_H264 = 51
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoConfig:
+    """How a film is kept steady and how it is written. Every field is also a flag of `nst-tf video`."""
+
+    stability: float = fields.setting(
+        0.8,
+        group=_FILM,
+        low=0,
+        high=1,
+        example="0.5",
+        help="How much of a frame is the frame before it, moved along the optical flow, where that can be relied on: 0 "
+        "draws every frame by itself, which flickers; 1 keeps the first frame's strokes for as long as they can be "
+        "followed.",
+    )
+    codec: str = fields.setting(
+        "auto",
+        group=_FILM,
+        choices=("auto", *CODECS),
+        example="av1",
+        help="Codec of the pictures. auto: vp9, which is free of licence fees, as is av1. h264 plays everywhere; "
+        "patents may cover its use, and its encoder here, x264, is under the GPL.",
+    )
+    crf: int | None = fields.setting(
+        None,
+        group=_FILM,
+        low=0,
+        high=63,
+        example="18",
+        help="Constant quality in the codec's own numbers: lower is better and larger. Default: 24 for vp9, 28 for "
+        "av1, 18 for h264, which goes to 51.",
+    )
+    audio: str = fields.setting(
+        "copy",
+        group=_FILM,
+        choices=("copy", "none"),
+        example="none",
+        help="copy: the sound as it is, not encoded again. none: a silent film.",
+    )
+    frames: int | None = fields.setting(
+        None, group=_FILM, low=1, example="36", help="Only so many frames from the start. Default: all."
+    )
+    frame_rate: float = fields.setting(
+        25.0,
+        group=_FILM,
+        above=0,
+        high=1000,
+        example="12",
+        help="Frames a second of a folder of pictures, which does not say so itself. Films and animations keep their "
+        "own times.",
+    )
+    segment_frames: int = fields.setting(
+        100,
+        group=_FILM,
+        low=1,
+        example="250",
+        help="Frames between two points at which a killed run continues: each finished segment is a file in "
+        "OUTPUT.parts, until all are joined.",
+    )
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+        if self.codec == "h264" and (self.crf or 0) > _MOST_CRF_OF_H264:
+            raise errors.ConfigError(f"crf must be at most {_MOST_CRF_OF_H264} for h264. Received: {self.crf}.")

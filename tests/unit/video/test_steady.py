@@ -1,0 +1,66 @@
+import numpy as np
+
+from nst_tf.evaluation import flicker
+from nst_tf.video import steady
+from tests.tiny import tiny_films
+
+PHOTOGRAPHS = [tiny_films.frame(number) for number in range(10)]
+
+
+def strokes(number):
+    """A method that draws strokes anew in every frame."""
+    return np.random.default_rng(number).uniform(-0.2, 0.2, PHOTOGRAPHS[0].shape).astype(np.float32)
+
+
+def film(stability, photographs=PHOTOGRAPHS):
+    stabiliser = steady.Stabiliser(stability)
+    frames = []
+    for number, photograph in enumerate(photographs):
+        stylised = (stabiliser.steadied(photograph) + strokes(number)).clip(0, 1)
+        frames.append(stabiliser.blended(stylised))
+    return frames
+
+
+def test_without_stability_nothing_changes():
+    for number, frame in enumerate(film(0.0)):
+        np.testing.assert_array_equal(frame, (PHOTOGRAPHS[number] + strokes(number)).clip(0, 1))
+
+
+def test_stability_takes_flicker_away_and_leaves_the_motion():
+    alone, steadied = (flicker.steadiness(film(a), PHOTOGRAPHS) for a in (0.0, 0.8))
+    assert steadied.flicker < 0.45 * alone.flicker
+    assert np.abs(film(0.8)[-1] - PHOTOGRAPHS[-1])[8:-8, 8:-8].mean() < 0.11  # the strokes, 0.1, and no older frame
+
+
+def test_fine_contrast_that_blending_loses_is_given_back():
+    before, after = (flicker.steadiness(film(a), PHOTOGRAPHS).sharpness for a in (0.0, 0.3))
+    assert after > 0.85 * before
+
+
+def test_a_cut_starts_anew():
+    other = [1 - tiny_films.frame(number)[::-1, ::-1].copy() for number in range(20, 22)]
+    frames = film(0.9, [*PHOTOGRAPHS[:3], *other])
+    np.testing.assert_array_equal(frames[3], (other[0] + strokes(3)).clip(0, 1))
+
+
+def test_what_a_moving_square_uncovers_holds_no_ghost_of_it():
+    ground = tiny_films.frame(0) * 0.5
+    photographs = []
+    for number in range(6):
+        photographs.append(ground.copy())
+        photographs[-1][16:32, 8 + 6 * number : 24 + 6 * number] = (0.9, 0.9, 0.2)
+    stabiliser = steady.Stabiliser(0.9)
+    frames = [stabiliser.blended(stabiliser.steadied(photograph)) for photograph in photographs]
+    uncovered = frames[-1][18:30, 10:30] - ground[18:30, 10:30]
+    assert np.abs(uncovered).mean() < 0.01
+
+
+def test_a_restored_state_continues_with_the_same_bits():
+    whole = film(0.8)
+    first, second = steady.Stabiliser(0.8), steady.Stabiliser(0.8)
+    for number, photograph in enumerate(PHOTOGRAPHS):
+        stabiliser = first if number < 5 else second
+        if number == 5:
+            second.restore(first.state())
+        frame = stabiliser.blended((stabiliser.steadied(photograph) + strokes(number)).clip(0, 1))
+        np.testing.assert_array_equal(frame, whole[number])
