@@ -11,6 +11,7 @@ JOBS = {
     "stylize": "render a photograph in the style of a painting",
     "video": "render a film in the style of a painting, without flicker",
     "train": "learn the style of a painting, for pictures in a second",
+    "app": "open a page in the browser: drop a photograph, pick a painting",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures, with tables",
     "batch": "render whole folders of photographs in the style of a painting, with Apache Beam",
     "export": "write a bundle that TensorFlow Serving loads",

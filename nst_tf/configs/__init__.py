@@ -4,6 +4,7 @@ Imports no TensorFlow. `fields` defines what a setting is; every flag of the com
 """
 
 from nst_tf.configs.adain import AdainConfig as AdainConfig
+from nst_tf.configs.app import AppConfig as AppConfig
 from nst_tf.configs.client import ClientConfig as ClientConfig
 from nst_tf.configs.commands import ARCHITECTURES as ARCHITECTURES
 from nst_tf.configs.commands import CHECKPOINT_INTERVAL_S as CHECKPOINT_INTERVAL_S

@@ -95,6 +95,21 @@ class MultiStyleTransfer:
                 inputs=(about, *(identity(one, values) for one, values in zip(read, chosen, strict=True))),
             )
 
+    def can_take(self, config: configs.MultiStyleConfig) -> bool:
+        """Whether `reconfigure` takes a configuration: one with the same network."""
+        return config.network_file == self.config.network_file
+
+    def reconfigure(self, config: configs.MultiStyleConfig) -> None:
+        """Takes other settings for the pictures to come; the network and its traced pass are kept.
+
+        Args:
+            config: one that `can_take` accepts.
+        """
+        if not self.can_take(config):
+            raise ValueError(f"an engine keeps its network. Received: {config}, not {self.config}")
+        with self._lock:
+            self.config = config
+
 
 def numbers(
     style: known_styles.Known | style_files.StyleFile, loaded: multi_style.Loaded, stroke_size_px: int | None

@@ -14,6 +14,8 @@ from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import adain
 from nst_tf.pictures import controls, guided_filter, images, inputs
 
+_OF_THE_NETWORK = ("weights", "decoder", "precision")  # settings; the others belong to a picture
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class AdainResult(results.Result):
@@ -92,6 +94,21 @@ class AdainTransfer:
                 network=self._engine.loaded.weights,
                 inputs=pictures.identities,
             )
+
+    def can_take(self, config: configs.AdainConfig) -> bool:
+        """Whether `reconfigure` takes a configuration: one with the same network."""
+        return all(getattr(config, name) == getattr(self.config, name) for name in _OF_THE_NETWORK)
+
+    def reconfigure(self, config: configs.AdainConfig) -> None:
+        """Takes other settings for the pictures to come; the network and its traced pass are kept.
+
+        Args:
+            config: one that `can_take` accepts.
+        """
+        if not self.can_take(config):
+            raise ValueError(f"an engine keeps its network. Received: {config}, not {self.config}")
+        with self._lock:
+            self.config = config
 
     def _stylised(self, engine: "_Engine", pictures: inputs.Inputs) -> tf.Tensor:
         content = pictures.content.pixels

@@ -160,13 +160,17 @@ class StyleTransfer:
             image = finished(inputs.at_size(outcome.image.numpy(), *size), full_size=True)
             return self._result(network, planned, read, steps, outcome, image, started, on_message)
 
+    def can_take(self, config: configs.StyleTransferConfig) -> bool:
+        """Whether `reconfigure` takes a configuration: one with the same `traced` as the engine's own."""
+        return traced(config, adjustable=self._adjustable) == traced(self.config, adjustable=self._adjustable)
+
     def reconfigure(self, config: configs.StyleTransferConfig) -> None:
         """Takes other settings for the pictures to come; what was loaded and traced is kept.
 
         Args:
-            config: with the same `traced` as the engine's own.
+            config: one that `can_take` accepts.
         """
-        if traced(config, adjustable=self._adjustable) != traced(self.config, adjustable=self._adjustable):
+        if not self.can_take(config):
             raise ValueError(f"an engine keeps its network and its traced steps. Received: {config}, not {self.config}")
         with self.lock:
             self.config = config

@@ -74,6 +74,16 @@ def decode(data: bytes, name: str) -> Decoded:
     return _translated(_decode, data, name)
 
 
+def size_px(data: bytes, name: str) -> tuple[int, int]:
+    """Height and width as a picture's header has them, before it is turned upright; no pixel is decoded.
+
+    Raises:
+        errors.ImageError: as `decode`, as far as the header tells.
+    """
+    image = _translated(_open, data, name)
+    return image.height, image.width
+
+
 def _translated(read: Callable[[bytes, str], Any], data: bytes, name: str) -> Any:
     """What a reader returns, with whatever Pillow raises turned into an ImageError."""
     formats = ", ".join(READABLE_FORMATS)

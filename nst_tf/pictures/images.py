@@ -108,6 +108,25 @@ def load(
     return Picture(pixels=pixels, alpha=alpha, sha256=sha256, name=name, notes=notes)
 
 
+def check_pixels(data: bytes, name: str, max_pixels: int) -> None:
+    """Refuses a picture by its header, before anything is decoded.
+
+    Args:
+        data: the bytes of its file.
+        name: what messages call it.
+        max_pixels: the most it may have.
+
+    Raises:
+        errors.ImageError: it has more, or is not a picture.
+    """
+    height_px, width_px = decoding.size_px(data, name)
+    if height_px * width_px > max_pixels:
+        raise errors.ImageError(
+            f"{name}: a picture may have {max_pixels / 1e6:g} million pixels here. Received: {width_px} x {height_px} "
+            "px. Scale it down first."
+        )
+
+
 def read(source: str | os.PathLike[str]) -> bytes:
     """The bytes of a picture's file, a path or `sample:NAME`, as `load` takes them.
 
