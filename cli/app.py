@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import threading
 import webbrowser
 
 from nst_tf import configs, errors
@@ -37,8 +38,11 @@ def main() -> int:
             )
     from nst_tf.serving.page import guard, running, studio
 
+    started = threading.Event()
+
     def on_start(address: str) -> None:
         program.say(f"the page is at {address} (Ctrl-C ends it)")
+        started.set()
         if config.open:
             webbrowser.open(address)
 
@@ -47,7 +51,12 @@ def main() -> int:
             f"warning: --host={config.host} lets every machine that reaches this one upload pictures and use its "
             "processor, without a password. See docs/app.md."
         )
-    work = studio.Studio(prepare=lambda: program.load_tensorflow(threads=config.threads))
+
+    def prepare() -> None:
+        started.wait()  # what is said while TensorFlow loads is lost
+        program.load_tensorflow(threads=config.threads)
+
+    work = studio.Studio(prepare=prepare)
     try:
         running.serve(config, work, on_start=on_start)
     except KeyboardInterrupt:

@@ -44,9 +44,9 @@ def tiny_studio():
 
 
 @contextlib.contextmanager
-def server(work=None, **settings):
+def server(work=None, *, port=0, **settings):
     """A server in a thread; gives a `Client`."""
-    config = configs.AppConfig(port=0, open=False, **settings)
+    config = configs.AppConfig(port=port, open=False, **settings)
     with running.listen(config) as listening:
         process = running.Running(config, work or tiny_studio())
         started = threading.Event()

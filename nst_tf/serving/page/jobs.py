@@ -118,8 +118,9 @@ class Job:
     def as_dict(self) -> dict[str, Any]:
         """What a page shows of it, fit for JSON."""
         command = self.order.command
-        asked = {name: getattr(command, name) for name in ("method", "content", "style", "style_masks")}
+        asked: dict[str, Any] = {name: getattr(command, name) for name in ("method", "content", "style", "style_masks")}
         names = {"id": self.id, "state": self.state, "is_quick": self.order.is_quick, "version": self.version}
+        asked["settings"] = self.order.settings
         made = {"command": self.command_line, "file_name": self.file_name}
         return names | asked | made | self._about
 

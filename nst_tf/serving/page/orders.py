@@ -34,10 +34,12 @@ class Order:
     Attributes:
         command: content, styles, masks and method, as `nst-tf stylize` has them; output names a file for the record.
         config: the method's settings.
+        settings: those that were asked for.
     """
 
     command: configs.StylizeCommand
     config: Any
+    settings: Mapping[str, Any]
 
     @property
     def is_quick(self) -> bool:
@@ -76,7 +78,7 @@ def read(asked: Any, app: configs.AppConfig) -> Order:
             f"max_side_px (--size) must be at most {app.max_side_px} on this server. Received: {config.max_side_px}. "
             "Use the command line for larger pictures, or start the server with a larger --max_size."
         )
-    return Order(command=command, config=config)
+    return Order(command=command, config=config, settings=asked.get("settings", {}))
 
 
 def may_set(field: dataclasses.Field[Any]) -> bool:
