@@ -10,7 +10,7 @@ from nst_tf.serving.page import orders
 
 # What the page's sliders are, each the first of these settings that a method has; the page leaves out those it lacks.
 SLIDERS = {
-    "strength": ("style_strength", "style_weight"),
+    "strength": ("strength",),
     "stroke_size": ("style_max_side_px",),
     "colours": ("colours",),
     "quality": ("quality", "steps"),

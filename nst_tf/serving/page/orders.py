@@ -15,6 +15,7 @@ from nst_tf.configs import fields
 from nst_tf.pictures import samples
 from nst_tf.weights import known_styles
 
+# The methods that the page has. One more, one-style, draws styles from files of the user, which no upload is.
 CONFIGS: dict[str, type[Any]] = {
     "gatys": configs.StyleTransferConfig,
     "adain": configs.AdainConfig,
@@ -118,6 +119,8 @@ def command_line(order: Order, names: Mapping[str, str], output: str) -> str:
 
 def _config(method: str, settings: dict[str, Any]) -> Any:
     """The method's configuration with these settings."""
+    if method not in CONFIGS:
+        raise errors.ConfigError(f"method must be one of {', '.join(CONFIGS)} on a server. Received: {method!r}.")
     config_class = CONFIGS[method]
     allowed = {field.name: field for field in dataclasses.fields(config_class)}
     for name in settings:

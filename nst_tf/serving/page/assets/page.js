@@ -6,7 +6,6 @@ const WALL_SIDE_PX = 288; // of a picture on the wall
 const EDIT_PAUSE_MS = 300; // between the last change and the picture that shows it
 const MASK_SIDE_PX = 768; // of a drawn mask
 const DEFAULTS = { content: "sample:temple", style: "sample:great-wave" };
-const LOGARITHMIC = { style_weight: 1.5 }; // sliders over this many powers of ten to either side of the default
 const RANGES = { style_max_side_px: [64, 1024, 32], max_side_px: [128, null, 32], steps: [20, 500, 10] };
 
 const state = {
@@ -284,7 +283,6 @@ function setSetting(name, value, of = method()) {
 function shownValue(setting, value) {
   if (value === null || value === undefined) return text("settings.usual");
   if (typeof value === "string") return text(`choice.${value}`).replace("choice.", "");
-  if (LOGARITHMIC[setting.name]) return text("unit.times", { n: Number((value / usual(setting)).toPrecision(2)) });
   if (setting.name.endsWith("_px")) return text("unit.px", { n: value });
   if (setting.name === "steps") return text("unit.steps", { n: value });
   if (setting.low === 0 && setting.high === 1) return text("unit.percent", { n: Math.round(value * 100) });
@@ -301,12 +299,11 @@ function sliderFor(slider, setting) {
     return element("div", { className: "control" }, element("div", { className: "head" }, help), select);
   }
   const output = element("output", { htmlFor: id }, shownValue(setting, value));
-  const scale = scaleOf(setting);
   const input = element("input", {
-    type: "range", id, min: scale.min, max: scale.max, step: scale.step, value: scale.at(value ?? scale.empty),
+    type: "range", id, ...rangeOf(setting), value: value ?? state.settings[method()].max_side_px ?? 512,
     "aria-valuetext": output.textContent,
     oninput: () => {
-      const moved = scale.value(Number(input.value));
+      const moved = Number(input.value);
       output.textContent = shownValue(setting, moved);
       input.setAttribute("aria-valuetext", output.textContent);
       setSetting(name, moved);
@@ -316,16 +313,9 @@ function sliderFor(slider, setting) {
   return element("div", { className: "control" }, element("div", { className: "head" }, help, output), input);
 }
 
-function scaleOf(setting) {
-  const power = LOGARITHMIC[setting.name];
-  if (power) {
-    const middle = Number(usual(setting)) || 1;
-    const value = (at) => Number((middle * 10 ** at).toPrecision(2));
-    return { min: -power, max: power, step: 0.05, at: (number) => Math.log10(Math.max(number, 1e-9) / middle), value: (at) => (at === 0 ? middle : value(at)) };
-  }
-  const [low, high, step] = RANGES[setting.name] ?? [setting.low ?? 0, setting.high ?? 1, setting.kind === "int" ? 1 : 0.05];
-  const limit = high ?? setting.high ?? 2048;
-  return { min: low, max: limit, step, at: (number) => number, value: (at) => at, empty: state.settings[method()].max_side_px ?? 512 };
+function rangeOf(setting) {
+  const [min, max, step] = RANGES[setting.name] ?? [setting.low ?? 0, setting.high ?? 1, setting.kind === "int" ? 1 : 0.05];
+  return { min, max: max ?? setting.high, step };
 }
 
 function renderSliders() {
