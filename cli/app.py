@@ -17,8 +17,9 @@ _INTRO = """nst-tf app: a page in the browser: drop a photograph, pick a paintin
   nst-tf app --no-open --port=8080
   nst-tf app --host=0.0.0.0 --allowed_origins=https://art.example.org --root_path=/art
 
-Everything stays on this machine: the page loads nothing from elsewhere and sends nothing elsewhere. Ctrl-C ends the
-server and removes what its visitors uploaded. See docs/app.md."""
+Everything stays on this machine: the page loads nothing from elsewhere and sends nothing elsewhere. The networks'
+weights are fetched once (nst-tf weights). Ctrl-C ends the server and removes what its visitors uploaded. See
+docs/app.md."""
 _NEEDED = ("starlette", "uvicorn")
 
 

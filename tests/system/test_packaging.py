@@ -42,6 +42,8 @@ def test_the_wheel_holds_every_module_the_samples_and_the_licences(wheel):
     assert sum(name.startswith("nst_tf/pictures/samples/") and name.endswith(".jpg") for name in names) == 20
     assert "nst_tf/pictures/samples/README.md" in names
     assert sum(name.startswith("nst_tf/weights/styles/") and name.endswith(".style") for name in names) == 8
+    for name in ("index.html", "page.css", "page.js", "texts.json"):
+        assert f"nst_tf/serving/page/assets/{name}" in names
     assert "nst_tf/py.typed" in names
     for licence in ("LICENSE", "NOTICE"):
         assert any(name.endswith(f".dist-info/licenses/{licence}") for name in names)

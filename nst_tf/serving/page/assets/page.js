@@ -156,12 +156,14 @@ const fileOf = (reference, file) => reference.startsWith("picture:")
   : `api/samples/${reference.replace(/^\w+:/, "")}/${file}`;
 
 function chooseContent(reference) {
+  showError(null);
   Object.assign(state, { content: reference, shown: null });
   state.masks.clear();
   changed({ wall: true });
 }
 
 function chooseStyle(reference) {
+  showError(null);
   if (!$("mix").checked) state.styles = [{ reference, share: 50 }];
   else if (!state.styles.some((style) => style.reference === reference)) state.styles.push({ reference, share: 50 });
   else if (state.styles.length > 1) state.styles = state.styles.filter((style) => style.reference !== reference);
@@ -209,8 +211,7 @@ async function paintQuick() {
   const replaced = [...state.jobs.values()].filter(same);
   const job = await ask("POST", inVisit("/jobs"), JSON.stringify(asked));
   state.jobs.set(job.id, job);
-  Object.assign(state, { shown: job.id });
-  showError(null);
+  state.shown = job.id;
   renderJobs();
   for (const old of replaced) await remove(old.id);
 }
@@ -219,7 +220,6 @@ async function paint() {
   const job = await ask("POST", inVisit("/jobs"), JSON.stringify(order()));
   state.jobs.set(job.id, job);
   state.shown = job.id;
-  showError(null);
   renderJobs();
   $("stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
 }
@@ -711,7 +711,7 @@ function listen() {
   $("error").lastElementChild.onclick = () => showError(null);
   $("mix").onchange = () => { if (!$("mix").checked) state.styles = state.styles.slice(0, 1); changed(); };
   for (const radio of document.querySelectorAll("[name=mode]")) radio.onchange = () => { state.mode = radio.value; changed(); };
-  $("paint").onclick = () => { if (state.mode === "quick") { setMode("proper"); render(); } attempt(paint()); };
+  $("paint").onclick = () => { if (state.mode === "quick") { setMode("proper"); render(); } showError(null); attempt(paint()); };
   $("every").ontoggle = renderEvery;
   $("divide").oninput = divide;
   $("cancel").onclick = () => { state.cancelling.add(state.shown); renderStage(); attempt(ask("POST", inVisit(`/jobs/${state.shown}/cancel`))); };
@@ -757,6 +757,7 @@ async function start() {
   if (kept.length) { again(kept.at(-1)); state.shown = kept.at(-1).id; } // the page was loaded again
   listen();
   render();
+  document.querySelector("main").inert = false; // before, a click would be lost
   if (!kept.length) changed({ wall: true });
   else if (!state.wall.size) attempt(paintWall());
 }
