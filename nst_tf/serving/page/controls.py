@@ -28,13 +28,16 @@ def described(app: configs.AppConfig) -> dict[str, Any]:
                 "takes_masks": not masked or method in masked,
                 "sliders": _sliders(config_class),
                 "settings": [
-                    _setting(field, app) for field in dataclasses.fields(config_class) if orders.may_set(field)
+                    _setting(field, getattr(config_class(), field.name), app)
+                    for field in dataclasses.fields(config_class)
+                    if orders.may_set(field)
                 ],
             }
             for method, config_class in orders.CONFIGS.items()
         },
         "presets": {
-            name: {"summary": preset.summary, "settings": preset.settings} for name, preset in configs.PRESETS.items()
+            name: {"summary": preset.summary, "usual": dataclasses.asdict(configs.preset(name))}
+            for name, preset in configs.PRESETS.items()
         },
         "limits": {
             "max_upload_mb": app.max_upload_mb,
@@ -51,7 +54,7 @@ def _sliders(config_class: type[Any]) -> dict[str, str]:
     return {slider: name for slider, name in found.items() if name}
 
 
-def _setting(field: dataclasses.Field[Any], app: configs.AppConfig) -> dict[str, Any]:
+def _setting(field: dataclasses.Field[Any], usual: Any, app: configs.AppConfig) -> dict[str, Any]:
     declared: Any = field.type
     kind = declared.__args__[0] if isinstance(declared, types.UnionType) else declared
     is_list = isinstance(kind, types.GenericAlias)
@@ -66,7 +69,7 @@ def _setting(field: dataclasses.Field[Any], app: configs.AppConfig) -> dict[str,
         "example": field.metadata["example"],
         "kind": kind.__args__[0].__name__ if is_list else kind.__name__,
         "is_list": is_list,
-        "default": field.default,
+        "default": usual,
         "choices": choices,
         "low": field.metadata["low"],
         "high": field.metadata["high"],
@@ -74,5 +77,5 @@ def _setting(field: dataclasses.Field[Any], app: configs.AppConfig) -> dict[str,
         "range": fields.describe_range(field) if not is_list and kind in (int, float) else "",
     }
     if field.name == "max_side_px":
-        described |= {"high": app.max_side_px, "default": min(configs.StyleTransferConfig.max_side_px, app.max_side_px)}
+        described |= {"high": app.max_side_px}
     return described

@@ -20,9 +20,10 @@ CONFIGS: dict[str, type[Any]] = {
     "gatys": configs.StyleTransferConfig,
     "adain": configs.AdainConfig,
     "multi-style": configs.MultiStyleConfig,
+    "recolour": configs.RecolourConfig,
 }
 PICTURE = "picture:"
-QUICK = ("adain", "multi-style")  # one pass: done between two steps of an optimisation
+QUICK = ("adain", "multi-style", "recolour")  # one pass: done between two steps of an optimisation
 SERVERS_GROUPS = ("Machine", "Reports")  # whose settings are the server's, not a visitor's
 _KEYS = ("method", "content", "style", "style_masks", "settings")
 _MOST_STYLES = 16
@@ -74,7 +75,7 @@ def read(asked: Any, app: configs.AppConfig) -> Order:
     command = configs.StylizeCommand(**named, output="out.png")
     _check_references(command)
     config = _config(command.method, dict(asked.get("settings", {})))
-    if config.max_side_px > app.max_side_px:
+    if config.max_side_px and config.max_side_px > app.max_side_px:
         raise errors.ConfigError(
             f"max_side_px (--size) must be at most {app.max_side_px} on this server. Received: {config.max_side_px}. "
             "Use the command line for larger pictures, or start the server with a larger --max_size."
@@ -105,14 +106,10 @@ def command_line(order: Order, names: Mapping[str, str], output: str) -> str:
         words += [f"--style_masks={','.join(names.get(mask, mask) for mask in command.style_masks)}"]
     if command.method != configs.StylizeCommand.method:
         words += [f"--method={command.method}"]
-    preset = getattr(config, "preset", None)
-    usual = configs.preset(preset) if preset else type(config)()
-    if preset and preset != type(config).preset:
-        words += [f"--preset={preset}"]
     words += [
         f"--{field.metadata['flag'] or field.name}={_value(getattr(config, field.name))}"
         for field in dataclasses.fields(config)
-        if field.name != "preset" and getattr(config, field.name) != getattr(usual, field.name)
+        if field.name in order.settings and getattr(config, field.name) is not None
     ]
     return shlex.join(["nst-tf", "stylize", *words, f"--output={output}"])
 

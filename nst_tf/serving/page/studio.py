@@ -57,7 +57,12 @@ class Studio:
             NstError: a picture, setting or network is unusable; the message says how to fix it.
         """
         self._load_tensorflow()
+        import nst_tf
+
         command = order.command
+        if command.method == "recolour":
+            colours = [load(style) for style in command.style]
+            return nst_tf.recolour(load(command.content), colours, order.config, on_message=on_message)
         engine = self._engine(command.method, order.config)
         more: dict[str, Any] = {}
         if command.method == "gatys":

@@ -43,7 +43,7 @@ def test_a_preset_is_the_command_lines_preset():
         ({"style": []}, "at least one style"),
         ({"style": ["sample:turner"] * 17}, "at most 16"),
         ({"method": "best"}, "method must be one of"),
-        ({"method": "one-style"}, "multi-style on a server"),
+        ({"method": "one-style"}, "recolour on a server"),
         ({"method": "adain", "settings": {"strength": 2}}, "at most 1"),
     ],
 )

@@ -12,8 +12,8 @@ const state = {
   texts: {}, offer: null, samples: new Map(), learned: new Set(),
   visit: null, uploads: new Map(), jobs: new Map(), wall: new Map(), events: null,
   content: DEFAULTS.content, styles: [{ reference: DEFAULTS.style, share: 50 }],
-  settings: { gatys: {}, adain: {}, "multi-style": {} }, masks: new Map(),
-  mode: "quick", shown: null, quick: null, cancelling: new Set(),
+  settings: { gatys: {}, adain: {}, "multi-style": {}, recolour: {} }, masks: new Map(),
+  mode: "quick", photo: false, shown: null, quick: null, cancelling: new Set(),
 };
 
 // ---- texts and elements
@@ -174,6 +174,7 @@ function chooseStyle(reference) {
 // The method that draws what is chosen: at once by the network that learned the paintings, or by the one for any.
 function method() {
   if (state.mode === "proper") return "gatys";
+  if (state.photo) return "recolour"; // of a photograph, colours and light alone
   const allLearned = state.styles.every(({ reference }) => state.learned.has(reference.replace("sample:", "")));
   const suits = !state.masks.size || state.offer.methods["multi-style"].takes_masks;
   return allLearned && suits && reference0().startsWith("sample:") ? "multi-style" : "adain";
@@ -257,6 +258,7 @@ function again(job) {
   $("mix").checked = state.styles.length > 1;
   const { style_blend: _, ...settings } = job.settings;
   state.settings[job.method] = settings;
+  state.photo = job.method === "recolour" || settings.preset === "photo";
   state.masks.clear();
   job.style_masks.forEach((mask, index) => state.masks.set(state.styles[index].reference, { reference: mask }));
   state.mode = job.is_quick ? "quick" : "proper";
@@ -271,12 +273,13 @@ function settingOf(name, of = method()) {
 
 function usual(setting, of = method()) {
   const preset = state.offer.presets[state.settings[of].preset];
-  return preset?.settings[setting.name] ?? setting.default;
+  return preset && of === "gatys" ? preset.usual[setting.name] : setting.default;
 }
 
 function setSetting(name, value, of = method()) {
   const setting = settingOf(name, of);
-  if (value === undefined || value === null || value === "" || String(value) === String(usual(setting, of))) delete state.settings[of][name];
+  const normal = name === "preset" ? setting.default : usual(setting, of);
+  if (value === undefined || value === null || value === "" || String(value) === String(normal)) delete state.settings[of][name];
   else state.settings[of][name] = value;
 }
 
@@ -321,12 +324,14 @@ function rangeOf(setting) {
 function renderSliders() {
   const focused = document.activeElement?.id;
   const offered = state.offer.methods[method()];
-  const made = Object.entries(offered.sliders).map(([slider, name]) => sliderFor(slider, settingOf(name)));
-  const preset = settingOf("preset");
-  if (preset?.choices.includes("photo")) {
-    const box = element("input", { type: "checkbox", id: "photo", checked: state.settings[method()].preset === "photo", onchange: () => { setSetting("preset", box.checked ? "photo" : null); changed(); } });
-    made.push(element("label", { className: "check" }, box, element("span", {}, text("settings.photo"))));
-  }
+  const has = (setting) => !(setting.choices && usual(setting) === null); // quality is for some presets only
+  const made = Object.entries(offered.sliders).filter(([, name]) => has(settingOf(name))).map(([slider, name]) => sliderFor(slider, settingOf(name)));
+  const box = element("input", { type: "checkbox", id: "photo", checked: state.photo, onchange: () => {
+    state.photo = box.checked;
+    setSetting("preset", box.checked ? "photo" : null, "gatys");
+    changed();
+  } });
+  made.push(element("label", { className: "check" }, box, element("span", {}, text("settings.photo"))));
   $("sliders").replaceChildren(...made);
   if (focused && $("sliders").contains($(focused))) $(focused).focus();
 }
