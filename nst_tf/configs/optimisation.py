@@ -326,7 +326,7 @@ class StyleTransferConfig:
         high=16,
         example="2",
         help="How many times as many evaluations each coarser size gets as the next one: the coarsest decides where "
-        "things go, and costs least. Default: 1 with --coarse_steps, otherwise as --quality says.",
+        "things go, and costs least; up to 200. Default: 1 with --coarse_steps, otherwise as --quality says.",
     )
     patience: int = fields.setting(
         None,

@@ -233,7 +233,8 @@ class Gatys(tf.Module):
     def _coarse_steps(self, steps: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
         """Evaluations at a size before the last, as `schedule.sizes` has them."""
         growth = self._config.coarse_growth ** tf.cast(halvings - 1, tf.float32)
-        return tf.cast(tf.round(tf.cast(coarse_steps_for(self._config, steps), tf.float32) * growth), tf.int32)
+        grown = tf.round(tf.cast(coarse_steps_for(self._config, steps), tf.float32) * growth)
+        return tf.minimum(tf.cast(grown, tf.int32), max(self._config.coarse_steps, schedule.MOST_GROWN_STEPS))
 
     def _start(self, content: tf.Tensor, style: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self._config.initialisation == "noise":

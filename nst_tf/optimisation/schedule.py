@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from nst_tf import configs
 
+MOST_GROWN_STEPS = 200  # to which the evaluations of coarser sizes grow: with many sizes the growth would not end
 MIN_SIDE_PX = 64  # no coarser size has a shorter side below this: too little is left to see there
 
 
@@ -36,7 +37,8 @@ def sizes(config: configs.StyleTransferConfig, height_px: int, width_px: int) ->
 
 def coarse_steps(config: configs.StyleTransferConfig) -> list[tuple[int, int]]:
     """How often each size before the last is halved, and its evaluations; coarsest first."""
+    most = max(config.coarse_steps, MOST_GROWN_STEPS)
     return [
-        (halvings, round(config.coarse_steps * config.coarse_growth ** (halvings - 1)))
+        (halvings, min(most, round(config.coarse_steps * config.coarse_growth ** (halvings - 1))))
         for halvings in range(config.scales - 1, 0, -1)
     ]

@@ -24,6 +24,11 @@ def test_coarser_sizes_may_get_more_steps():
     assert [steps for _, _, steps in sizes(384, 512, **settings)] == [10, 4, 9]
 
 
+def test_the_steps_of_many_sizes_do_not_grow_without_end():
+    settings = {"scales": 5, "steps": 9, "coarse_steps": 30, "coarse_growth": 4.0}
+    assert [steps for _, _, steps in sizes(2000, 2000, **settings)] == [200, 200, 120, 30, 9]
+
+
 def test_sizes_too_small_to_see_anything_are_left_out():
     assert sizes(130, 500, scales=5, steps=9, coarse_steps=4) == [(65, 250, 4), (130, 500, 9)]
     assert sizes(20, 20, scales=3, steps=9) == [(20, 20, 9)]
