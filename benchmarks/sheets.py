@@ -24,7 +24,7 @@ from nst_tf.optimisation import transfer
 from nst_tf.pictures import images
 
 CONTESTANTS = {  # what differs from the preset default
-    "full": {"steps": 100, "coarse_steps": 100},  # the default before there were qualities
+    "full": {"steps": 100, "coarse_steps": 100, "grain": 0.0},  # the default before there were qualities
     **{quality: {"quality": quality} for quality in configs.QUALITIES},
 }
 PAIRS = (  # portraits, animals, buildings, still lifes, skies; coarse strokes and fine ones

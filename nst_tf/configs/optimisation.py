@@ -328,6 +328,16 @@ class StyleTransferConfig:
         help="How many times as many evaluations each coarser size gets as the next one: the coarsest decides where "
         "things go, and costs least; up to 200. Default: 1 with --coarse_steps, otherwise as --quality says.",
     )
+    grain: float = fields.setting(
+        None,
+        group="Optimisation",
+        low=0,
+        high=0.5,
+        example="0.03",
+        help="Standard deviation, on the 0 to 1 scale, of a soft grain that is laid over the picture where a finer "
+        "size starts. Strokes grow out of it there, and not out of the crosshatch that the network's grid leaves in an "
+        "even start. Default: 0.06 with --quality=good and best of the preset default, else 0.",
+    )
     patience: int = fields.setting(
         None,
         group="Optimisation",

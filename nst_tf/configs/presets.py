@@ -33,6 +33,7 @@ PRESETS: dict[str, Preset] = {
             "scales": 2,
             "total_variation_weight": 0.0,
             "photorealism_weight": 1000.0,
+            "grain": 0.0,  # a photograph has no strokes that would make something of it
             "guided_filter_radius": 0.1,
             "guided_filter_epsilon": 1e-2,
         },
@@ -180,11 +181,18 @@ QUALITIES: dict[str, Preset] = {
     ),
     "good": Preset(
         summary="in a third of that time",
-        settings={"steps": 30, "coarse_steps": 25, "coarse_growth": 4.0},
+        settings={"steps": 30, "coarse_steps": 25, "coarse_growth": 4.0, "grain": 0.06},
     ),
     "best": Preset(
         summary="each size goes on until the picture stands still",
-        settings={"steps": 500, "coarse_steps": 200, "patience": 20, "min_improvement": 0.0, "min_change_levels": 1.0},
+        settings={
+            "steps": 500,
+            "coarse_steps": 200,
+            "grain": 0.06,
+            "patience": 20,
+            "min_improvement": 0.0,
+            "min_change_levels": 1.0,
+        },
     ),
 }
 QUALITY_PRESETS = ("default", "photo")  # the others have the evaluations of their papers and systems
@@ -193,6 +201,7 @@ _FULL = {
     "steps": 100,
     "coarse_steps": 100,
     "coarse_growth": 1.0,
+    "grain": 0.0,
     "patience": 0,
     "min_improvement": 0.01,
     "min_change_levels": 0.0,

@@ -222,6 +222,8 @@ class Gatys(tf.Module):
                 if started:
                     coarse = graph_pictures.resize(content, tf.shape(image)[1:3])
                     start = stages.enlarged(image, stage_content, coarse, self._config.strength)
+                    if self._config.grain:
+                        start = stages.grained(start, self._config.grain * self._config.strength, seed)
                 else:
                     start = self._start(content, style, size, seed)
                 stage_steps = steps if halvings == 0 else self._coarse_steps(steps, halvings)

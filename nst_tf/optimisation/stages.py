@@ -110,6 +110,8 @@ def start(
         content = inputs.at_size(pictures.content.pixels, stage.height_px, stage.width_px)
         coarse = inputs.at_size(pictures.content.pixels, *before.shape[1:3]) if config.strength < 1 else None
         image = enlarged(before, content, coarse, config.strength)
+        if config.grain:
+            image = grained(image, config.grain * config.strength, config.seed)
     return vgg.padded(image, vgg.stride_px(*config.layers))
 
 
@@ -132,6 +134,26 @@ def enlarged(
     if coarse_content is not None and strength < 1:
         image += (1 - strength) * (content - tf.image.resize(coarse_content, size, "bicubic"))
     return tf.clip_by_value(image, 0.0, 1.0)
+
+
+def grained(image: tf.Tensor, stddev: float | tf.Tensor, seed: int | tf.Tensor) -> tf.Tensor:
+    """A picture under a soft grey grain of about 4 px, the same for the same seed and size.
+
+    An even start has no fine structure, and the first gradients would give it the grid of the network's poolings.
+
+    Args:
+        image: [1, H, W, 3] in [0, 1].
+        stddev: of the grain, on the same scale.
+        seed: of the grain.
+
+    Returns:
+        [1, H, W, 3] in [0, 1].
+    """
+    binomial = np.array([1, 4, 6, 4, 1], np.float32)
+    kernel = np.outer(binomial, binomial)
+    kernel = tf.constant(kernel / np.linalg.norm(kernel))[..., tf.newaxis, tf.newaxis]  # keeps the variance
+    white = tf.random.stateless_normal(tf.concat([tf.shape(image)[:3], [1]], 0), tf.stack([seed, 1]))
+    return tf.clip_by_value(image + stddev * tf.nn.conv2d(white, kernel, 1, "SAME"), 0.0, 1.0)
 
 
 def with_own_extremes(image: np.ndarray, content: images.Picture, config: configs.StyleTransferConfig) -> np.ndarray:

@@ -22,7 +22,7 @@ from nst_tf.weights import vgg19
 # What neither the network nor the graph of a step depends on.
 _NOT_TRACED = (
     "preset", "quality", "max_side_px", "style_max_side_px", "style_blend", "colours", "colour_map", "initialisation",
-    "seed", "noise_stddev", "steps", "scales", "coarse_steps", "coarse_growth", "patience", "min_improvement",
+    "seed", "noise_stddev", "steps", "scales", "coarse_steps", "coarse_growth", "grain", "patience", "min_improvement",
     "min_change_levels", "time_budget_s", "averaging", "memory_budget_mb", "snapshot_interval", "guided_filter_radius",
     "guided_filter_epsilon", "full_size",
 )  # fmt: skip

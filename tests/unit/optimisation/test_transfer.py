@@ -404,6 +404,14 @@ def test_with_the_contents_colours_a_paler_style_gives_the_same_picture():
     np.testing.assert_allclose(first, second, atol=2e-3)
 
 
+def test_the_grain_of_a_finer_size_is_grey_and_as_strong_as_asked():
+    grained = stages.grained(tf.fill([1, 200, 200, 3], 0.5), 0.05, seed=3).numpy()
+    np.testing.assert_allclose(grained.std(), 0.05, rtol=0.1)
+    np.testing.assert_array_equal(grained[..., 0], grained[..., 2])
+    neighbours = np.corrcoef(grained[0, :, 1:, 0].ravel(), grained[0, :, :-1, 0].ravel())[0, 1]
+    assert neighbours > 0.5
+
+
 def test_stopping_at_a_coarse_size_still_gives_the_full_size():
     def stop(report):
         raise results.StopStylizing
