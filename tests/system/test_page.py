@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -25,17 +26,23 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def address():
-    """The address that the running program prints."""
+def program():
+    """The running program, with the address that it prints."""
     program = command_line.start("app", "--no-open", "--port=0", "--cancel_after_s=1")
     for line in program.stderr:
         if found := re.search(r"the page is at (\S+)", line):
             break
-    yield found.group(1)
+    program.address = found.group(1)
+    yield program
     program.send_signal(signal.SIGINT)
     _, rest = program.communicate(timeout=30)
     assert program.returncode == 0, rest
     assert "Traceback" not in rest
+
+
+@pytest.fixture(scope="module")
+def address(program):
+    return program.address
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +314,37 @@ def test_a_page_survives_its_server(browser):
 def get(url):
     with urllib.request.urlopen(url, timeout=60) as answer:
         return json.loads(answer.read())
+
+
+def test_the_example_client_has_a_picture_painted(address, tmp_path):
+    program = (command_line.ROOT / "examples" / "app_client.py").read_text()
+    assert 'SERVER = "http://127.0.0.1:7860"' in program
+    (tmp_path / "client.py").write_text(program.replace("http://127.0.0.1:7860", address.rstrip("/")))
+    (tmp_path / "photo.png").write_bytes(picture())
+    code, _, stderr = command_line.run("photo.png", "out.png", module="client", cwd=tmp_path)
+    assert code == 0, stderr
+    assert images.load(tmp_path / "out.png").width_px == 80
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_two_hundred_jobs(program):
+    client = tiny_page.Client(int(re.search(r":(\d+)/", program.address).group(1)))
+    uploads = [client.upload(picture(64 + 16 * n, 96)) for n in range(4)]
+    learned = {"method": "multi-style", "style": ["style:redon"]}
+    methods = (
+        learned,
+        {"method": "adain", "style": ["sample:turner"]},
+        {"method": "recolour", "style": ["sample:cat"]},
+    )
+
+    def run(jobs):
+        for number in range(jobs):
+            order = methods[number % 3] | {"content": uploads[number % 4]["reference"]}
+            job = client.finished(client.order(order))
+            assert job["state"] == "done", job
+            client.request("DELETE", f"{client.visit}/jobs/{job['id']}")
+        status = pathlib.Path(f"/proc/{program.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024  # MB
+
+    before = run(40)  # every graph is traced, every pool has grown
+    assert run(200) - before < 60
