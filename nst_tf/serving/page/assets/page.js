@@ -547,7 +547,8 @@ function render() {
   renderSliders();
   renderEvery();
   const anyMasks = Object.values(state.offer.methods).some(({ takes_masks }) => takes_masks);
-  $("masks-row").hidden = !anyMasks || (state.mode === "proper" && !state.offer.methods.gatys.takes_masks);
+  const none = state.mode === "proper" ? !state.offer.methods.gatys.takes_masks : state.photo || !anyMasks;
+  $("masks-row").hidden = none; // at once, a mask chooses the network that takes it
   $("masks-open").textContent = text(state.masks.size ? "masks.change" : "masks.open");
   renderJobs();
 }
