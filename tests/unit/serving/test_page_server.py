@@ -11,8 +11,9 @@ import zlib
 import pytest
 
 import nst_tf
+from nst_tf import configs, errors
 from nst_tf.pictures import images
-from nst_tf.serving.page import visits
+from nst_tf.serving.page import running, visits
 from tests.tiny import tiny_page
 
 
@@ -246,6 +247,11 @@ def test_a_server_that_ends_leaves_no_files_and_removes_those_of_a_killed_one(tm
             beside.upload(tiny_page.png())
             assert len(list(tmp_path.glob("nst-tf-app-*/visit-*"))) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_a_port_that_is_taken_is_an_error_with_another_to_take(client):
+    with pytest.raises(errors.ServingError, match="--port=0 for any free one"):
+        running.listen(configs.AppConfig(port=client.port))
 
 
 def test_a_page_under_a_path_is_found_whether_the_proxy_takes_it_off_or_not():
