@@ -203,7 +203,9 @@ def _snapshot_path(output: str, step: int | str) -> pathlib.Path:
 
 def _check_snapshots(command: configs.StylizeCommand, config: configs.StyleTransferConfig) -> None:
     """Refuses what can be known before the start: names that are too long, and snapshots that are inputs."""
-    evaluations = config.steps + sum(steps for _, steps in schedule.coarse_steps(config))
+    evaluations = config.steps + sum(
+        schedule.coarse_steps(config, halvings, is_coarsest=True) for halvings in range(1, config.scales)
+    )
     files.check_writable(_snapshot_path(command.output, evaluations))
     output = pathlib.Path(command.output)
     pattern = _snapshot_path(glob.escape(output.name), "*").name

@@ -91,7 +91,7 @@ def example_requests(
 
 
 def coarse_steps_for(config: configs.StyleTransferConfig, steps: tf.Tensor | int) -> tf.Tensor:
-    """Evaluations at the size before the last where a request asks for so many at the full one, int32.
+    """The coarse_steps of a request for so many steps at the full size, int32.
 
     Fewer steps leave out as much of the coarse work; more add none to it.
     """
@@ -226,17 +226,23 @@ class Gatys(tf.Module):
                         start = stages.grained(start, self._config.grain * self._config.strength, seed)
                 else:
                     start = self._start(content, style, size, seed)
-                stage_steps = steps if halvings == 0 else self._coarse_steps(steps, halvings)
+                stage_steps = steps if halvings == 0 else self._coarse_steps(steps, halvings, ~started)
                 image, loss = self._run_stage(stage_content, stage_style, start, stage_steps, content_weight)
                 started = tf.constant(True)
             image = tf.ensure_shape(image, [1, None, None, 3])
         return image, loss
 
-    def _coarse_steps(self, steps: tf.Tensor, halvings: tf.Tensor) -> tf.Tensor:
-        """Evaluations at a size before the last, as `schedule.sizes` has them."""
-        growth = self._config.coarse_growth ** tf.cast(halvings - 1, tf.float32)
-        grown = tf.round(tf.cast(coarse_steps_for(self._config, steps), tf.float32) * growth)
-        return tf.minimum(tf.cast(grown, tf.int32), max(self._config.coarse_steps, schedule.MOST_GROWN_STEPS))
+    def _coarse_steps(self, steps: tf.Tensor, halvings: tf.Tensor, is_coarsest: tf.Tensor) -> tf.Tensor:
+        """Evaluations at a size before the last: those of `schedule.sizes`, or fewer for a request of few steps."""
+        config = self._config
+        asked_for = coarse_steps_for(config, steps)
+        if config.coarse_growth == 1:
+            return asked_for
+        table = np.zeros([2, config.scales, config.coarse_steps + 1], np.int32)  # by is_coarsest, halvings, asked_for
+        for place in np.ndindex(*table.shape):
+            reduced = dataclasses.replace(config, coarse_steps=max(1, place[2]))
+            table[place] = schedule.coarse_steps(reduced, max(1, place[1]), is_coarsest=bool(place[0]))
+        return tf.gather_nd(table, tf.stack([tf.cast(is_coarsest, tf.int32), halvings, asked_for]))
 
     def _start(self, content: tf.Tensor, style: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self._config.initialisation == "noise":

@@ -27,18 +27,29 @@ def sizes(config: configs.StyleTransferConfig, height_px: int, width_px: int) ->
     Source: Gatys et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 6, do two sizes.
     Deviation: as many as config.scales asks for, each half the next.
     """
-    coarse = []
-    for halvings, steps in coarse_steps(config):
+    coarse: list[Size] = []
+    for halvings in range(config.scales - 1, 0, -1):
         height, width = round(height_px / 2**halvings), round(width_px / 2**halvings)
         if min(height, width) >= MIN_SIDE_PX:
-            coarse.append(Size(height, width, steps))
+            coarse.append(Size(height, width, coarse_steps(config, halvings, is_coarsest=not coarse)))
     return (*coarse, Size(height_px, width_px, config.steps))
 
 
-def coarse_steps(config: configs.StyleTransferConfig) -> list[tuple[int, int]]:
-    """How often each size before the last is halved, and its evaluations; coarsest first."""
+def coarse_steps(config: configs.StyleTransferConfig, halvings: int, *, is_coarsest: bool) -> int:
+    """Evaluations at a size before the last.
+
+    Args:
+        config: scales, coarse_steps and coarse_growth.
+        halvings: how often the full size is halved, at least 1.
+        is_coarsest: no coarser size is left. Where coarser sizes have more evaluations, those of the sizes that are
+            left out go to the coarsest one, as many as cost the same.
+    """
     most = max(config.coarse_steps, MOST_GROWN_STEPS)
-    return [
-        (halvings, min(most, round(config.coarse_steps * config.coarse_growth ** (halvings - 1))))
-        for halvings in range(config.scales - 1, 0, -1)
-    ]
+
+    def own(halvings: int) -> float:
+        return min(most, config.coarse_steps * config.coarse_growth ** (halvings - 1))
+
+    steps = own(halvings)
+    if is_coarsest and config.coarse_growth > 1:
+        steps += sum(own(other) * 0.25 ** (other - halvings) for other in range(halvings + 1, config.scales))
+    return round(steps)

@@ -61,7 +61,7 @@ PHOTO = {"photorealism_weight": 100.0, "guided_filter_radius": 0.05}
 @pytest.mark.parametrize(
     ("initialisation", "scales", "settings"),
     [
-        ("noise", 2, {}),
+        ("noise", 3, {"coarse_growth": 2.0}),  # the coarsest size of three is left out
         ("style", 1, PHOTO),
         pytest.param("content", 2, {}, marks=pytest.mark.slow),  # as the check in each export
     ],

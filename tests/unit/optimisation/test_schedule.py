@@ -24,6 +24,11 @@ def test_coarser_sizes_may_get_more_steps():
     assert [steps for _, _, steps in sizes(384, 512, **settings)] == [10, 4, 9]
 
 
+def test_the_work_of_sizes_that_are_left_out_goes_to_the_coarsest_one():
+    settings = {"scales": 3, "steps": 30, "coarse_steps": 25, "coarse_growth": 4.0}
+    assert [steps for _, _, steps in sizes(200, 300, **settings)] == [50, 30]
+
+
 def test_the_steps_of_many_sizes_do_not_grow_without_end():
     settings = {"scales": 5, "steps": 9, "coarse_steps": 30, "coarse_growth": 4.0}
     assert [steps for _, _, steps in sizes(2000, 2000, **settings)] == [200, 200, 120, 30, 9]
