@@ -4,7 +4,7 @@
 
 Each row is one way to compare styles on one pair: seconds of an evaluation at the full size, content and Gram loss of
 the result on the plain objective, its artefacts, and the pictures in one sheet. w2=0.1 tries another weight than the
-default, which was chosen so that the content losses agree.
+default.
 """
 
 import pathlib

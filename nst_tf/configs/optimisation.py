@@ -188,7 +188,7 @@ class StyleTransferConfig:
         example="1,0.3",
         help="What --style_weight is multiplied by for each style term. Default: "
         + ", ".join(f"{share:g} for {name}" for name, share in style_statistics.STYLE_TERMS.items())
-        + ", which keep about as much of the content.",
+        + ", which are about as strong.",
     )
     mrf_layers: tuple[str, ...] = fields.setting(
         ("conv3_1", "conv4_1"),

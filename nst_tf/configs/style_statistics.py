@@ -6,9 +6,10 @@ from nst_tf import errors
 
 PATCH_SIDE = 3  # positions of a patch along a side; `losses.patches` has its source
 
-# Name -> what style_weight is multiplied by unless style_term_weights says so. With these, results keep about as much
-# of the content as with the Gram matrices; measured by benchmarks/style_terms.py.
-STYLE_TERMS = {"gram": 1.0, "mrf": 1.0, "w2": 1.0, "moments": 1.0}
+# Name -> what style_weight is multiplied by unless style_term_weights says so. w2 and moments: somewhat below the 2 and
+# 2.5 at which their gradients are as large as that of the Gram matrices, since less of a portrait was left there. mrf:
+# by eye, since its loss never comes near 0; at 0.04 nothing of the portrait was left. See benchmarks/RESULTS.md.
+STYLE_TERMS = {"gram": 1.0, "mrf": 0.01, "w2": 1.0, "moments": 2.0}
 MRF_FORMS = ("mean", "patch-sum", "position-sum")  # of `losses.patches`
 
 
