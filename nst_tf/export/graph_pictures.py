@@ -22,7 +22,7 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *message: str | tf.Tensor) -
         condition: bool scalar.
         message: strings and scalar tensors, joined.
     """
-    parts = [part if isinstance(part, str) else tf.strings.as_string(part) for part in message]
+    parts = [part if _is_text(part) else tf.strings.as_string(part) for part in message]
     with tf.control_dependencies([tf.debugging.Assert(condition, [tf.strings.join(parts)])]):
         return tf.identity(value)
 
@@ -86,6 +86,11 @@ def resize(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """
     resized = tf.image.resize(image, size, "lanczos3", antialias=True)
     return tf.ensure_shape(tf.clip_by_value(resized, 0.0, 1.0), [1, None, None, 3])
+
+
+def _is_text(part: str | tf.Tensor) -> bool:
+    """Whether a part of a message is text already; TensorFlow 2.12 has no `as_string` of a string."""
+    return isinstance(part, str) or part.dtype == tf.string
 
 
 def _png_size(data: tf.Tensor) -> tf.Tensor:

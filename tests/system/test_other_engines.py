@@ -77,7 +77,7 @@ def test_openvino_converts_and_runs_a_plain_saved_model(exported, tmp_path):
 
 def test_tensorflowjs_converts_a_plain_saved_model_and_node_runs_it(exported, tmp_path):
     packages = environments.node_packages("@tensorflow/tfjs@4.22.0")
-    python = environments.python("tensorflowjs", "tensorflowjs")
+    python = environments.python("tensorflowjs", "tensorflowjs", "ydf==0.11.0")  # newer ones want another protobuf
     convert = [python, "-m", "tensorflowjs.converters.converter", "--input_format=tf_saved_model"]
     environments.run([*convert, exported / "saved_model", tmp_path], cwd=tmp_path)
     request = {

@@ -6,7 +6,7 @@ import numpy as np
 import openvino
 
 saved_model, inputs, output = sys.argv[1:]
-model = openvino.Core().compile_model(openvino.convert_model(saved_model), "CPU")
+model = openvino.Core().compile_model(openvino.convert_model(saved_model), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 with np.load(inputs) as archive:
     arrays = dict(archive)
 by_name = {port.get_any_name().partition(":")[0]: port for port in model.inputs}
