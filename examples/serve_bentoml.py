@@ -1,6 +1,6 @@
 """A bundle in BentoML; needs no nst_tf.
 
-BUNDLE=saved_models/styles/1 bentoml serve examples/serve_bentoml.py:Stylise
+BUNDLE=saved_models/styles/1 bentoml serve examples.serve_bentoml:Stylise
 curl -s -F picture=@photo.jpg -F style=redon localhost:3000/stylize > out.png
 """
 

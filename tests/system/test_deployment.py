@@ -22,7 +22,6 @@ from tests.system import command_line
 from tests.tiny import tiny_multi_style, tiny_network
 
 EXAMPLES = command_line.ROOT / "examples"
-PICTURE = tiny_network.picture(40, 48)
 TIMEOUT_S = 240
 
 
@@ -46,13 +45,13 @@ def test_the_kubernetes_manifest_is_valid_and_has_what_operations_need():
 
 @pytest.fixture
 def photo(tmp_path):
-    images.save(tmp_path / "photo.png", PICTURE)
+    images.save(tmp_path / "photo.png", tiny_network.picture(40, 48))
     return tmp_path / "photo.png"
 
 
-def assert_is_style_1(png):
+def assert_is_style_1(png, photo):
     engine = nst_tf.MultiStyleTransfer(configs.MultiStyleConfig(max_side_px=48), loaded=tiny_multi_style.loaded())
-    np.testing.assert_allclose(images.load(png).pixels, engine(PICTURE, "style:1").image, atol=1.01 / 255)
+    np.testing.assert_allclose(images.load(png).pixels, engine(photo, "style:1").image, atol=1.01 / 255)
 
 
 def free_port():
@@ -79,8 +78,8 @@ def serving(command, ready, *, cwd, **environment):
             time.sleep(1)
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -97,12 +96,13 @@ def curl(*arguments):
 def test_the_bentoml_recipe_answers(styles_version, photo, tmp_path):
     python, port = environments.python("bentoml", "bentoml", "tensorflow-cpu"), free_port()
     program = environments.script(python, "bentoml")
-    command = [program, "serve", f"{EXAMPLES / 'serve_bentoml.py'}:Stylise", "--port", port]
+    (tmp_path / "examples").symlink_to(EXAMPLES)
+    command = [program, "serve", "examples.serve_bentoml:Stylise", "--port", port]
     with serving(
         command, f"http://localhost:{port}/readyz", cwd=tmp_path, BUNDLE=str(styles_version), BENTOML_HOME=str(tmp_path)
     ):
         answer = curl("-F", f"picture=@{photo}", "-F", "style=1", f"http://localhost:{port}/stylize")
-    assert_is_style_1(answer)
+    assert_is_style_1(answer, photo)
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_the_ray_recipe_answers(styles_version, photo, tmp_path):
     command = [environments.script(python, "serve"), "run", "examples.serve_ray:app"]
     with serving(command, "http://localhost:8000/-/healthz", cwd=tmp_path, BUNDLE=str(styles_version)):
         answer = curl("--data-binary", f"@{photo}", "http://localhost:8000/?style=1")
-    assert_is_style_1(answer)
+    assert_is_style_1(answer, photo)
 
 
 @pytest.mark.slow
@@ -128,4 +128,4 @@ def test_the_mlflow_recipe_answers(styles_version, photo, tmp_path):
         body = f"@{tmp_path / 'request.json'}"
         answer = curl("-H", "Content-Type: application/json", "-d", body, f"http://localhost:{port}/invocations")
     (png,) = json.loads(answer)["predictions"]
-    assert_is_style_1(base64.b64decode(png))
+    assert_is_style_1(base64.b64decode(png), photo)
