@@ -1,6 +1,8 @@
 """`nst-tf app`: a page in the browser that does what the command line does. In a checkout also `python -m cli.app`."""
 
+import contextlib
 import importlib.util
+import os
 import sys
 import threading
 import webbrowser
@@ -62,7 +64,16 @@ def main() -> int:
         running.serve(config, work, on_start=on_start)
     except KeyboardInterrupt:
         program.say("the page has ended, and its pictures are removed")
+        _end_now()
     return 0
+
+
+def _end_now() -> None:
+    """Ends the process without Python's own end, which aborts where a thread is still inside TensorFlow's C++ code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)
 
 
 def help_text() -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import time
@@ -298,12 +299,12 @@ def test_the_check_of_accessibility_finds_a_button_without_a_name(visit):
     assert any(one.startswith("button-name") for one in visitor.violations())
 
 
-def test_a_page_survives_its_server(browser):
-    with tiny_page.server() as client:
-        visitor = Visitor(browser, f"http://127.0.0.1:{client.port}/")
+def test_a_page_under_a_path_survives_its_server(browser):
+    with tiny_page.server(root_path="/art") as client:
+        visitor = Visitor(browser, f"http://127.0.0.1:{client.port}/art/")
         visitor.upload(picture(), "mine.png")
         visitor.page.locator("#photographs img[alt^='mine.png']").wait_for()
-    with tiny_page.server(port=client.port):
+    with tiny_page.server(port=client.port, root_path="/art"):
         visitor.page.get_by_role("alert").get_by_text("The server was started anew").wait_for()
         assert visitor.page.locator("#photographs img[alt^='mine.png']").count() == 0
         visitor.upload(picture(), "again.png")
@@ -314,6 +315,17 @@ def test_a_page_survives_its_server(browser):
 def get(url):
     with urllib.request.urlopen(url, timeout=60) as answer:
         return json.loads(answer.read())
+
+
+def test_the_command_that_is_shown_makes_the_same_picture(address, tmp_path):
+    client = tiny_page.Client(int(re.search(r":(\d+)/", address).group(1)))
+    upload = client.upload(picture(), "my%20photo.png")
+    order = {"method": "multi-style", "content": upload["reference"], "style": ["style:redon", "style:ejiri"]}
+    job = client.finished(client.order(order | {"settings": {"style_blend": [0.7, 0.3], "strength": 0.8}}))
+    (tmp_path / "my photo.png").write_bytes(picture())
+    code, _, stderr = command_line.run(*shlex.split(job["command"])[1:], cwd=tmp_path)
+    assert code == 0, stderr
+    assert (tmp_path / job["file_name"]).read_bytes() == client.file(job)
 
 
 def test_the_example_client_has_a_picture_painted(address, tmp_path):

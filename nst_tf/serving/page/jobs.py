@@ -9,6 +9,7 @@ import contextlib
 import json
 import pathlib
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ _PREVIEW_SIDE_PX = 768
 _THUMB_SIDE_PX = 320
 _MOST_POINTS = 240  # of a loss curve; when there are more, every other one goes
 _QUICK_A_REPORT = 4  # quick jobs between two reports of a long one, and before a long one that waits
+_LAST_STEP_S = 3.0  # that the worker gets to end; loading and tracing cannot be interrupted
 _ENDED = ("done", "failed", "cancelled")
 
 OnChange = Callable[[], None]
@@ -80,6 +82,7 @@ class Job:
         self.state = "waiting"
         self.preview = b""
         self.version = 0
+        self.is_forgotten = False
         self._on_change = on_change
         self._about: dict[str, Any] = {"place": 0, "preview": 0, "losses": [], "messages": []}
         self._cancel = threading.Event()
@@ -100,6 +103,11 @@ class Job:
         self._cancel.set()
         if self.state == "waiting":
             self.change(state="cancelled")
+
+    def forget(self) -> None:
+        """Ends a job whose files are gone or about to go; nothing of it is written any more."""
+        self.is_forgotten = True
+        self.cancel()
 
     def change(self, *, state: str | None = None, **about: Any) -> None:
         """Notes what is new, and tells whoever watches."""
@@ -145,7 +153,16 @@ class Job:
         self.change(**changes)
 
     def finish(self, result: results.Result) -> None:
-        """Writes the picture, its record and what a page shows of it."""
+        """Writes the picture, its record and what a page shows of it; of a forgotten job nothing stays."""
+        if not self.is_forgotten:
+            self._write(result)
+        if self.is_forgotten:  # perhaps while it was written
+            shutil.rmtree(self.folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # the folder of a visit that goes on has other files
+                self.folder.parent.rmdir()
+            self.change(state="cancelled")
+
+    def _write(self, result: results.Result) -> None:
         for note in result.save(self.folder / "result.png"):
             self.note(note)
         record_path = pathlib.Path(results.record_path(self.folder / "result.png"))
@@ -204,7 +221,7 @@ class Queue:
         for job in jobs:
             job.cancel()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=_LAST_STEP_S)
 
     def _work(self) -> None:
         """The worker's life."""
@@ -251,8 +268,6 @@ class Queue:
             job.finish(result)
         except errors.NstError as error:
             job.change(state="failed", error=errors.one_line(error, max_characters=2000))
-        except FileNotFoundError:
-            job.change(state="cancelled")  # its visit, and so its folder, has ended meanwhile
         except Exception as error:  # a fault of the program's own must not end the worker for everybody
             job.change(state="failed", error=f"{type(error).__name__}: {errors.one_line(error)}")
         finally:

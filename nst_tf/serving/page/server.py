@@ -207,7 +207,6 @@ class Server:
         return responses.JSONResponse(job.as_dict())
 
     async def _remove_job(self, request: requests.Request, visit: visits.Visit) -> responses.Response:
-        visit.job(request.path_params["id"]).cancel()
         visit.remove_job(request.path_params["id"])
         return responses.Response(status_code=204)
 

@@ -200,6 +200,7 @@ class Visit:
     def remove_job(self, job_id: str) -> None:
         """Removes a job and its files."""
         job = self.job(job_id)
+        job.forget()
         del self.jobs[job_id]
         shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -258,8 +259,8 @@ class Visits:
 
     def remove(self, visit: Visit) -> None:
         """Ends a visit: its jobs are cancelled and its files removed."""
-        for job in visit.jobs.values():
-            job.cancel()
+        for job in tuple(visit.jobs.values()):
+            job.forget()
         self._visits.pop(visit.token, None)
         visit.remove_files()
 
@@ -268,7 +269,7 @@ class Visits:
         for visit in self:
             idle_s = visit.idle_s
             if idle_s > self._config.cancel_after_s:
-                for job in visit.jobs.values():
+                for job in tuple(visit.jobs.values()):
                     job.cancel()
             if idle_s > self._config.keep_s:
                 self.remove(visit)

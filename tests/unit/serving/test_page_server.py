@@ -221,6 +221,17 @@ def test_a_visit_that_ends_takes_its_files_along(visitor):
     assert visitor.refused("GET", visitor.visit)[0] == 404
 
 
+def test_a_visit_that_ends_while_its_picture_is_made_leaves_no_files(visitor, client):
+    job = visitor.order(tiny_page.long(steps=100_000))
+    tiny_page.until(lambda: visitor.job(job, 0).get("preview"))
+    before = set(pathlib.Path(tempfile.gettempdir()).glob("nst-tf-app-*/visit-*"))
+    visitor.request("DELETE", visitor.visit)
+    other = client.another()
+    assert other.finished(other.order(tiny_page.long()))["state"] == "done"  # the worker is through with the first
+    after = set(pathlib.Path(tempfile.gettempdir()).glob("nst-tf-app-*/visit-*"))
+    assert len(before - after) == len(after - before) == 1
+
+
 def test_a_closed_page_cancels_its_jobs_and_later_loses_its_files():
     with tiny_page.server(cancel_after_s=0.2, keep_s=4) as client:
         events = stream(client)
