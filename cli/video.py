@@ -17,6 +17,7 @@ _CONFIG_CLASSES = {
     "multi-style": configs.MultiStyleConfig,
     "one-style": configs.OneStyleConfig,
     "adain": configs.AdainConfig,
+    "gatys": configs.StyleTransferConfig,
 }
 _LEFT_OUT = ("snapshot_interval", "initialisation", "averaging")  # what has no meaning in a film
 config_flags.define(configs.VideoCommand, configs.VideoConfig, *_CONFIG_CLASSES.values())
@@ -28,6 +29,7 @@ _INTRO = """nst-tf video: render a film in the style of a painting, without flic
   nst-tf video --content=clip.mp4 --style=style:19 --output=out.mp4 --codec=h264 --stability=0.5
   nst-tf video --content=frames/ --frame_rate=24 --style=painting.jpg --output=frames-out
   nst-tf video --content=clip.gif --style=style:great-wave --output=out.webp
+  nst-tf video --content=clip.mp4 --style=painting.jpg --output=out.mp4 --method=gatys --frames=24 --size=256
 
 Needs `pip install 'nst-tf[video]'`, and no ffmpeg. Finished segments lie in OUTPUT.parts until the film is whole: the
 same command continues a run that was interrupted or killed. Settings and times go to OUTPUT.json. See docs/video.md."""

@@ -6,10 +6,11 @@ from nst_tf import errors
 from nst_tf.configs import fields
 
 CODECS = ("vp9", "av1", "h264")
-FILM_METHODS = ("multi-style", "one-style", "adain")
+FILM_METHODS = ("multi-style", "one-style", "adain", "gatys")
 
 _FILM = "Film"
 _MOST_CRF_OF_H264 = 51
+_OPTIMISED = "Film, with --method=gatys"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class VideoConfig:
         example="0.5",
         help="How much of a frame is the frame before it, moved along the optical flow, where that can be relied on: 0 "
         "draws every frame by itself, which flickers; 1 keeps the first frame's strokes for as long as they can be "
-        "followed.",
+        "followed. Not with --method=gatys, which has --temporal_weight.",
     )
     codec: str = fields.setting(
         "auto",
@@ -69,6 +70,33 @@ class VideoConfig:
         example="250",
         help="Frames between two points at which a killed run continues: each finished segment is a file in "
         "OUTPUT.parts, until all are joined.",
+    )
+    temporal_weight: float = fields.setting(
+        1000.0,
+        group=_OPTIMISED,
+        low=0,
+        methods=("gatys",),
+        example="200",
+        help="Weight of the temporal term: the mean squared difference to the frames before, moved along the optical "
+        "flow, where that can be relied on. 0 leaves only the start from the frame before.",
+    )
+    temporal_distances: tuple[float, ...] = fields.setting(
+        (1, 2, 4),
+        group=_OPTIMISED,
+        low=1,
+        methods=("gatys",),
+        example="1,10,20,40",
+        help="J of Ruder et al. 2016: how many frames back the temporal term compares. The nearest comes first; a "
+        "farther one counts where all nearer ones were hidden.",
+    )
+    next_steps: int = fields.setting(
+        40,
+        group=_OPTIMISED,
+        low=1,
+        methods=("gatys",),
+        example="100",
+        help="Evaluations for each frame after the first, at the full size alone; the first frame takes --steps and "
+        "--scales.",
     )
 
     def __post_init__(self) -> None:

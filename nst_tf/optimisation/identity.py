@@ -32,7 +32,7 @@ def of(
     run = {name: value for name, value in dataclasses.asdict(config).items() if name not in _WITHOUT_EFFECT}
     run |= {"precision": policy, "convolution": convolution}
     run |= {"xla": "on" if precision.resolve_xla(config.xla) else "off"}
-    if pictures.start is not None and config.initialisation not in configs.STARTS:
+    if pictures.start is not None and config.initialisation != "adain":  # a file's, or one that the caller gave
         run["initialisation"] = _picture(pictures.start)
     run["content"] = _picture(pictures.content)
     run["style"] = [_picture(style) for style in pictures.styles]

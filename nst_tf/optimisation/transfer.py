@@ -108,15 +108,21 @@ class StyleTransfer:
         content: inputs.Source,
         style: inputs.Source | Sequence[inputs.Source],
         *,
+        start: inputs.Source | None = None,
         checkpoints: checkpoint.Checkpoints | None = None,
         on_report: results.OnReport | None = None,
         on_message: messages.OnMessage = messages.log,
     ) -> results.StyleTransferResult:
-        """Stylises one picture; arguments and result are those of `stylize`."""
+        """Stylises one picture; start is what to begin with where config.initialisation is `content`.
+
+        The other arguments and the result are those of `stylize`.
+        """
         with self.lock:
             started = time.perf_counter()
             files.ensure_temporary_folder()
             read = inputs.read(content, style, self.config)
+            if start is not None:
+                read = read._replace(start=inputs.read_picture(start, "start", self.config.max_side_px))
             for note in read.notes:
                 on_message(note)
             pictures = controls.before(read, self.config)

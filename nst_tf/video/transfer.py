@@ -101,8 +101,8 @@ def stylize_film(
         content: the film, as `frames.open_film` takes it.
         style: as the method takes it.
         output: .mp4, .webm, .mkv, .mov, .gif or .webp, or a folder for pictures.
-        method: the settings of the method: a `MultiStyleConfig`, which is the default, a `OneStyleConfig` or
-            an `AdainConfig`. Frames larger than its max_side_px are scaled down.
+        method: the settings of the method: a `MultiStyleConfig`, which is the default, a `OneStyleConfig`, an
+            `AdainConfig` or a `StyleTransferConfig`. Frames larger than its max_side_px are scaled down.
         config: how the film is kept steady and written.
         engine: to use in place of the one that method describes.
         on_report: called about twice a second, and after the last frame.
@@ -244,11 +244,15 @@ def _drawing(style: Any, method: Any, config: configs.VideoConfig, engine: Any, 
     sources = style if isinstance(style, (list, tuple)) else [style]
     pictures = [inputs.read_picture(one, "style", side_px) for one in sources]
     about = [{"name": picture.name, "sha256": picture.sha256} for picture in pictures]
-    if engine is None:
-        from nst_tf.networks import one_pass
+    if isinstance(method, configs.AdainConfig):
+        if engine is None:
+            from nst_tf.networks import one_pass
 
-        engine = one_pass.AdainTransfer(method)
-    return _Drawing(OnePassArtist(engine, pictures, config.stability), "adain", about)
+            engine = one_pass.AdainTransfer(method)
+        return _Drawing(OnePassArtist(engine, pictures, config.stability), "adain", about)
+    from nst_tf.video import optimised
+
+    return _Drawing(optimised.OptimisedArtist(pictures, method, config), "gatys", about)
 
 
 def _about(style: known_styles.Known | style_files.StyleFile) -> dict[str, Any]:

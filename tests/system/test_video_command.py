@@ -75,7 +75,7 @@ def test_a_killed_run_continues_without_its_finished_segments_and_ends_alike(tmp
         ({"output": "{}/out.avi"}, ["suffix must be one of .mp4"]),
         ({"output": "{}/clip.mp4"}, ["must be another file"]),
         ({"method": "adain"}, ["learned style"]),
-        ({"decoder": "x.pth"}, ["--decoder", "--method=adain"]),
+        ({"temporal_weight": "3"}, ["--temporal_weight", "--method=gatys"]),
         ({"stability": "2"}, ["stability must be", "at most 1"]),
     ],
 )
