@@ -1,16 +1,18 @@
-"""Runs jobs of the command line, each in a process forked from this one, which has imported what they need.
+"""Runs jobs of the command line and programs, each in a process forked from one that has imported all.
 
     python -m tests.programs.command_server
 
-Reads one line of JSON for each job: its arguments, the folder it runs in, the files that take its output, and the
-seconds it may take. Answers with its exit code. This process runs no operation of TensorFlow, which would not survive
-a fork.
+Reads one line of JSON for each: its arguments, or the program's path; the folder it runs in, what its environment has
+beside this one's, the files that take its output, and the seconds it may take. Answers with its process. A line with a
+process asks for its exit code; the answer is empty while it runs, unless the line says to wait. This process runs no
+operation of TensorFlow, which would not survive a fork.
 """
 
 import faulthandler
 import importlib
 import json
 import os
+import runpy
 import sys
 import traceback
 
@@ -25,11 +27,15 @@ def main() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
     for line in sys.stdin:
-        job = json.loads(line)
+        request = json.loads(line)
+        if "pid" in request:
+            pid, status = os.waitpid(request["pid"], 0 if request["wait"] else os.WNOHANG)
+            print(os.waitstatus_to_exitcode(status) if pid else "", flush=True)
+            continue
         pid = os.fork()
         if not pid:
-            _run(job)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+            _run(request)
+        print(pid, flush=True)
 
 
 def _run(job: dict) -> None:
@@ -40,7 +46,12 @@ def _run(job: dict) -> None:
             os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
         faulthandler.dump_traceback_later(job["timeout_s"], exit=True)
         os.chdir(job["folder"])
-        code = sys.modules["cli.main"].main(["nst-tf", *job["arguments"]])
+        os.environ.update(job["env"])
+        if job["program"]:
+            runpy.run_path(job["program"], run_name="__main__")
+            code = 0
+        else:
+            code = sys.modules["cli.main"].main(["nst-tf", *job["arguments"]])
     except SystemExit as end:
         code = end.code
     except BaseException:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -110,11 +111,11 @@ def test_results_are_judged_in_a_table_and_a_csv_file(commands, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def silent(tmp_path_factory):
+def silent(commands, tmp_path_factory):
     """A run without messages that writes 16 bits: its exit code, stdout and stderr, and the picture's path."""
     out = tmp_path_factory.mktemp("silent") / "out.png"
     flags = ("--steps=2", "--verbosity=-1", "--bit_depth=16", f"--output={out}")
-    return command_line.run(*RUN, *QUICK, *flags), out
+    return commands.run(*RUN, *QUICK, *flags), out
 
 
 @pytest.mark.weights
@@ -122,56 +123,54 @@ def test_verbosity_below_zero_is_silent(silent):
     assert silent[0] == (0, "", "")
 
 
-@pytest.mark.weights
-def test_ctrl_c_writes_the_picture_so_far_and_exits_130(tmp_path):
-    out = tmp_path / "out.png"
-    process = command_line.start(*RUN, *QUICK, "--steps=100000", f"--output={out}")
-    for line in process.stderr:
-        if line.startswith("step 1/"):
+@pytest.fixture(scope="module")
+def interrupted(commands, tmp_path_factory):
+    """A run on a terminal that Ctrl-C ends: its exit code, what was shown, and the picture's path."""
+    out = tmp_path_factory.mktemp("interrupted") / "out.png"
+    ours, theirs = pty.openpty()
+    flags = ("--steps=200", f"--output={out}")
+    job = commands.start(*RUN, *QUICK, *flags, env={"COLUMNS": "120"}, stderr=os.ttyname(theirs))
+    shown = b""
+    while job.poll() is None:
+        if select.select([ours], [], [], 0.05)[0]:
+            shown += os.read(ours, 4096)
+        if "█" in shown.decode(errors="ignore"):
+            job.send_signal(signal.SIGINT)
             break
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    job.communicate()
+    while select.select([ours], [], [], 0)[0]:
+        shown += os.read(ours, 4096)
+    for end in (ours, theirs):
+        os.close(end)
+    return job.returncode, shown.decode(), out
+
+
+@pytest.mark.weights
+def test_ctrl_c_writes_the_picture_so_far_and_exits_130(interrupted):
+    code, shown, out = interrupted
+    assert code == 130, shown
     assert max(images.load(out).pixels.shape) == 64
-    record = json.loads((tmp_path / "out.png.json").read_text())
+    record = json.loads(out.with_name("out.png.json").read_text())
     assert record["stopped_early"]
-    assert 1 <= record["steps"] < 100000
+    assert 1 <= record["steps"] < 200
 
 
 @pytest.mark.weights
-def test_ctrl_c_before_the_first_step_writes_nothing_and_exits_130(tmp_path):
-    process = command_line.start(*RUN, *QUICK, "--steps=100000", f"--output={tmp_path / 'out.png'}")
-    for line in process.stderr:
-        if line.startswith("precision"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+def test_ctrl_c_before_the_first_step_writes_nothing_and_exits_130(commands, tmp_path):
+    job = commands.start(*RUN, *QUICK, "--steps=100000", f"--output={tmp_path / 'out.png'}")
+    job.wait_for_line("precision")
+    job.send_signal(signal.SIGINT)
+    _, stderr = job.communicate()
+    assert job.returncode == 130
     assert "Traceback" not in stderr
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.weights
-def test_a_terminal_gets_a_progress_bar(tmp_path):
-    ours, theirs = pty.openpty()
-    process = command_line.start(
-        *RUN, *QUICK, "--steps=5", f"--output={tmp_path / 'out.png'}", stderr=theirs, env={"COLUMNS": "120"}
-    )
-    os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            piece = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        shown += piece
-        if not piece:
-            break
-    os.close(ours)
-    assert process.wait(timeout=60) == 0
-    text = shown.decode()
-    assert re.search(r"\r█+ 5/5  loss \S+ \(content \S+, style \S+, total variation \S+\)  \S+ s/step  0:00 left", text)
-    process.stdout.close()
+def test_a_terminal_gets_a_progress_bar(interrupted):
+    _, shown, _ = interrupted
+    bar = r"\r█░+ \d+/200  loss \S+ \(content \S+, style \S+, total variation \S+\)  \S+ s/step  \d+:\d\d left"
+    assert re.search(bar, shown)
 
 
 @pytest.mark.weights

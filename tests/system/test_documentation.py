@@ -143,7 +143,7 @@ def test_links_lead_to_files(path):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
-def commands():
+def shown_commands():
     """Every `nst-tf JOB --flag=...` that a page shows, its continued lines joined: (page, job, flags)."""
     for path in PAGES:
         text = re.sub(r"\\\n *", " ", path.read_text())
@@ -154,13 +154,13 @@ def commands():
             yield path.name, words[0], flags - {"help"}
 
 
-def test_every_command_in_the_guides_uses_flags_that_exist():
-    shown = list(commands())
+def test_every_command_in_the_guides_uses_flags_that_exist(commands):
+    shown = list(shown_commands())
     assert len(shown) > 40
     helps = {}
     for page, job, flags in shown:
         if job not in helps:
-            helps[job] = command_line.run(job, "--help")[1]
+            helps[job] = commands.run(job, "--help")[1]
         known = set(re.findall(r"--(\w+(?:-\w+)*)", helps[job]))
         assert flags <= known, f"{page}: nst-tf {job} has no flags {flags - known}"
 
@@ -194,9 +194,9 @@ def test_notebooks_are_kept_without_outputs(path):
 
 @pytest.mark.weights
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebooks_run_from_top_to_bottom(path, tmp_path):
+def test_notebooks_run_from_top_to_bottom(commands, path, tmp_path):
     """In a process of their own and without Jupyter: the cells are plain Python."""
     cells = [cell_source(cell) for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
     (tmp_path / "notebook.py").write_text("\n\n".join(cells))
-    code, _, stderr = command_line.run(module="notebook", cwd=tmp_path)
+    code, _, stderr = commands.run(program=tmp_path / "notebook.py", folder=tmp_path)
     assert code == 0, stderr

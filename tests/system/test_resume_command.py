@@ -92,7 +92,7 @@ def whole(commands, tmp_path_factory):
 
 @pytest.mark.weights
 def test_a_run_killed_while_it_wrote_ends_as_the_unbroken_one(commands, whole, tmp_path):
-    assert kill_in_the_middle_of_writing(command_line.start(*stylize(tmp_path)), tmp_path, 2)
+    assert kill_in_the_middle_of_writing(commands.start(*stylize(tmp_path)), tmp_path, 2)
     assert not (tmp_path / "out.png").exists()
     code, stdout, stderr = commands.run(*stylize(tmp_path, "--resume"))
     assert code == 0, stderr

@@ -61,6 +61,7 @@ def test_hostile_requests_fail_alone_and_the_next_one_is_answered(tiny_version, 
     assert images.load(bytes(first[0])).pixels.shape == (1, 20, 24, 3)
 
 
+@pytest.mark.slow  # eight callers at once have a test of their own, and the graph's function four
 def test_requests_at_the_same_time_get_what_they_get_alone(tiny_version, tmp_path):
     for together, folder in ((False, tmp_path / "alone"), (True, tmp_path / "together")):
         folder.mkdir()
@@ -106,13 +107,14 @@ def saved_model_cli(do, version, *flags):
     return subprocess.run([path, do, *of, *flags], capture_output=True, text=True, check=True, env=environment).stdout
 
 
-@pytest.mark.slow  # running it needs the same signature
+@pytest.mark.slow  # the C library reads the same signature in each export
 def test_saved_model_cli_shows_it(tiny_version):
     shown = saved_model_cli("show", tiny_version)
     for words in ("inputs['content_bytes']", "inputs['max_side_px']", "outputs['stylized_bytes']", "dtype: DT_STRING"):
         assert words in shown
 
 
+@pytest.mark.slow  # the C library answers the same request in each export
 def test_saved_model_cli_runs_it(tiny_version, tmp_path):
     path = tiny_version / bundle.EXAMPLES / "pictures.inputs.npz"
     names = [name for name in load(path) if name != "signature"]

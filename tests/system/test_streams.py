@@ -25,7 +25,7 @@ def shell(command):
     )
 
 
-@pytest.mark.parametrize("arguments", ["--help", "--version", "stylize --help", "evaluate --help"])
+@pytest.mark.parametrize("arguments", ["--help", "stylize --help"])
 def test_a_reader_that_has_gone_ends_the_program_in_silence_as_other_tools_end(arguments):
     done = shell(f"(nst-tf {arguments}; echo $? >&2) | exec 0<&-; wait")
     assert done.stderr.strip() == str(streams.CLOSED_PIPE)
@@ -36,7 +36,10 @@ def test_a_closed_stderr_hides_a_mistake_and_no_file_takes_its_place(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "0<&- 1>&- 2>&-", "2>/dev/full"])
+@pytest.mark.parametrize(
+    "redirection",
+    [pytest.param("2>&-", marks=pytest.mark.slow), "0<&- 1>&- 2>&-", "2>/dev/full"],  # each loads TensorFlow
+)
 def test_no_state_of_stderr_costs_the_picture(tmp_path, redirection):
     program = (
         "import sys; import numpy as np; from cli import program, progress; from nst_tf.pictures import images;"

@@ -1,4 +1,4 @@
-"""`nst-tf train` and `--method=multi-style`, as processes."""
+"""`nst-tf train`, and drawing what it learned."""
 
 import json
 
@@ -56,30 +56,28 @@ def test_styles_that_cannot_be_drawn_are_refused_in_one_line(commands, tmp_path,
 
 
 @pytest.mark.weights
-def test_a_network_of_one_style_is_trained_and_then_drawn_without_naming_the_method(tmp_path, photo):
+def test_a_network_of_one_style_is_trained_and_then_drawn_without_naming_the_method(commands, tmp_path, photo):
     style, out = tmp_path / "own.style", tmp_path / "out.png"
     training = ["--architecture=one-style", "--style=sample:hiroshige", f"--output={style}", "--steps=2"]
     training += ["--crop_px=128", "--coarse_share=1", "--width=4", "--blocks=1", f"--checkpoint_dir={tmp_path}/run"]
-    code, _, stderr = command_line.run(*training, "--stroke_size=96", "--checkpoint_interval_s=0", module="cli.train")
+    code, _, stderr = commands.run("train", *training, "--stroke_size=96", "--checkpoint_interval_s=0")
     assert code == 0, stderr
     assert not list((tmp_path / "run").glob("*.checkpoint"))
-    code, _, stderr = command_line.run(
-        f"--content={photo}", f"--style={style}", f"--output={out}", module="cli.stylize"
-    )
+    code, _, stderr = commands.run("stylize", f"--content={photo}", f"--style={style}", f"--output={out}")
     assert code == 0, stderr
     assert images.load(out).pixels.shape == (1, 48, 64, 3)
     assert json.loads((tmp_path / "out.png.json").read_text())["method"] == "one-style"
 
 
 @pytest.mark.weights
-def test_a_style_is_trained_and_then_drawn_without_naming_the_method(tmp_path, photo):
+def test_a_style_is_trained_and_then_drawn_without_naming_the_method(commands, tmp_path, photo):
     style, out = tmp_path / "mine.style", tmp_path / "out.png"
     training = ["--style=sample:hiroshige", f"--output={style}", "--steps=3", "--crop_px=64", "--stroke_sizes=96"]
-    code, _, stderr = command_line.run(*training, module="cli.train")
+    code, _, stderr = commands.run("train", *training)
     assert code == 0, stderr
     assert f"wrote {style}" in stderr
     assert images.load(f"{style}.preview.png").width_px > 64
     flags = [f"--content={photo}", f"--style={style},style:7", "--style_blend=3,1", f"--output={out}"]
-    code, _, stderr = command_line.run(*flags, module="cli.stylize")
+    code, _, stderr = commands.run("stylize", *flags)
     assert code == 0, stderr
     assert images.load(out).pixels.shape == (1, 48, 64, 3)
