@@ -211,9 +211,9 @@ class AdainNetwork(keras.Model):
     def _picture(self, features: tf.Tensor, images: Tensor) -> tf.Tensor:
         """Decodes, cuts to the images' size and range."""
         shape = tf.shape(images)
-        return tf.ensure_shape(
-            tf.clip_by_value(self.decode(features)[:, : shape[1], : shape[2]], 0.0, 1.0), [*images.shape[:3], 3]
-        )
+        pictures = tf.clip_by_value(self.decode(features)[:, : shape[1], : shape[2]], 0.0, 1.0)
+        pictures.set_shape([*images.shape[:3], 3])
+        return pictures
 
 
 def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32") -> keras.Model:

@@ -44,10 +44,9 @@ class NearestUpsampling(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[B, H, W, C] to [B, 2 H, 2 W, C]."""
-        return tf.ensure_shape(
-            tf.image.resize(x, 2 * tf.shape(x)[1:3], "nearest"),
-            [x.shape[0], *(side and 2 * side for side in x.shape[1:3]), x.shape[3]],
-        )
+        larger = tf.image.resize(x, 2 * tf.shape(x)[1:3], "nearest")
+        larger.set_shape([x.shape[0], *(side and 2 * side for side in x.shape[1:3]), x.shape[3]])
+        return larger  # not by `tf.ensure_shape`, whose operation tensorflowjs does not run
 
 
 @contextlib.contextmanager

@@ -134,7 +134,9 @@ class MultiStyleNetwork(keras.Model):
         padded = tf.gather(tf.gather(images, _mirrored(shape[1]), axis=1), _mirrored(shape[2]), axis=2)
         gamma, beta = (tf.reshape(tf.cast(part, tf.float32), [-1, self.style_size]) for part in style)
         stylised = self.body([padded, gamma, beta])
-        return tf.ensure_shape(stylised[:, : shape[1], : shape[2]], [*images.shape[:3], 3])
+        pictures = stylised[:, : shape[1], : shape[2]]
+        pictures.set_shape([*images.shape[:3], 3])
+        return pictures
 
 
 def _mirrored(size: tf.Tensor) -> tf.Tensor:
