@@ -20,11 +20,16 @@ class Stylise:
 
     @bentoml.api
     def stylize(
-        self, ctx: bentoml.Context, picture: pathlib.Path, style: str = "redon", strength: float = 1, side_px: int = 512
+        self,
+        ctx: bentoml.Context,
+        picture: pathlib.Path,
+        style: str | int = "redon",  # a form's 7 arrives as a number
+        strength: float = 1.0,
+        max_side_px: int = 512,
     ) -> pathlib.Path:
         """A JPEG or PNG in, a PNG out."""
-        inputs = {"content_bytes": [picture.read_bytes()], "style": [style]}
-        inputs |= {"style_strength": [strength], "max_side_px": [side_px]}
+        inputs = {"content_bytes": [picture.read_bytes()], "style": [str(style)]}
+        inputs |= {"style_strength": [strength], "max_side_px": [max_side_px]}
         tensors = {name: tf.constant(value) for name, value in inputs.items()}
         (stylized,) = self.model.signatures["serving_default"](**tensors)["stylized_bytes"].numpy()
         output = pathlib.Path(ctx.temp_dir) / "out.png"
