@@ -171,8 +171,10 @@ def flag_name(field: dataclasses.Field[Any]) -> str:
 
 
 def _kind(field: dataclasses.Field[Any]) -> Any:
+    """The type of a flag's value; of a number or several the list, whose flag takes one, too."""
     declared: Any = field.type
-    return declared.__args__[0] if isinstance(declared, types.UnionType) else declared
+    kinds = declared.__args__ if isinstance(declared, types.UnionType) else (declared,)
+    return next((kind for kind in kinds if isinstance(kind, types.GenericAlias)), kinds[0])
 
 
 def _value(field: dataclasses.Field[Any], value: Any) -> Any:

@@ -1,5 +1,6 @@
 """`nst-tf export`: a bundle for TensorFlow Serving. In a checkout also `python -m cli.export`."""
 
+import dataclasses
 import pathlib
 import sys
 from typing import Any
@@ -80,8 +81,13 @@ def _export_gatys(command: configs.ExportCommand, limits: configs.ExportConfig) 
 def _export_adain(command: configs.ExportCommand, limits: configs.ExportConfig) -> pathlib.Path:
     """--method=adain."""
     config = config_flags.config_from_flags(configs.AdainConfig)
-    side_px = config.style_max_side_px or config.max_side_px
-    styles = [inputs.read_style_for_one_pass(path, path, side_px) for path in command.style]
+    sides_px = inputs.style_sides_px(config.style_max_side_px, len(command.style), config.max_side_px)
+    styles = [
+        inputs.read_style_for_one_pass(path, path, side_px)
+        for path, side_px in zip(command.style, sides_px, strict=True)
+    ]
+    if isinstance(config.style_max_side_px, tuple):  # the sizes are in the styles now
+        config = dataclasses.replace(config, style_max_side_px=None)
     program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
     return _written(command, limits, config, styles=styles)
 

@@ -13,6 +13,7 @@ JOBS = {
     "train": "learn the style of a painting, for pictures in a second",
     "app": "open a page in the browser: drop a photograph, pick a painting",
     "figure": "repeat an experiment of the papers as a labelled grid of pictures, with tables",
+    "sheet": "draw a picture in several styles, strengths and methods on one page, to choose by looking",
     "batch": "render whole folders of photographs in the style of a painting, with Apache Beam",
     "export": "write a bundle that TensorFlow Serving loads",
     "client": "have a server stylise a picture",

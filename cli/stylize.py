@@ -14,7 +14,7 @@ from absl import flags, logging
 import nst_tf
 from nst_tf import configs, errors, files, results
 from nst_tf.optimisation import schedule
-from nst_tf.pictures import images, inputs, luts
+from nst_tf.pictures import images, inputs, luts, masks
 from nst_tf.weights import known_styles
 
 from . import config_flags, interrupts, program, progress
@@ -66,7 +66,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
     if config.snapshot_interval:
         _check_snapshots(command, config)
     checkpoints = program.checkpoints(command)
-    pictures = inputs.read(command.content, command.style, config)
+    pictures = masks.read(inputs.read(command.content, command.style, config), _masks(command), config.style_blend)
 
     program.load_tensorflow(weights=[config.weights], deterministic=checkpoints is not None, threads=command.threads)
     from nst_tf.optimisation import tensorboard  # imports TensorFlow, which --help and usage errors need not wait for
@@ -91,6 +91,9 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
             pictures.photograph or pictures.content,
             pictures.styles,
             config,
+            style_masks=pictures.masks,
+            style_own_masks=pictures.own_masks,
+            keep_mask=pictures.keep,
             checkpoints=checkpoints,
             on_report=on_report,
             on_message=program.say,
@@ -110,10 +113,19 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
 @contextlib.contextmanager
 def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainConfig) -> Iterator[Finished]:
     """--method=adain."""
-    pictures = inputs.read_one_pass(command.content, command.style, command.style_masks, config)
+    pictures = masks.read(
+        inputs.read_one_pass(command.content, command.style, config), _masks(command), config.style_blend
+    )
     program.load_tensorflow(weights=[config.weights, config.decoder], threads=command.threads)
     engine = nst_tf.AdainTransfer(config)
-    result = engine(pictures.content, pictures.styles, masks=pictures.masks, on_message=program.say)
+    result = engine(
+        pictures.content,
+        pictures.styles,
+        style_masks=pictures.masks,
+        style_own_masks=pictures.own_masks,
+        keep_mask=pictures.keep,
+        on_message=program.say,
+    )
     yield Finished(result, pictures.content, f"in {result.seconds:.1f} s")
 
 
@@ -121,10 +133,16 @@ def _stylize_in_one_pass(command: configs.StylizeCommand, config: configs.AdainC
 def _stylize_in_a_known_style(command: configs.StylizeCommand, config: configs.MultiStyleConfig) -> Iterator[Finished]:
     """--method=multi-style."""
     styles = known_styles.read(command.style, config)
-    content = inputs.read_picture(command.content, "content", config.max_side_px)
+    pictures = _with_masks(command, config, styles=len(styles))
     program.load_tensorflow(threads=command.threads)
-    result = nst_tf.MultiStyleTransfer(config)(content, styles, on_message=program.say)
-    yield Finished(result, content, f"in {result.seconds:.1f} s")
+    result = nst_tf.MultiStyleTransfer(config)(
+        pictures.content,
+        styles,
+        style_masks=pictures.masks,
+        keep_mask=pictures.keep,
+        on_message=program.say,
+    )
+    yield Finished(result, pictures.content, f"in {result.seconds:.1f} s")
 
 
 @contextlib.contextmanager
@@ -133,10 +151,12 @@ def _stylize_by_a_network_of_its_own(
 ) -> Iterator[Finished]:
     """--method=one-style."""
     style = known_styles.read_with_network(command.style)
-    content = inputs.read_picture(command.content, "content", config.max_side_px)
+    pictures = _with_masks(command, config, styles=1)
     program.load_tensorflow(threads=command.threads)
-    result = nst_tf.OneStyleTransfer(config)(content, style, on_message=program.say)
-    yield Finished(result, content, f"in {result.seconds:.1f} s")
+    result = nst_tf.OneStyleTransfer(config)(
+        pictures.content, style, style_masks=pictures.masks, keep_mask=pictures.keep, on_message=program.say
+    )
+    yield Finished(result, pictures.content, f"in {result.seconds:.1f} s")
 
 
 @contextlib.contextmanager
@@ -145,6 +165,18 @@ def _recolour(command: configs.StylizeCommand, config: configs.RecolourConfig) -
     content = inputs.read_picture(command.content, "content", config.max_side_px)
     result = nst_tf.recolour(content, command.style, config, on_message=program.say)
     yield Finished(result, content, f"in {result.seconds * 1000:.0f} ms")
+
+
+def _with_masks(command: configs.StylizeCommand, config: Any, *, styles: int) -> inputs.Inputs:
+    """The content and its masks, for styles that are no pictures."""
+    given = _masks(command)
+    masks.check(given, styles, getattr(config, "style_blend", ()))
+    content = inputs.read_picture(command.content, "content", config.max_side_px)
+    return masks.read_content_masks(inputs.Inputs(content, ()), given)
+
+
+def _masks(command: configs.StylizeCommand) -> masks.Given:
+    return masks.Given(command.style_masks, command.style_own_masks, command.keep_mask or None)
 
 
 def _with_method_of_style(command: configs.StylizeCommand) -> configs.StylizeCommand:
@@ -209,7 +241,15 @@ def _check_snapshots(command: configs.StylizeCommand, config: configs.StyleTrans
     files.check_writable(_snapshot_path(command.output, evaluations))
     output = pathlib.Path(command.output)
     pattern = _snapshot_path(glob.escape(output.name), "*").name
-    read = [command.content, *command.style, config.initialisation, config.weights]
+    read = [
+        command.content,
+        *command.style,
+        *command.style_masks,
+        *command.style_own_masks,
+        command.keep_mask,
+        config.initialisation,
+        config.weights,
+    ]
     files.check_not_read(output.parent.glob(pattern), read)
 
 

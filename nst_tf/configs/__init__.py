@@ -16,6 +16,7 @@ from nst_tf.configs.commands import EvaluateCommand as EvaluateCommand
 from nst_tf.configs.commands import ExportCommand as ExportCommand
 from nst_tf.configs.commands import FigureCommand as FigureCommand
 from nst_tf.configs.commands import SamplesCommand as SamplesCommand
+from nst_tf.configs.commands import SheetCommand as SheetCommand
 from nst_tf.configs.commands import StylizeCommand as StylizeCommand
 from nst_tf.configs.commands import TrainCommand as TrainCommand
 from nst_tf.configs.commands import VideoCommand as VideoCommand
@@ -32,6 +33,8 @@ from nst_tf.configs.one_style import OneStyleConfig as OneStyleConfig
 from nst_tf.configs.one_style import OneStyleTrainingConfig as OneStyleTrainingConfig
 from nst_tf.configs.optimisation import COLOUR_MAPS as COLOUR_MAPS
 from nst_tf.configs.optimisation import COLOURS as COLOURS
+from nst_tf.configs.optimisation import FINE_BLOCKS as FINE_BLOCKS
+from nst_tf.configs.optimisation import PROPAGATIONS as PROPAGATIONS
 from nst_tf.configs.optimisation import STARTS as STARTS
 from nst_tf.configs.optimisation import TOTAL_VARIATIONS as TOTAL_VARIATIONS
 from nst_tf.configs.optimisation import StyleTransferConfig as StyleTransferConfig
@@ -43,6 +46,8 @@ from nst_tf.configs.presets import PRESETS as PRESETS
 from nst_tf.configs.presets import QUALITIES as QUALITIES
 from nst_tf.configs.presets import Preset as Preset
 from nst_tf.configs.recolour import RecolourConfig as RecolourConfig
+from nst_tf.configs.sheets import ALL_STYLES as ALL_STYLES
+from nst_tf.configs.sheets import SheetConfig as SheetConfig
 from nst_tf.configs.training import TrainingConfig as TrainingConfig
 from nst_tf.configs.video import FILM_METHODS as FILM_METHODS
 from nst_tf.configs.video import VideoConfig as VideoConfig

@@ -16,7 +16,7 @@ class AdainConfig:
     """
 
     max_side_px: int = _same("max_side_px")
-    style_max_side_px: int | None = _same("style_max_side_px")
+    style_max_side_px: int | tuple[int, ...] | None = _same("style_max_side_px")
     style_blend: tuple[float, ...] = _same("style_blend")
     strength: float = _same("strength")
     colours: str = _same("colours")

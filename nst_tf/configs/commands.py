@@ -21,6 +21,7 @@ WEIGHT_SETS = {  # that a network's weights come in, and what needs them
 }
 
 _FILES = "Input and output"
+_WITH_MASKS = ("gatys", "adain", "multi-style", "one-style")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,9 +78,27 @@ class StylizeCommand:
         (),
         group=_FILES,
         path="input",
-        methods=("adain",),
-        example="a.png,b.png",
-        help="One picture for each style: white where the style goes, black where the content stays.",
+        methods=_WITH_MASKS,
+        example="sky.png,land.png",
+        help="One picture for each style, of the content's aspect ratio: white where the style goes, black where not; "
+        "masks that overlap share. What no mask covers stays the content's; adain draws it without a style.",
+    )
+    style_own_masks: tuple[str, ...] = fields.setting(
+        (),
+        group=_FILES,
+        path="input",
+        methods=("gatys", "adain"),
+        example="its-sky.png,its-land.png",
+        help="One picture for each style, of the style picture's aspect ratio: white where the style is taken from, so "
+        "that sky takes from sky. Default: the whole of it.",
+    )
+    keep_mask: str = fields.setting(
+        "",
+        group=_FILES,
+        path="input",
+        methods=_WITH_MASKS,
+        example="face.png",
+        help="A picture of the content's aspect ratio: white where the content stays exactly as it is; grey blends.",
     )
     logdir: str = fields.setting(
         "",
@@ -174,6 +193,27 @@ class VideoCommand:
         help="multi-style, one-style and adain draw each frame in one pass; a learned style names its own method. "
         "gatys optimises each frame, in minutes: for short clips.",
     )
+    threads: int = _same("threads")
+
+    def __post_init__(self) -> None:
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SheetCommand:
+    """The flags of `nst-tf sheet` beyond the sheet's settings."""
+
+    content: str = _same("content")
+    styles: tuple[str, ...] = fields.setting(
+        (),
+        group=_FILES,
+        required=True,
+        path="input",
+        example="a.jpg,b.jpg",
+        help="The styles: pictures, learned styles (style:NAME or a .style file), or all for every learned style that "
+        "comes with nst_tf.",
+    )
+    output: str = _same("output", example="sheet.png", help="Where the sheet goes; the suffix names the format.")
     threads: int = _same("threads")
 
     def __post_init__(self) -> None:

@@ -32,6 +32,12 @@ class EvaluationConfig:
         help="The style terms that are computed, a column each: gram (called style), w2, moments, mrf. Default: those "
         "of the preset.",
     )
+    colours: str = _same(
+        "colours",
+        help="As in nst-tf stylize, for pictures that were made so: content judges by the style in the content's "
+        "colours, luminance compares luma alone.",
+    )
+    colour_map: str = _same("colour_map")
     weights: str = _same("weights")
     lpips: str = fields.setting(
         "none",
@@ -53,6 +59,8 @@ class EvaluationConfig:
             **({"style_terms": self.style_terms} if self.style_terms else {}),
             style_max_side_px=self.style_max_side_px,
             style_blend=self.style_blend,
+            colours=self.colours,
+            colour_map=self.colour_map,
             weights=self.weights,
             precision="float32",
             convolution="direct",

@@ -116,6 +116,10 @@ def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
     if value is None and type(None) in kinds:
         return None
     kind = kinds[0]
+    if isinstance(value, (tuple, list)) and any(isinstance(one, types.GenericAlias) for one in kinds):
+        if len(value) == 1 and not isinstance(kind, types.GenericAlias):  # one for all
+            return _as_declared(field, value[0])
+        kind = next(one for one in kinds if isinstance(one, types.GenericAlias))
     if kind is str and isinstance(value, str):
         return value
     if kind is bool and isinstance(value, bool):
@@ -129,6 +133,8 @@ def _as_declared(field: dataclasses.Field[Any], value: Any) -> Any:
             return tuple(value)
         if kind.__args__[0] is float and all(map(_is_number, value)):
             return tuple(float(item) for item in value)
+        if kind.__args__[0] is int and all(_is_number(item) and float(item).is_integer() for item in value):
+            return tuple(int(item) for item in value)
     raise errors.ConfigError(
         f"{label(field)} must be of type {getattr(kind, '__name__', kind)}. "
         f"Received: {errors.one_line(_described(value))}."

@@ -17,6 +17,9 @@ class OneStyleConfig:
     """
 
     max_side_px: int = fields.like(multi_style.MultiStyleConfig, "max_side_px")
+    strength: float = fields.like(multi_style.MultiStyleConfig, "strength")
+    colours: str = fields.like(multi_style.MultiStyleConfig, "colours")
+    colour_map: str = fields.like(multi_style.MultiStyleConfig, "colour_map")
 
     def __post_init__(self) -> None:
         fields.check(self)

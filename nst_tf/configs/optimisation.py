@@ -10,6 +10,8 @@ from nst_tf.vgg import forms
 
 STARTS = ("content", "style", "noise", "adain")
 COLOURS = ("style", "content", "luminance")
+FINE_BLOCKS = 2  # of the network, whose style layers are fine structure; Gatys et al. 2017, relu1_1 to relu2_1
+PROPAGATIONS = ("simple", "all", "inside")
 COLOUR_MAPS = ("mk", "pca", "cholesky")  # functions in `pictures.colours`
 TOTAL_VARIATIONS = ("mean-squared", "squared-sum", "absolute-sum", "power-sum")  # functions in `losses`
 
@@ -47,14 +49,15 @@ class StyleTransferConfig:
         example="1024",
         help="Long side of the result in pixels. A smaller content picture is never enlarged.",
     )
-    style_max_side_px: int | None = fields.setting(
+    style_max_side_px: int | tuple[int, ...] | None = fields.setting(
         None,
         flag="style_size",
         group="Picture",
         low=16,
         example="256",
         help="Long side in pixels at which the style is read: smaller gives finer strokes, larger gives broader ones. "
-        "Default: the result's long side, as Gatys et al. 2016 do. A smaller style picture is never enlarged.",
+        "One for all styles, or one for each, such as 512,256. Default: the result's long side, as Gatys et al. 2016 "
+        "do. A smaller style picture is never enlarged.",
     )
     style_blend: tuple[float, ...] = fields.setting(
         (),
@@ -62,6 +65,15 @@ class StyleTransferConfig:
         low=0,
         example="0.7,0.3",
         help="Share of each style picture if there are several, such as 0.7,0.3. Default: equal shares.",
+    )
+    fine_style: str = fields.setting(
+        "",
+        group="Picture",
+        path="input",
+        example="fabric.jpg",
+        help="A picture whose fine structure each style takes first, in an optimisation of its own (scale control of "
+        "Gatys et al. 2017): coarse shapes from --style, brushwork from here. It costs a run at the style's size. "
+        "Default: none.",
     )
     strength: float = fields.setting(
         1.0,
@@ -91,6 +103,15 @@ class StyleTransferConfig:
         example="pca",
         help="The map of --colours=content. mk: Monge and Kantorovich's, which moves colours least. pca: by way of the "
         "principal axes. cholesky: by triangular roots.",
+    )
+    propagation: str = fields.setting(
+        "simple",
+        group="Picture",
+        choices=PROPAGATIONS,
+        example="inside",
+        help="How masks reach the network's layers (Gatys et al. 2017). simple: the mean over the pixels of a "
+        "position. all: every position that sees anything of a region. inside: only those that see nothing else, so "
+        "that regions do not mix at their edges; too small a region has none left in the deep layers.",
     )
     initialisation: str = fields.setting(
         "content",
@@ -487,6 +508,11 @@ class StyleTransferConfig:
             raise errors.ConfigError(
                 "full_size needs the guided filter. Received: guided_filter_radius=0. Set it to 0.08 or choose the "
                 "preset photo."
+            )
+        if self.fine_style and not any(vgg.block(layer) <= FINE_BLOCKS for layer in self.style_layers):
+            raise errors.ConfigError(
+                f"fine_style needs a style layer in the first {FINE_BLOCKS} blocks, such as conv2_1. Received: "
+                f"{', '.join(self.style_layers) or 'none'}."
             )
 
     def _fill_by_quality(self) -> None:

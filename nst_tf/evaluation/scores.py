@@ -11,7 +11,7 @@ from nst_tf import configs, messages, vgg
 from nst_tf.evaluation import artefacts, lpips, noise
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
-from nst_tf.pictures import inputs
+from nst_tf.pictures import colours, controls, inputs
 
 
 class Score(NamedTuple):
@@ -71,10 +71,12 @@ def evaluate(
     for picture, pictures in pairs:
         size = (picture.height_px, picture.width_px)
         if size not in targets:
-            styles = [tf.constant(style.pixels) for style in pictures.styles]
-            targets[size] = objective.targets(_padded(pictures.content.pixels, stride), styles)
+            seen = controls.before(pictures, judge)
+            styles = [tf.constant(style.pixels) for style in seen.styles]
+            targets[size] = objective.targets(_padded(seen.content.pixels, stride), styles)
         found = [artefacts.measure(picture.pixels, pictures.content.pixels, s.pixels) for s in pictures.styles]
-        terms = objective.terms(_padded(picture.pixels, stride), targets[size])
+        judged = colours.grey(picture.pixels) if judge.colours == "luminance" else picture.pixels
+        terms = objective.terms(_padded(judged, stride), targets[size])
         scores.append(
             Score(
                 image=picture.name,

@@ -79,7 +79,7 @@ def example_requests(
             trial_requests.Example("pictures", "serving_default", encoded, answer),
             trial_requests.Example("tensors", "stylize_tensor", one, {"stylized": answers[0]}),
         ]
-    sides_px = [config.style_max_side_px or max(content.shape[1:3]) for content in contents]
+    sides_px = [graph_inputs.style_side_px(config) or max(content.shape[1:3]) for content in contents]
     scaled = [
         images.resize(picture, *images.fit(picture.shape[1], picture.shape[2], side))
         for picture, side in zip(pictures, sides_px, strict=True)
@@ -188,7 +188,7 @@ class Adain(tf.Module):
     def stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures [B, H, W, 3], styles [B, H', W', 3] where none is baked in, strength [B] -> [B, H, W, 3]."""
         inputs = self._checked(inputs)
-        side_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
+        side_px = max(self._config.max_side_px, graph_inputs.style_side_px(self._config) or 0)
         for name in {"content", "style"}.intersection(inputs):
             inputs[name] = graph_inputs.pixels(inputs, name, self._network.minimum_side_px, side_px)
         style = self._network.style_moments(inputs["style"]) if self._style is None else self._style
@@ -203,7 +203,7 @@ class Adain(tf.Module):
     def _encoded_style(self, data: tf.Tensor, max_side_px: tf.Tensor, index: tf.Tensor) -> adain.Moments:
         """The moments [1, N] of one encoded picture, read at the size that the configuration wants."""
         style = graph_pictures.decode(data, "style_bytes", index, self._limits.max_pixels)
-        max_side_px = self._config.style_max_side_px or max_side_px
+        max_side_px = graph_inputs.style_side_px(self._config) or max_side_px
         size = graph_pictures.fit(tf.shape(style)[1:3], max_side_px, self._network.minimum_side_px)
         style = graph_pictures.resize(style, size)
         return self._network.style_moments(

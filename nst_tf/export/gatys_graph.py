@@ -34,6 +34,7 @@ def check(config: configs.StyleTransferConfig) -> None:
         "initialisation": ("content", "style", "noise"),
         "style_blend": ((),),
         "colours": ("style",),
+        "fine_style": ("",),
         "xla": ("auto", "off"),
         "snapshot_interval": (0,),
         "full_size": (False,),
@@ -159,7 +160,7 @@ class Gatys(tf.Module):
     def stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures [B, H, W, 3] and [B, H', W', 3], and controls [B] -> pictures [B, H, W, 3]."""
         inputs = self._checked(inputs)
-        largest_style_px = max(self._config.max_side_px, self._config.style_max_side_px or 0)
+        largest_style_px = max(self._config.max_side_px, graph_inputs.style_side_px(self._config) or 0)
         for name, side_px in (("content", self._config.max_side_px), ("style", largest_style_px)):
             pixels = graph_inputs.finite(graph_inputs.at_most(inputs[name], side_px, name), name)
             inputs[name] = tf.clip_by_value(pixels, 0.0, 1.0)
@@ -193,7 +194,7 @@ class Gatys(tf.Module):
 
     def _scaled_style(self, style: tf.Tensor, content: tf.Tensor, name: str, index: tf.Tensor) -> tf.Tensor:
         """The style picture at the size that the configuration wants beside a content picture."""
-        max_side_px = self._config.style_max_side_px or tf.reduce_max(tf.shape(content)[1:3])
+        max_side_px = graph_inputs.style_side_px(self._config) or tf.reduce_max(tf.shape(content)[1:3])
         size = graph_pictures.fit(tf.shape(style)[1:3], max_side_px, self._style_stride_px)
         return graph_inputs.at_least(graph_pictures.resize(style, size), self._style_stride_px, name, index)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from nst_tf import configs, errors
 from nst_tf.export import graph_pictures
 
 Tensors = dict[str, tf.Tensor]
@@ -12,6 +13,20 @@ Tensors = dict[str, tf.Tensor]
 def specs(batched: Mapping[str, tf.DType]) -> dict[str, tf.TensorSpec]:
     """Rank-1 signature inputs [batch] by name."""
     return {name: tf.TensorSpec([None], dtype, name) for name, dtype in batched.items()}
+
+
+def style_side_px(config: configs.StyleTransferConfig | configs.AdainConfig) -> int | None:
+    """The size at which a graph reads the style of a request.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    if isinstance(config.style_max_side_px, tuple):
+        raise errors.ConfigError(
+            "style_max_side_px (--style_size) must be one size in a graph that gets one style. Received: "
+            f"{', '.join(map(str, config.style_max_side_px))}. Give one, or bake the styles in."
+        )
+    return config.style_max_side_px
 
 
 def with_index(inputs: Tensors) -> Tensors:

@@ -9,3 +9,5 @@ from nst_tf.figures.experiments import reconstruction as reconstruction
 from nst_tf.figures.rendering import CellReport as CellReport
 from nst_tf.figures.rendering import FigureResult as FigureResult
 from nst_tf.figures.rendering import render as render
+from nst_tf.figures.sheets import SheetResult as SheetResult
+from nst_tf.figures.sheets import draw_sheet as draw_sheet

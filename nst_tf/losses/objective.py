@@ -218,6 +218,20 @@ class Objective:
             scaled_total = evaluated.total * loss_scale
         return evaluated, tape.gradient(scaled_total, image) / loss_scale
 
+    def measurements(self, image: tf.Tensor, targets: Targets) -> Targets:
+        """What some terms measure of an image.
+
+        Args:
+            image: [B, H, W, 3] in [0, 1].
+            targets: of the terms that are to measure, as in `terms`.
+        """
+        features = self.features(image)
+        return {
+            term.name: {layer: term.measure(features[layer], targets[term.name][layer]) for layer in term.layers}
+            for term in self.feature_terms
+            if term.name in targets
+        }
+
     def _layers_compared_with(self, picture: str) -> tuple[str, ...]:
         """The layers of the terms that compare with a picture, each once."""
         layers = [layer for term in self.feature_terms if term.compares_with == picture for layer in term.layers]

@@ -5,7 +5,7 @@ A new loss is a class of one of the two kinds here, in a file of its own in this
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import tensorflow as tf
@@ -94,6 +94,10 @@ class FeatureTerm:
     def zeros(self, target: Measured, zero: tf.Tensor) -> tf.Tensor:
         """What a sum over no tile is; zero is [B]."""
         return zero
+
+    def part(self, target: Any, cut: Callable[[tf.Tensor], tf.Tensor]) -> Any:
+        """The target for some positions of a picture, which `cut` takes out of what has positions."""
+        return cut(target) if self.compares_with == "content" else target
 
     def gradient(self, features: tf.Tensor, target: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
         """The gradient of one layer's `partial` with respect to its features, times the slope, which has its shape."""

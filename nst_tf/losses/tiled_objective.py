@@ -136,6 +136,22 @@ class TiledObjective(objective.Objective):
                 gradient = self._with_tile(gradient, tape, owned, pixels, tile, targets, slopes, loss_scale)
         return evaluated, gradient
 
+    def measurements(self, image: tf.Tensor, targets: objective.Targets) -> objective.Targets:
+        """What some terms measure of an image; arguments and result are those of `Objective.measurements`."""
+        named = [term for term in self.feature_terms if term.name in targets]
+        only = dataclasses.replace(self, named_terms=tuple(named))
+        parts = []
+        for index in range(self._count(tf.shape(image))):
+            tile = self._tile(index, tf.shape(image))
+            parts.append(only._sums(self._owned(tiles.read(image, tile), tile), tile, targets, image.dtype))
+        return {
+            term.name: {
+                layer: term.averaged(tf.add_n([part[term.name][layer] for part in parts]), _positions(image, layer))
+                for layer in term.layers
+            }
+            for term in named
+        }
+
     def _with_tile(
         self,
         gradient: tf.Tensor,
@@ -280,8 +296,7 @@ def _target(
     term: terms.FeatureTerm, layer: str, tile: tiles.Tile, targets: objective.Targets, dtype: tf.DType
 ) -> tf.Tensor:
     """A term's target at a layer: the positions that a tile owns where the target has positions."""
-    target = targets[term.name][layer]
-    return tiles.part(target, layer, tile, dtype) if term.compares_with == "content" else target
+    return term.part(targets[term.name][layer], lambda whole: tiles.part(whole, layer, tile, dtype))
 
 
 def _without_shared_rows(

@@ -160,9 +160,15 @@ class AdainNetwork(keras.Model):
         """The picture that features stand for: float32 [B, stride * h, stride * w, 3], in about [0, 1], not clipped."""
         return self.decoder(features)
 
-    def style_moments(self, images: Tensor) -> Moments:
-        """The styles of a batch of pictures of one size."""
-        return moments(self.encode(images))
+    def style_moments(self, images: Tensor, weights: Tensor | None = None) -> Moments:
+        """The styles of a batch of pictures of one size.
+
+        Args:
+            images: float32 [B, H, W, 3] in [0, 1].
+            weights: float32 [B, H, W, 1], at least 0: how much each pixel counts. All alike when left out.
+        """
+        features = self.encode(images)
+        return moments(features, None if weights is None else self._at_features(weights))
 
     def apply(self, images: Tensor, style: Moments, strength: Tensor | float = 1.0) -> tf.Tensor:
         """Stylises a batch.
@@ -200,13 +206,17 @@ class AdainNetwork(keras.Model):
         Deviation: masks may be soft.
         """
         features = self.encode(images)
-        masks = tf.nn.avg_pool2d(_padded(masks, self.stride), self.stride, self.stride, "VALID")  # [B, h, w, K]
+        masks = self._at_features(masks)  # [B, h, w, K]
         masks = masks / tf.maximum(tf.reduce_sum(masks, -1, keepdims=True), 1.0)
         masks = tf.broadcast_to(masks, tf.concat([tf.shape(features)[:3], [len(styles)]], 0))
         change = tf.zeros_like(features)
         for style, mask in zip(styles, tf.split(masks, len(styles), -1), strict=True):
             change += mask * (adaptive_instance_normalisation(features, style, mask) - features)
         return self._picture(features + _per_image(strength) * change, images)
+
+    def _at_features(self, masks: Tensor) -> tf.Tensor:
+        """The mean of masks [B, H, W, K] over the pixels that each position of the features stands for."""
+        return tf.nn.avg_pool2d(_padded(masks, self.stride), self.stride, self.stride, "VALID")
 
     def _picture(self, features: tf.Tensor, images: Tensor) -> tf.Tensor:
         """Decodes, cuts to the images' size and range."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import multi_style
-from nst_tf.pictures import controls, inputs
+from nst_tf.pictures import controls, inputs, masks, transparency
 from nst_tf.weights import known_styles, style_files
 
 
@@ -19,8 +19,8 @@ from nst_tf.weights import known_styles, style_files
 class MultiStyleResult(results.Result):
     """A picture stylised by the network for many styles, and how it was made.
 
-    `seconds` includes the first call's building of the network; `inputs` has name and sha256 of the content picture and
-    of each style.
+    `seconds` includes the first call's building of the network; `inputs` has name and sha256 of the content picture, of
+    each style and of each mask.
     """
 
     method: ClassVar[str] = "multi-style"
@@ -48,6 +48,8 @@ class MultiStyleTransfer:
         content: inputs.Source,
         style: known_styles.Source | Sequence[known_styles.Source],
         *,
+        style_masks: Sequence[inputs.Source] = (),
+        keep_mask: inputs.Source | None = None,
         on_message: messages.OnMessage = messages.log,
     ) -> MultiStyleResult:
         """Stylises one picture.
@@ -57,6 +59,9 @@ class MultiStyleTransfer:
                 or floats in [0, 1], sRGB). Larger than config.max_side_px, it is scaled down; never up.
             style: `style:7` for one of the network's own, `style:NAME` or NAME for one that comes with the package, the
                 path of a file that `nst-tf train` wrote, or a `style_files.StyleFile`; or several, which are blended.
+            style_masks: none, or one picture for each style: white where the style goes, black where not. What none of
+                them covers keeps its content.
+            keep_mask: a picture that is white where the content stays as it is; soft edges blend.
             on_message: called with lines worth telling the user, such as where the weights came from.
 
         Raises:
@@ -65,26 +70,29 @@ class MultiStyleTransfer:
         with self._lock:
             started = time.perf_counter()
             read = known_styles.read(style, self.config)
+            given = masks.Given(style_masks, keep=keep_mask)
+            masks.check(given, len(read), self.config.style_blend)
             picture = inputs.read_picture(content, "content", self.config.max_side_px)
             if min(picture.height_px, picture.width_px) < multi_style.MINIMUM_SIDE_PX:
                 raise errors.ImageError(
                     f"{picture.name}: the shorter side must be at least {multi_style.MINIMUM_SIDE_PX} px for "
                     f"multi-style. Received: {picture.width_px} x {picture.height_px} px. Use a larger picture or size."
                 )
-            for note in picture.notes:
-                on_message(f"{picture.name}: {note}")
+            pictures = masks.read_content_masks(inputs.Inputs(transparency.straight(picture), ()), given)
+            for note in pictures.notes:
+                on_message(note)
             if self._engine is None:
                 self._engine = _engine(multi_style.load(self.config.network_file, on_message=on_message))
             loaded = self._engine.loaded
             chosen = [numbers(one, loaded, self.config.stroke_size_px) for one in read]
-            blended = multi_style.blend(chosen, self.config.style_blend)
             try:
-                image = self._engine.apply(picture.pixels, *blended).numpy()
+                image = self._drawn(self._engine, pictures, chosen)
             except tf.errors.ResourceExhaustedError as error:
                 raise errors.not_enough_memory(picture.width_px, picture.height_px) from error
-            image = controls.of_result(image, picture, self.config)
+            picture = pictures.content
             image = controls.blended(picture.pixels, image, self.config.strength)
-            about = {name: getattr(picture, name) for name in ("name", "sha256", "width_px", "height_px")}
+            image = controls.with_kept(image, picture, masks.kept(pictures, with_uncovered=False))
+            content_about, *masks_about = pictures.identities
             return MultiStyleResult(
                 image=image,
                 alpha=picture.alpha,
@@ -92,8 +100,25 @@ class MultiStyleTransfer:
                 seconds=time.perf_counter() - started,
                 precision="float32",
                 network=loaded.weights,
-                inputs=(about, *(identity(one, values) for one, values in zip(read, chosen, strict=True))),
+                inputs=(
+                    content_about,
+                    *(identity(one, values) for one, values in zip(read, chosen, strict=True)),
+                    *masks_about,
+                ),
             )
+
+    def _drawn(self, engine: "_Engine", pictures: inputs.Inputs, styles: Sequence[multi_style.Style]) -> np.ndarray:
+        """The picture in its styles: in their blend, or each where its mask is."""
+        content, shares = pictures.content, masks.shares(pictures)
+        if not pictures.masks:
+            styles = [multi_style.blend(styles, self.config.style_blend)]
+        drawn = [
+            controls.of_result(engine.apply(content.pixels, *style).numpy(), content, self.config) for style in styles
+        ]
+        if shares is None:
+            return drawn[0]
+        covered = np.sum([shares[..., [k]] * image for k, image in enumerate(drawn)], axis=0)
+        return np.asarray(covered + (1 - shares.sum(axis=-1, keepdims=True)) * content.pixels).clip(0, 1)
 
     def can_take(self, config: configs.MultiStyleConfig) -> bool:
         """Whether `reconfigure` takes a configuration: one with the same network."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import adain
-from nst_tf.pictures import controls, guided_filter, images, inputs
+from nst_tf.pictures import controls, guided_filter, images, inputs, masks, transparency
 
 _OF_THE_NETWORK = ("weights", "decoder", "precision")  # settings; the others belong to a picture
 
@@ -50,7 +50,9 @@ class AdainTransfer:
         content: inputs.Source,
         style: inputs.Source | Sequence[inputs.Source],
         *,
-        masks: Sequence[inputs.Source] = (),
+        style_masks: Sequence[inputs.Source] = (),
+        style_own_masks: Sequence[inputs.Source] = (),
+        keep_mask: inputs.Source | None = None,
         on_message: messages.OnMessage = messages.log,
     ) -> AdainResult:
         """Stylises one picture.
@@ -59,7 +61,9 @@ class AdainTransfer:
             content: a path, `sample:NAME`, an `images.Picture`, or an array or tensor [H, W, 3] or [1, H, W, 3] (uint8,
                 or floats in [0, 1], sRGB). Larger than config.max_side_px, it is scaled down; never up.
             style: the same, or a list or tuple of several.
-            masks: none, or one such picture for each style: white where the style goes, black where not.
+            style_masks: none, or one such picture for each style: white where the style goes, black where not.
+            style_own_masks: none, or one for each style picture: white where its style is taken from.
+            keep_mask: a picture that is white where the content stays as it is; soft edges blend.
             on_message: called with lines worth telling the user, such as where the weights came from.
 
         Raises:
@@ -67,31 +71,21 @@ class AdainTransfer:
         """
         with self._lock:
             started = time.perf_counter()
-            pictures = inputs.read_one_pass(content, style, masks, self.config)
+            given = masks.Given(style_masks, style_own_masks, keep_mask)
+            pictures = masks.read(inputs.read_one_pass(content, style, self.config), given, self.config.style_blend)
+            pictures = transparency.straightened(pictures)
             for note in pictures.notes:
                 on_message(note)
-            if self._engine is None:
-                self._engine = _engine(
-                    adain.load(
-                        dtype_policy=self.config.precision,
-                        encoder=self.config.weights,
-                        decoder=self.config.decoder,
-                        on_message=on_message,
-                    )
-                )
-            try:
-                seen = controls.before(pictures, self.config)
-                image = self._stylised(self._engine, seen).numpy()
-            except tf.errors.ResourceExhaustedError as error:
-                raise errors.not_enough_memory(pictures.content.width_px, pictures.content.height_px) from error
-            image = guided_filter.of_photograph(image, seen.content.pixels, self.config)
+            seen = controls.before(pictures, self.config)
+            image = guided_filter.of_photograph(self.image_of(seen, on_message), seen.content.pixels, self.config)
+            image = controls.after(image, pictures.content, self.config)
             return AdainResult(
-                image=controls.after(image, pictures.content, self.config),
+                image=controls.with_kept(image, pictures.content, masks.kept(pictures, with_uncovered=False)),
                 alpha=pictures.content.alpha,
                 config=self.config,
                 seconds=time.perf_counter() - started,
-                precision=self._engine.loaded.policy,
-                network=self._engine.loaded.weights,
+                precision=self._loaded(on_message).policy,
+                network=self._loaded(on_message).weights,
                 inputs=pictures.identities,
             )
 
@@ -110,20 +104,42 @@ class AdainTransfer:
         with self._lock:
             self.config = config
 
+    def image_of(self, pictures: inputs.Inputs, on_message: messages.OnMessage = messages.log) -> np.ndarray:
+        """What the network makes of pictures as `controls.before` gives them: float32 [1, H, W, 3] in [0, 1]."""
+        self._loaded(on_message)
+        assert self._engine is not None
+        try:
+            return np.asarray(self._stylised(self._engine, pictures))
+        except tf.errors.ResourceExhaustedError as error:
+            raise errors.not_enough_memory(pictures.content.width_px, pictures.content.height_px) from error
+
+    def _loaded(self, on_message: messages.OnMessage) -> adain.Loaded:
+        """The network, loaded at the first call."""
+        if self._engine is None:
+            self._engine = _engine(
+                adain.load(
+                    dtype_policy=self.config.precision,
+                    encoder=self.config.weights,
+                    decoder=self.config.decoder,
+                    on_message=on_message,
+                )
+            )
+        return self._engine.loaded
+
     def _stylised(self, engine: "_Engine", pictures: inputs.Inputs) -> tf.Tensor:
-        content = pictures.content.pixels
+        content, shares = pictures.content.pixels, masks.shares(pictures)
         known, self._styles = self._styles, {}
         styles = []
-        for picture in pictures.styles:
-            pixels = picture.pixels
-            key = hashlib.sha256(pixels.tobytes()).hexdigest() + str(pixels.shape)
-            self._styles[key] = known[key] if key in known else engine.moments(pixels)
+        for picture, weights in zip(pictures.styles, masks.style_weights(pictures), strict=True):
+            key = hashlib.sha256(picture.pixels.tobytes() + weights.tobytes()).hexdigest() + str(picture.pixels.shape)
+            self._styles[key] = known[key] if key in known else engine.moments(picture.pixels, weights)
             styles.append(self._styles[key])
         strength = tf.constant(self.config.strength)
         if not pictures.masks:
-            return engine.apply(content, adain.blend(styles, self.config.style_blend), strength)
-        masks = [mask.pixels.mean(axis=-1) for mask in pictures.masks]  # each [1, H, W]
-        return engine.apply_regions(content, styles, np.stack(masks, axis=-1), strength)
+            styles = [adain.blend(styles, self.config.style_blend)]
+        if shares is None:
+            return engine.apply(content, styles[0], strength)
+        return engine.apply_regions(content, styles, shares, strength)
 
 
 def start(
@@ -138,7 +154,7 @@ def start(
         weights=config.weights if config.network == "normalised" else "auto",
         precision=config.precision,
     )
-    image = _shared_transfer(one_pass)(pictures.content, pictures.styles, on_message=on_message).image
+    image = _shared_transfer(one_pass).image_of(pictures, on_message)
     return images.Picture(pixels=image, alpha=None, sha256=hashlib.sha256(image.tobytes()).hexdigest(), name="adain")
 
 
@@ -161,7 +177,7 @@ def _engine(loaded: adain.Loaded) -> _Engine:
     network = loaded.network
     return _Engine(
         loaded,
-        tf.function(network.style_moments, input_signature=[tf.TensorSpec([1, None, None, 3])]),
+        tf.function(network.style_moments, input_signature=[tf.TensorSpec([1, None, None, n]) for n in (3, 1)]),
         tf.function(network.apply, reduce_retracing=True),
         tf.function(network.apply_regions, reduce_retracing=True),
     )

@@ -7,6 +7,7 @@ colours are 6 numbers from the first step on; no scaled tanh, no biases.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -91,6 +92,8 @@ class OneStyleTransfer:
         content: inputs.Source,
         style: known_styles.Source,
         *,
+        style_masks: Sequence[inputs.Source] = (),
+        keep_mask: inputs.Source | None = None,
         on_message: messages.OnMessage = messages.log,
     ) -> OneStyleResult:
         """Stylises one picture.
@@ -98,6 +101,8 @@ class OneStyleTransfer:
         Args:
             content: as `nst_tf.MultiStyleTransfer` takes it.
             style: the path of a file that `nst-tf train --architecture=one-style` wrote, or a `style_files.StyleFile`.
+            style_masks: none, or one picture: white where the style goes, black where the content stays.
+            keep_mask: a picture that is white where the content stays as it is; soft edges blend.
             on_message: called with lines worth telling the user.
 
         Raises:
@@ -107,7 +112,7 @@ class OneStyleTransfer:
             read = known_styles.read_with_network(style)
             if self._engine is None or self._sha256 != read.network_sha256:
                 self._engine, self._sha256 = self._of(read), read.network_sha256
-            result = self._engine(content, read, on_message=on_message)
+            result = self._engine(content, read, style_masks=style_masks, keep_mask=keep_mask, on_message=on_message)
             fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
             return OneStyleResult(**fields | {"config": self.config})
 

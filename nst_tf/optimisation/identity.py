@@ -8,8 +8,9 @@ from nst_tf import configs, machine, precision
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import inputs
 
-# A preset and a quality are their settings, weights are recognised by their hash, and snapshots only show the run.
-_WITHOUT_EFFECT = ("preset", "quality", "weights", "snapshot_interval")
+# A preset and a quality are their settings, weights are recognised by their hash, snapshots only show the run, and a
+# fine style is part of the styles' hashes.
+_WITHOUT_EFFECT = ("preset", "quality", "weights", "snapshot_interval", "fine_style")
 
 
 def of(
@@ -36,6 +37,8 @@ def of(
         run["initialisation"] = _picture(pictures.start)
     run["content"] = _picture(pictures.content)
     run["style"] = [_picture(style) for style in pictures.styles]
+    masks = {"masks": pictures.masks, "own_masks": pictures.own_masks, "keep": pictures.keep and (pictures.keep,)}
+    run |= {name: [_picture(mask) for mask in found] for name, found in masks.items() if found}
     run["weights"] = weights.get("sha256", "as given")
     return checkpoint.Identity(run, machine.described())
 

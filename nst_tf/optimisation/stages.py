@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors, machine, precision, vgg
+from nst_tf.losses import guidance, on_vgg19, terms, tiled_objective
 from nst_tf.losses import objective as objectives
-from nst_tf.losses import on_vgg19, tiled_objective
-from nst_tf.optimisation import averaging, clock, lbfgs, memory_plan, optimizers, schedule
-from nst_tf.pictures import images, inputs
+from nst_tf.optimisation import averaging, clock, keeping, lbfgs, memory_plan, optimizers, schedule
+from nst_tf.pictures import images, inputs, masks
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
 _FLOAT16 = "mixed_float16"
@@ -24,6 +24,8 @@ class Stage(NamedTuple):
     width_px: int
     steps: int
     plan: memory_plan.Plan
+    regions: int = 0  # that guide the style term; 0 where it looks at the whole picture
+    keeps: bool = False  # whether something of the content is kept
 
     @property
     def work(self) -> float:
@@ -34,7 +36,7 @@ class Stage(NamedTuple):
     def key(self) -> tuple[int, ...]:
         """Stages with the same key share an optimiser and its graph."""
         tile = (self.plan.tile_height_px, self.plan.tile_width_px) if self.plan.is_tiled else ()
-        return (self.plan.lbfgs_memory, *tile)
+        return (self.plan.lbfgs_memory, self.regions, self.keeps, *tile)
 
     def recorded(self) -> dict[str, int]:
         """What a result tells of it."""
@@ -80,6 +82,8 @@ def described(stages: Sequence[Stage], config: configs.StyleTransferConfig, netw
 
 def objective(whole: objectives.Objective, stage: Stage) -> objectives.Objective:
     """The objective as a stage computes it: whole, or in tiles."""
+    if stage.regions:
+        whole = guidance.guided(whole)
     if not stage.plan.is_tiled:
         return whole
     return tiled_objective.TiledObjective(
@@ -97,7 +101,47 @@ def targets(goal: objectives.Objective, pictures: inputs.Inputs, stage: Stage) -
     scale = stage.height_px / pictures.content.height_px
     need_px = goal.config.style_side_px
     styles = [tf.constant(inputs.scaled_style(picture.pixels, scale, need_px)) for picture in pictures.styles]
-    return goal.targets(vgg.padded(content, vgg.stride_px(*goal.config.layers)), styles)
+    stride = vgg.stride_px(*goal.config.layers)
+    content = vgg.padded(content, stride)
+
+    def at_stage(plane: np.ndarray) -> tf.Tensor:
+        return vgg.padded(tf.constant(images.resize(plane, stage.height_px, stage.width_px)), stride)
+
+    if stage.regions:
+        weights = [
+            tf.constant(inputs.at_size(weight, *style.shape[1:3]))
+            for style, weight in zip(styles, masks.style_weights(pictures), strict=True)
+        ]
+        found = guidance.targets(goal, content, at_stage(masks.free_shares(pictures)), styles, weights)
+    else:
+        found = goal.targets(content, styles)
+    kept = masks.kept(pictures, with_uncovered=True)
+    return found if kept is None else keeping.with_kept(found, content, at_stage(kept))
+
+
+def guided(planned: Sequence[Stage], pictures: inputs.Inputs, named_terms: Sequence[terms.Term]) -> tuple[Stage, ...]:
+    """The stages of a run whose pictures have masks or transparent parts.
+
+    Args:
+        planned: the stages.
+        pictures: of the run.
+        named_terms: of the objective. Where they cannot be guided, transparent pixels take part in the style.
+
+    Raises:
+        ConfigError: there are masks, and the terms cannot be guided.
+    """
+    has_masks = bool(pictures.masks or pictures.own_masks)
+    transparent = any(picture.alpha is not None for picture in (pictures.content, *pictures.styles))
+    regions = 0
+    if has_masks or transparent or pictures.keep is not None:
+        regions = max(1, len(pictures.masks)) if guidance.can_guide(named_terms) else 0
+    if has_masks and not regions:
+        raise errors.ConfigError(
+            "masks of styles guide Gram matrices and nothing else. Received: an objective that compares with the style "
+            "in another way. Leave out style_masks and style_own_masks, or use Gram matrices alone."
+        )
+    keeps = masks.kept(pictures, with_uncovered=True) is not None
+    return tuple(stage._replace(regions=regions, keeps=keeps) for stage in planned)
 
 
 def start(
@@ -189,7 +233,7 @@ def new_optimizer(
     """An optimiser for a stage, with as many pairs of L-BFGS as its memory allows."""
     return optimizers.make(
         dataclasses.replace(config, lbfgs_memory=stage.plan.lbfgs_memory),
-        goal.terms_and_gradient,
+        keeping.through(goal.terms_and_gradient) if stage.keeps else goal.terms_and_gradient,
         shape,
         jit_compile=precision.resolve_xla(config.xla) and not stage.plan.is_tiled,  # XLA needs fixed shapes
     )
@@ -234,7 +278,7 @@ def outcome(
         )
     last_loss = float(history[-1].total[0])
     diverged = not optimizer.recovers and not last_loss <= DIVERGED * best_loss  # true for NaN, too
-    image = optimizer.best_image
+    image = keeping.seen(optimizer.best_image, targets)
     if isinstance(optimizer, averaging.Averaged):  # whose image was never evaluated
         best_loss = float(goal.terms(image, targets).total[0])
     return Outcome(image[:, : stage.height_px, : stage.width_px], best_loss, diverged)

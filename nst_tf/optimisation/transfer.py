@@ -14,16 +14,17 @@ from nst_tf import configs, engine_lock, errors, files, machine, messages, preci
 from nst_tf.losses import objective as objectives
 from nst_tf.losses import on_vgg19
 from nst_tf.networks import one_pass
-from nst_tf.optimisation import checkpoint, identity, loop, memory_plan, optimizers, stages
-from nst_tf.pictures import controls, guided_filter, images, inputs
+from nst_tf.optimisation import checkpoint, fine_structure, identity, keeping, loop, memory_plan, optimizers, stages
+from nst_tf.pictures import controls, guided_filter, inputs, masks, transparency
 from nst_tf.vgg import forms
 from nst_tf.weights import vgg19
 
 # What neither the network nor the graph of a step depends on.
 _NOT_TRACED = (
-    "preset", "quality", "max_side_px", "style_max_side_px", "style_blend", "colours", "colour_map", "initialisation",
-    "seed", "noise_stddev", "steps", "scales", "coarse_steps", "coarse_growth", "grain", "patience", "min_improvement",
-    "min_change_levels", "time_budget_s", "averaging", "memory_budget_mb", "snapshot_interval", "guided_filter_radius",
+    "preset", "quality", "max_side_px", "style_max_side_px", "style_blend", "colours", "colour_map", "propagation",
+    "fine_style", "initialisation", "seed", "noise_stddev", "steps", "scales", "coarse_steps", "coarse_growth",
+    "grain", "patience", "min_improvement", "min_change_levels", "time_budget_s", "averaging", "memory_budget_mb",
+    "snapshot_interval", "guided_filter_radius",
     "guided_filter_epsilon", "full_size",
 )  # fmt: skip
 Finished = Callable[[np.ndarray], np.ndarray]  # an image of the network's -> as the user is to have it
@@ -35,6 +36,9 @@ def stylize(
     style: inputs.Source | Sequence[inputs.Source],
     config: configs.StyleTransferConfig | str | None = None,
     *,
+    style_masks: Sequence[inputs.Source] = (),
+    style_own_masks: Sequence[inputs.Source] = (),
+    keep_mask: inputs.Source | None = None,
     extractor: Any = None,
     objective: objectives.Objective | None = None,
     checkpoints: checkpoint.Checkpoints | None = None,
@@ -48,6 +52,10 @@ def stylize(
             floats in [0, 1], sRGB). Larger than config.max_side_px, it is scaled down; it is never scaled up.
         style: the same, or a list or tuple of several.
         config: the settings, or a preset's name; the preset `default` when left out.
+        style_masks: none, or one such picture for each style: white where the style goes, black where not. What none of
+            them covers keeps its content.
+        style_own_masks: none, or one for each style picture: white where its style is taken from.
+        keep_mask: a picture that is white where the content stays as it is; soft edges blend.
         extractor: a feature extractor to use in place of the one that config describes, as
             `vgg.feature_extractor` builds.
         objective: an objective to use in place of eq. 7 on the extractor, such as one with terms of your own.
@@ -71,7 +79,16 @@ def stylize(
             engine = StyleTransfer(config)
     else:
         engine = StyleTransfer(config, extractor=extractor, objective=objective)
-    return engine(content, style, checkpoints=checkpoints, on_report=on_report, on_message=on_message)
+    return engine(
+        content,
+        style,
+        style_masks=style_masks,
+        style_own_masks=style_own_masks,
+        keep_mask=keep_mask,
+        checkpoints=checkpoints,
+        on_report=on_report,
+        on_message=on_message,
+    )
 
 
 class StyleTransfer:
@@ -93,7 +110,9 @@ class StyleTransfer:
     ) -> None:
         self.config = configs.as_config(config, configs.StyleTransferConfig)
         self._network: on_vgg19.Network | None = None
-        self._networks = networks
+        self._networks = networks or on_vgg19.SharedNetworks(self.config.layers)
+        self._extractor = extractor if objective is None else objective.extractor
+        self._has_own_objective = objective is not None
         self._adjustable = adjustable
         self._can_tile = objective is None or objective.can_tile
         if extractor is not None and objective is None:
@@ -108,6 +127,9 @@ class StyleTransfer:
         content: inputs.Source,
         style: inputs.Source | Sequence[inputs.Source],
         *,
+        style_masks: Sequence[inputs.Source] = (),
+        style_own_masks: Sequence[inputs.Source] = (),
+        keep_mask: inputs.Source | None = None,
         start: inputs.Source | None = None,
         checkpoints: checkpoint.Checkpoints | None = None,
         on_report: results.OnReport | None = None,
@@ -120,15 +142,21 @@ class StyleTransfer:
         with self.lock:
             started = time.perf_counter()
             files.ensure_temporary_folder()
-            read = inputs.read(content, style, self.config)
+            given = masks.Given(style_masks, style_own_masks, keep_mask)
+            read = masks.read(inputs.read(content, style, self.config), given, self.config.style_blend)
+            if self.config.strength and start is None and self._leaves_nothing_to_transfer(read):
+                return self._with_strength_0(read, checkpoints, on_report, on_message)
             if start is not None:
                 read = read._replace(start=inputs.read_picture(start, "start", self.config.max_side_px))
+            read = transparency.straightened(read)
             for note in read.notes:
                 on_message(note)
+            if self.config.fine_style:
+                read = self._with_fine_structure(read, on_message)
             pictures = controls.before(read, self.config)
             budget_bytes = self._budget_bytes(checkpoints)
             held_bytes = read.photograph.pixels.nbytes if read.photograph else 0
-            planned = self._planned(pictures.content, budget_bytes - held_bytes)  # what does not fit is refused at once
+            planned = self._planned(pictures, budget_bytes - held_bytes)  # what does not fit is refused at once
             if self.config.initialisation == "adain":
                 pictures = pictures._replace(start=one_pass.start(pictures, self.config, on_message))
             network = self._loaded(checkpoints, on_message)
@@ -162,8 +190,13 @@ class StyleTransfer:
                 return controls.after(image, read.photograph or read.content, self.config)
 
             outcome = self._run(network, planned, pictures, steps, finished)
-            size = (read.content.height_px, read.content.width_px)
-            image = finished(inputs.at_size(outcome.image.numpy(), *size), full_size=True)
+            image = inputs.at_size(outcome.image.numpy(), *read.content.pixels.shape[1:3])
+            image = finished(image, full_size=True)
+            changed = outcome.image.shape != image.shape or self.config.guided_filter_radius or self.config.strength < 1
+            if changed:  # also what was kept
+                image = controls.with_kept(
+                    image, read.photograph or read.content, masks.kept(read, with_uncovered=True)
+                )
             return self._result(network, planned, read, steps, outcome, image, started, on_message)
 
     def can_take(self, config: configs.StyleTransferConfig) -> bool:
@@ -186,6 +219,48 @@ class StyleTransfer:
                     objectives.adjust(goal)
                 self._network = self._network._replace(objective=goal)
 
+    def _leaves_nothing_to_transfer(self, pictures: inputs.Inputs) -> bool:
+        """Whether every style is the content itself and the run starts there: then every strength has one target."""
+        starts_there = self.config.initialisation in ("content", "style")
+        if self._has_own_objective or not starts_there or self.config.fine_style or pictures.own_masks:
+            return False
+        return all(np.array_equal(style.pixels, pictures.content.pixels) for style in pictures.styles)
+
+    def _with_strength_0(
+        self,
+        pictures: inputs.Inputs,
+        checkpoints: checkpoint.Checkpoints | None,
+        on_report: results.OnReport | None,
+        on_message: messages.OnMessage,
+    ) -> results.StyleTransferResult:
+        """The run whose target is the same, and which neither smooths the picture nor blurs it between two sizes."""
+        on_message(f"{pictures.content.name}: content and style are one picture, which comes back")
+        config = dataclasses.replace(self.config, strength=0.0)
+        engine = StyleTransfer(config, extractor=self._extractor, networks=self._networks)
+        result = engine(
+            pictures.photograph or pictures.content,
+            pictures.styles,
+            style_masks=pictures.masks,
+            keep_mask=pictures.keep,
+            checkpoints=checkpoints,
+            on_report=on_report,
+            on_message=on_message,
+        )
+        return dataclasses.replace(result, config=self.config)
+
+    def _with_fine_structure(self, pictures: inputs.Inputs, on_message: messages.OnMessage) -> inputs.Inputs:
+        """The pictures with the fine structure of config.fine_style in each style."""
+        styles = []
+        for style in pictures.styles:
+            config = fine_structure.config_of(self.config, style)
+            side_px = max(style.height_px, style.width_px)
+            fine = transparency.straight(inputs.read_picture(self.config.fine_style, "fine style", side_px))
+            on_message(f"{style.name}: taking the fine structure of {fine.name}")
+            engine = StyleTransfer(config, extractor=self._extractor, networks=self._networks)
+            plain = dataclasses.replace(style, alpha=None)
+            styles.append(fine_structure.mixed(style, fine, engine(plain, fine, on_message=on_message).image))
+        return pictures._replace(styles=tuple(styles))
+
     def _budget_bytes(self, checkpoints: checkpoint.Checkpoints | None) -> float:
         """What the process may hold. A run that is resumed keeps its budget, and so its plans."""
         if checkpoints and checkpoints.budget_bytes is not None:
@@ -196,21 +271,21 @@ class StyleTransfer:
             return math.inf
         return memory_plan.AUTO_SHARE * machine.available_bytes()
 
-    def _planned(self, content: images.Picture, budget_bytes: float) -> tuple[stages.Stage, ...]:
+    def _planned(self, pictures: inputs.Inputs, budget_bytes: float) -> tuple[stages.Stage, ...]:
         """The stages of a run."""
         policy = self._network.policy if self._network else precision.resolve(self.config.precision)[0]
-        return stages.planned(
-            self.config, policy, content.height_px, content.width_px, budget_bytes, can_tile=self._can_tile
-        )
+        size = (pictures.content.height_px, pictures.content.width_px)
+        planned = stages.planned(self.config, policy, *size, budget_bytes, can_tile=self._can_tile)
+        named = self._network.objective.named_terms if self._network else objectives.terms_of(self.config)
+        return stages.guided(planned, pictures, named)
 
     def _loaded(self, checkpoints: checkpoint.Checkpoints | None, on_message: messages.OnMessage) -> on_vgg19.Network:
         """The network, loaded at the first call. A run that is resumed keeps the form of its convolutions."""
         if self._network is None:
-            networks = self._networks or on_vgg19.SharedNetworks(self.config.layers)
             config = self.config
             if checkpoints and checkpoints.convolution in forms.FORMS and config.convolution == "auto":
                 config = dataclasses.replace(config, convolution=checkpoints.convolution)
-            self._network = self._with_weights(networks.network(config, on_message))
+            self._network = self._with_weights(self._networks.network(config, on_message))
         return self._network
 
     def _with_weights(self, network: on_vgg19.Network) -> on_vgg19.Network:
@@ -258,7 +333,9 @@ class StyleTransfer:
                 targets,
                 loss_scale,
                 stage.steps,
-                lambda: finished(averaged.best_image[:, : stage.height_px, : stage.width_px].numpy()),
+                lambda: finished(
+                    keeping.seen(averaged.best_image, targets)[:, : stage.height_px, : stage.width_px].numpy()
+                ),
             )
         except tf.errors.ResourceExhaustedError as error:
             fix = "Set memory_budget_mb below what there is, or use a smaller max_side_px (--size) or optimizer=adam."

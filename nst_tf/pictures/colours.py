@@ -8,7 +8,7 @@ import numpy as np
 from nst_tf import errors
 
 LUMA = (0.299, 0.587, 0.114)  # of R, G and B as sRGB holds them; ITU-R BT.601
-_LEAST_DEVIATION = 0.01  # 2.5 grey levels of 255; the noise of a grey picture must not become colour
+LEAST_DEVIATION = 0.01  # 2.5 grey levels of 255; the noise of a grey picture must not become colour
 
 
 class ColourMap(NamedTuple):
@@ -108,7 +108,7 @@ def luma_map(
     """The map of greys that gives a picture's luma the mean and the deviation of another's; as `grey_like` has it."""
     mean, deviation = _luma_spread(pixels, weights)
     like_mean, like_deviation = _luma_spread(like, like_weights)
-    scale = like_deviation / max(deviation, _LEAST_DEVIATION)
+    scale = like_deviation / max(deviation, LEAST_DEVIATION)
     return ColourMap(scale * np.eye(3), np.full(3, like_mean - scale * mean))
 
 
@@ -126,7 +126,7 @@ class _Spread(NamedTuple):
     mean: np.ndarray
     covariance: np.ndarray
     root: np.ndarray
-    inverse: np.ndarray  # of the root, whose eigenvalues are no less than _LEAST_DEVIATION here
+    inverse: np.ndarray  # of the root, whose eigenvalues are no less than LEAST_DEVIATION here
 
 
 def _spread(pixels: np.ndarray, weights: np.ndarray | None) -> _Spread:
@@ -137,7 +137,7 @@ def _spread(pixels: np.ndarray, weights: np.ndarray | None) -> _Spread:
     covariance = (centred * shares[:, np.newaxis]).T @ centred
     deviations, directions = _eigen_roots(covariance)
     root = (directions * deviations) @ directions.T
-    inverse = (directions / deviations.clip(_LEAST_DEVIATION)) @ directions.T
+    inverse = (directions / deviations.clip(LEAST_DEVIATION)) @ directions.T
     return _Spread(mean, covariance, root, inverse)
 
 

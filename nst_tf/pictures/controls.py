@@ -5,45 +5,39 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf.pictures import colours, images, inputs
+from nst_tf.pictures import colours, images, inputs, masks
 
 
 def before(pictures: inputs.Inputs, config: Any) -> inputs.Inputs:
     """The pictures as a network is to see them.
 
     Args:
-        pictures: as they were read.
+        pictures: as they were read, with `transparency.straight` colours and their masks.
         config: colours and colour_map, whatever the method.
     """
+    if config.colours == "style":
+        return pictures
     content = pictures.content
+    shares = masks.shares(pictures)
+    styles = []
+    for number, (style, weights) in enumerate(zip(pictures.styles, masks.style_weights(pictures), strict=True)):
+        region = None if shares is None else shares[..., [number if pictures.masks else 0]]
+        if config.colours == "content":
+            matched = colours.match(
+                style.pixels, content.pixels, config.colour_map, weights=weights, like_weights=region
+            )
+        else:
+            matched = colours.grey_like(style.pixels, content.pixels, weights=weights, like_weights=region)
+        styles.append(_with_pixels(style, matched))
+    pictures = pictures._replace(styles=tuple(styles))
     if config.colours == "content":
-        styles = tuple(
-            _with_pixels(
-                style,
-                colours.match(
-                    style.pixels,
-                    content.pixels,
-                    config.colour_map,
-                    weights=style.alpha,
-                    like_weights=content.alpha,
-                ),
-            )
-            for style in pictures.styles
-        )
-        return pictures._replace(styles=styles)
-    if config.colours == "luminance":
-        styles = tuple(
-            _with_pixels(
-                style,
-                colours.grey_like(style.pixels, content.pixels, weights=style.alpha, like_weights=content.alpha),
-            )
-            for style in pictures.styles
-        )
-        start = pictures.start and _with_pixels(pictures.start, colours.grey(pictures.start.pixels))
-        content = _with_pixels(content, colours.grey(content.pixels))
-        photograph = pictures.photograph and _with_pixels(pictures.photograph, colours.grey(pictures.photograph.pixels))
-        return pictures._replace(content=content, styles=styles, start=start, photograph=photograph)
-    return pictures
+        return pictures
+    start, photograph = (
+        picture and _with_pixels(picture, colours.grey(picture.pixels))
+        for picture in (pictures.start, pictures.photograph)
+    )
+    content = _with_pixels(content, colours.grey(content.pixels))
+    return pictures._replace(content=content, start=start, photograph=photograph)
 
 
 def after(image: np.ndarray, content: images.Picture, config: Any) -> np.ndarray:
@@ -57,6 +51,20 @@ def after(image: np.ndarray, content: images.Picture, config: Any) -> np.ndarray
     if config.colours != "luminance":
         return image
     return colours.with_luma(inputs.at_size(content.pixels, *image.shape[1:3]), image)
+
+
+def with_kept(image: np.ndarray, content: images.Picture, share: np.ndarray | None) -> np.ndarray:
+    """An image with what is kept of the content put back: share content + (1 - share) image.
+
+    Args:
+        image: float32 [1, H, W, 3] in [0, 1].
+        content: as it was read, of whatever size.
+        share: float32 [1, h, w, 1] in [0, 1], as `masks.kept` gives it; None keeps nothing.
+    """
+    if share is None:
+        return image
+    share, own = (inputs.at_size(pixels, *image.shape[1:3]) for pixels in (share, content.pixels))
+    return share * own + (1 - share) * image
 
 
 def of_result(image: np.ndarray, content: images.Picture, config: Any) -> np.ndarray:

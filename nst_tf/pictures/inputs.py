@@ -22,6 +22,8 @@ class Inputs(NamedTuple):
     start: images.Picture | None = None  # where config.initialisation names a file
     masks: tuple[images.Picture, ...] = ()  # of the content's size: none, or one for each style
     photograph: images.Picture | None = None  # the content at its own size, where config.full_size wants it
+    own_masks: tuple[images.Picture, ...] = ()  # of each style's size: none, or one for each
+    keep: images.Picture | None = None  # of the content's size
 
     @property
     def notes(self) -> list[str]:
@@ -36,7 +38,8 @@ class Inputs(NamedTuple):
 
     @property
     def _pictures(self) -> tuple[images.Picture, ...]:
-        return (self.content, *self.styles, *([self.start] if self.start else []), *self.masks)
+        start, keep = ((picture,) if picture else () for picture in (self.start, self.keep))
+        return (self.content, *self.styles, *start, *self.masks, *self.own_masks, *keep)
 
 
 class _Need(NamedTuple):
@@ -67,6 +70,8 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     photograph = read_picture(content, "content", None) if config.full_size else None
     content = content if photograph is None else photograph
     content_picture, styles = _read_pair(content, style, config, _need(config), _style_need(config))
+    if config.fine_style:
+        _check_size(read_picture(config.fine_style, "fine style", config.max_side_px), _style_need(config))
     start = None
     if config.initialisation not in configs.STARTS:
         _check_start(config.initialisation)
@@ -74,35 +79,19 @@ def read(content: Source, style: Source | Sequence[Source], config: configs.Styl
     return Inputs(content_picture, styles, start, photograph=photograph)
 
 
-def read_one_pass(
-    content: Source,
-    style: Source | Sequence[Source],
-    masks: Sequence[Source],
-    config: configs.AdainConfig,
-) -> Inputs:
+def read_one_pass(content: Source, style: Source | Sequence[Source], config: configs.AdainConfig) -> Inputs:
     """Reads the pictures of a stylisation in one pass.
 
     Args:
         content: as for `read`.
         style: as for `read`.
-        masks: none, or one for each style: white where the style goes, black where not. They are scaled to the
-            content's size.
         config: max_side_px, style_max_side_px and style_blend.
 
     Raises:
-        ImageError: a picture that cannot be read or is too small, or a mask of another aspect ratio.
-        ConfigError: another number of shares or masks than of styles.
+        ImageError: a picture that cannot be read or is too small.
+        ConfigError: another number of shares than of styles.
     """
-    picture, styles = _read_pair(content, style, config, _ADAIN_NEED, _ADAIN_NEED)
-    if masks and len(masks) != len(styles):
-        raise errors.ConfigError(
-            f"style_masks needs one mask for each of the {len(styles)} style pictures. Received: {len(masks)}."
-        )
-    if masks and config.style_blend:
-        raise errors.ConfigError(
-            "style_masks and style_blend exclude each other. Received: both. Let grey in the masks say the shares."
-        )
-    return Inputs(picture, styles, masks=tuple(_read_mask(mask, picture) for mask in masks))
+    return Inputs(*_read_pair(content, style, config, _ADAIN_NEED, _ADAIN_NEED))
 
 
 def read_judged(
@@ -133,7 +122,7 @@ def read_judged(
         size = (picture.height_px, picture.width_px)
         if size not in by_size:
             pictures = read(content, style, dataclasses.replace(config, max_side_px=max(size)))
-            _check_aspect(picture, pictures.content, "a judged picture")
+            _check_aspect(picture, pictures.content)
             resized = dataclasses.replace(pictures.content, pixels=images.resize(pictures.content.pixels, *size))
             by_size[size] = pictures._replace(content=resized)
         pairs.append((picture, by_size[size]))
@@ -151,8 +140,11 @@ def _read_pair(
     check_styles(sources, config.style_blend)
     content_picture = read_picture(content, "content", config.max_side_px)
     _check_size(content_picture, content_need)
-    style_side_px = config.style_max_side_px or max(content_picture.height_px, content_picture.width_px)
-    styles = tuple(read_picture(source, "style", style_side_px, min_side_px=style_need.side_px) for source in sources)
+    sides_px = style_sides_px(config.style_max_side_px, len(sources), max(content_picture.pixels.shape[1:3]))
+    styles = tuple(
+        read_picture(source, "style", side_px, min_side_px=style_need.side_px)
+        for source, side_px in zip(sources, sides_px, strict=True)
+    )
     for picture in styles:
         _check_size(picture, style_need)
     return content_picture, styles
@@ -173,14 +165,25 @@ def check_styles(styles: Sequence[Source], blend: Sequence[float]) -> None:
         )
 
 
-def _read_mask(source: Source, content: images.Picture) -> images.Picture:
-    mask = read_picture(source, "mask", None)
-    _check_aspect(mask, content, "a mask")
-    values = mask.pixels
-    if mask.alpha is not None:  # pictures lie on white; of a mask, what is transparent is not here
-        values = (values - (1 - mask.alpha)).clip(0, 1)
-    pixels = images.resize(values, content.height_px, content.width_px)
-    return dataclasses.replace(mask, pixels=pixels, alpha=None)
+def style_sides_px(given: int | tuple[int, ...] | None, styles: int, default_px: int) -> tuple[int, ...]:
+    """The long side at which each style picture is read.
+
+    Args:
+        given: one for all, one for each, or None for the default.
+        styles: how many there are.
+        default_px: such as the content's.
+
+    Raises:
+        ConfigError: another number of sizes than of styles.
+    """
+    if not isinstance(given, tuple):
+        return (given or default_px,) * styles
+    if len(given) != styles:
+        raise errors.ConfigError(
+            f"style_max_side_px (--style_size) needs one size, or one for each of the {styles} style pictures. "
+            f"Received: {len(given)}."
+        )
+    return given
 
 
 def _check_start(path: str) -> None:
@@ -194,21 +197,22 @@ def _check_start(path: str) -> None:
 
 def _noted_aspect(start: images.Picture, content: images.Picture) -> images.Picture:
     """A start picture, with a note where it will be stretched or squeezed."""
-    if _has_aspect(start, content):
+    if has_aspect(start, content):
         return start
     note = f"stretched to the content's {content.width_px} x {content.height_px} px, which is another aspect ratio"
     return dataclasses.replace(start, notes=(*start.notes, note))
 
 
-def _has_aspect(picture: images.Picture, content: images.Picture) -> bool:
+def has_aspect(picture: images.Picture, content: images.Picture) -> bool:
+    """Whether a picture has another's aspect ratio, up to the rounding of sides to pixels."""
     expected_px = content.width_px / content.height_px * picture.height_px
     return abs(picture.width_px - expected_px) <= max(1.0, _ASPECT_TOLERANCE * expected_px)
 
 
-def _check_aspect(picture: images.Picture, content: images.Picture, what: str) -> None:
-    if not _has_aspect(picture, content):
+def _check_aspect(picture: images.Picture, content: images.Picture) -> None:
+    if not has_aspect(picture, content):
         raise errors.ImageError(
-            f"{picture.name}: {what} must have the content's aspect ratio. Received: {picture.width_px} x "
+            f"{picture.name}: a judged picture must have the content's aspect ratio. Received: {picture.width_px} x "
             f"{picture.height_px} px for {content.width_px} x {content.height_px} px. Make it from the content picture."
         )
 

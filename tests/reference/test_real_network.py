@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nst_tf import configs, vgg
+from nst_tf.evaluation import lpips
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import images, samples
 from nst_tf.weights import self_test, vgg19
@@ -66,6 +67,14 @@ def test_one_seed_gives_one_picture_to_the_bit():
     config = configs.preset("default", **settings)
     first, second = (transfer.StyleTransfer(config)("sample:launch-pad", "sample:turner").image for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.weights
+def test_a_content_that_is_its_own_style_comes_back_unchanged_to_the_eye():
+    config = configs.preset("default", max_side_px=144, scales=2, steps=3, coarse_steps=3, lbfgs_memory=3)
+    result = transfer.StyleTransfer(config)("sample:cat", "sample:cat")
+    content = images.load("sample:cat", max_side_px=144).pixels
+    assert float(lpips.load("alexnet")(result.image, content)[0]) <= 0.02
 
 
 @pytest.mark.weights

@@ -34,6 +34,8 @@ def folder(tmp_path_factory):
     (folder / "pixel.png").write_bytes(images.encode(np.ones([1, 1, 1, 3], np.float32), ".png"))
     (folder / "small.png").write_bytes(images.encode(np.ones([1, 15, 40, 3], np.float32), ".png"))
     (folder / "wide.png").write_bytes(images.encode(np.ones([1, 20, 40, 3], np.float32), ".png"))
+    (folder / "black.png").write_bytes(images.encode(np.zeros([1, 40, 40, 3], np.float32), ".png"))
+    (folder / "white.png").write_bytes(images.encode(np.ones([1, 40, 40, 3], np.float32), ".png"))
     (folder / "bad.npz").write_bytes(b"not weights")
     (folder / "file").write_text("a file where a folder should be")
     return folder
@@ -85,6 +87,14 @@ def stylize(commands, folder, **flags):
         ({"colours": "content", "colour_map": "sym"}, ["colour_map", "mk", "pca", "cholesky"]),
         ({"method": "adain", "content": "{}/pixel.png"}, ["pixel.png", "at least 9 px for AdaIN", "1 x 1"]),
         ({"method": "adain", "style_masks": "{}/small.png"}, ["small.png", "aspect ratio", "40 x 15"]),
+        ({"style_masks": "{}/small.png"}, ["small.png", "the content's aspect ratio", "40 x 15"]),
+        ({"style_masks": "{}/good.png,{}/good.png"}, ["one mask for each of the 1 style pictures. Received: 2"]),
+        ({"style_masks": "{}/black.png"}, ["black.png", "must have white pixels where the style is to go"]),
+        ({"style_own_masks": "{}/black.png"}, ["black.png", "where the style is to be taken from"]),
+        ({"keep_mask": "{}/black.png"}, ["black.png", "where the content is to stay"]),
+        ({"keep_mask": "{}/white.png"}, ["white.png", "must leave something to stylise"]),
+        ({"style_size": "64,32"}, ["one size, or one for each of the 1 style pictures. Received: 2"]),
+        ({"propagation": "outside"}, ["propagation", "simple", "all", "inside"]),
     ],
     ids=lambda value: "-".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else "",
 )

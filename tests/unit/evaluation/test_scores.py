@@ -10,7 +10,7 @@ from nst_tf import configs, errors, evaluation
 from nst_tf.evaluation import lpips, noise, scores
 from nst_tf.losses import objective
 from nst_tf.optimisation import transfer
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import colours, images, inputs
 from tests.tiny import tiny_network
 
 CONTENT, STYLE = tiny_network.picture(14, 18, seed=1), tiny_network.picture(12, 12, seed=2)
@@ -58,6 +58,15 @@ def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(goal
     assert score.losses["style"] > 0
     (score,) = evaluation.evaluate(CONTENT, CONTENT, [CONTENT], objective=goal)
     assert score.losses["style"] == pytest.approx(0, abs=1e-8)
+
+
+def test_by_luminance_the_chroma_of_a_picture_does_not_count(goal):
+    pale = CONTENT * 0.5 + 0.25
+    luminance = dataclasses.replace(goal, config=dataclasses.replace(goal.config, colours="luminance"))
+    (score,) = evaluation.evaluate(pale, STYLE, [colours.grey(pale)], objective=luminance)
+    assert score.losses["content"] == pytest.approx(0, abs=1e-8)
+    (score,) = evaluation.evaluate(pale, STYLE, [colours.grey(pale)], objective=goal)
+    assert score.losses["content"] > 1e-4
 
 
 def test_pictures_of_several_sizes_are_each_judged_at_their_own(goal):

@@ -60,6 +60,28 @@ def test_with_luminance_the_result_has_the_chroma_of_the_content():
     np.testing.assert_allclose(result - colours.grey(result), pale - colours.grey(pale), atol=1e-5)
 
 
+def test_each_region_is_drawn_in_its_own_style_and_the_rest_is_the_contents():
+    left = np.tile(np.arange(44) < 15, (36, 1))
+    middle = np.roll(left, 15, axis=1)
+    result = engine()(PICTURE, ["style:0", "style:1"], style_masks=[left, middle]).image
+    alone = [engine()(PICTURE, f"style:{number}").image for number in (0, 1)]
+    np.testing.assert_allclose(result[:, :, :15], alone[0][:, :, :15], atol=1e-6)
+    np.testing.assert_allclose(result[:, :, 15:30], alone[1][:, :, 15:30], atol=1e-6)
+    np.testing.assert_array_equal(result[:, :, 30:], PICTURE[:, :, 30:])
+
+
+def test_a_keep_mask_keeps_the_content():
+    left = np.tile(np.arange(44) < 15, (36, 1))
+    result = engine()(PICTURE, "style:1", keep_mask=left).image
+    np.testing.assert_array_equal(result[:, :, :15], PICTURE[:, :, :15])
+    np.testing.assert_array_equal(result[:, :, 15:], engine()(PICTURE, "style:1").image[:, :, 15:])
+
+
+def test_masks_that_do_not_fit_the_styles_are_refused():
+    with pytest.raises(errors.ConfigError, match="style_masks needs one mask for each of the 2 style pictures"):
+        engine()(PICTURE, ["style:0", "style:1"], style_masks=[np.ones([36, 44], np.float32)])
+
+
 def test_the_result_is_saved_with_its_record_and_the_alpha_of_the_content(tmp_path):
     alpha = np.linspace(0, 1, 36 * 44, dtype=np.float32).reshape(1, 36, 44, 1)
     content = images.Picture(pixels=PICTURE, alpha=alpha, sha256="1" * 64, name="photo")

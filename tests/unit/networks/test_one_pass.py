@@ -6,7 +6,7 @@ import pytest
 import nst_tf
 from nst_tf import configs, errors
 from nst_tf.networks import adain, one_pass
-from nst_tf.pictures import colours, guided_filter, images, inputs
+from nst_tf.pictures import colours, guided_filter, images, inputs, transparency
 from tests.tiny import tiny_adain, tiny_network
 
 CLOSE = {"atol": 2e-5}
@@ -35,7 +35,7 @@ def test_several_styles_are_blended_in_their_shares():
 def test_masks_of_another_size_are_scaled_to_the_content():
     left = np.zeros([28, 36], np.float32)
     left[:, :16] = 1
-    result = engine()(CONTENT, [STYLE, OTHER], masks=[left, 1 - left])
+    result = engine()(CONTENT, [STYLE, OTHER], style_masks=[left, 1 - left])
     network = tiny_adain.network()
     styles = [network.style_moments(STYLE), network.style_moments(OTHER)]
     half = images.resize(left[None, :, :, None], 14, 18)
@@ -65,12 +65,46 @@ def test_the_guided_filter_acts_on_the_finished_picture():
     np.testing.assert_allclose(result.image, expected, **CLOSE)
 
 
+def test_a_style_is_taken_from_its_own_mask():
+    left = np.zeros([14, 18], np.float32)
+    left[:, :8] = 1
+    result = engine()(CONTENT, STYLE, style_own_masks=[left])
+    network = tiny_adain.network()
+    expected = network.apply(CONTENT, network.style_moments(STYLE, left[np.newaxis, :, :, np.newaxis]))
+    np.testing.assert_allclose(result.image, expected, **CLOSE)
+    assert np.abs(result.image - engine()(CONTENT, STYLE).image).max() > 0.01
+
+
+def test_a_keep_mask_keeps_the_content():
+    left = np.zeros([14, 18], np.float32)
+    left[:, :8] = 1
+    result = engine()(CONTENT, STYLE, keep_mask=left).image
+    np.testing.assert_array_equal(result[:, :, :8], CONTENT[:, :, :8])
+    np.testing.assert_array_equal(result[:, :, 8:], engine()(CONTENT, STYLE).image[:, :, 8:])
+
+
+def test_transparent_pixels_neither_give_nor_take_style():
+    alpha = np.zeros([1, 14, 18, 1], np.float32)
+    alpha[:, :, :8] = 1
+
+    def sprite(pixels, hidden):
+        on_white = np.where(alpha > 0, pixels, hidden) * alpha + 1 - alpha
+        return images.Picture(pixels=on_white.astype(np.float32), alpha=alpha, sha256="0", name="sprite")
+
+    first, second = (engine()(sprite(CONTENT, hidden), sprite(STYLE, hidden)).image for hidden in (0.1, 0.8))
+    np.testing.assert_array_equal(first, second)
+    network = tiny_adain.network()
+    content, style = (transparency.straight(sprite(pixels, 0.1)).pixels for pixels in (CONTENT, STYLE))
+    expected = network.apply_regions(content, [network.style_moments(style, alpha)], alpha)
+    np.testing.assert_allclose(first, expected, **CLOSE)
+
+
 def test_a_style_that_comes_again_is_encoded_once_and_one_engine_serves_every_size():
     stylize = engine()
     first = stylize(CONTENT, STYLE)
     encoded = []
     moments = stylize._engine.moments
-    stylize._engine = stylize._engine._replace(moments=lambda pixels: encoded.append(1) or moments(pixels))
+    stylize._engine = stylize._engine._replace(moments=lambda *given: encoded.append(1) or moments(*given))
     np.testing.assert_array_equal(stylize(CONTENT, STYLE).image, first.image)
     assert stylize(tiny_network.picture(18, 18), STYLE).image.shape == (1, 18, 18, 3)
     assert encoded == []
@@ -100,7 +134,7 @@ def test_the_result_is_saved_with_its_record_and_the_alpha_of_the_content(tmp_pa
 )
 def test_shares_and_masks_that_do_not_fit_the_styles_are_refused(changes, masks, words):
     with pytest.raises(errors.ConfigError, match=words):
-        engine(**changes)(CONTENT, [STYLE, OTHER], masks=[np.ones([14, 18], np.float32)] * masks)
+        engine(**changes)(CONTENT, [STYLE, OTHER], style_masks=[np.ones([14, 18], np.float32)] * masks)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +153,7 @@ def test_shares_and_masks_that_do_not_fit_the_styles_are_refused(changes, masks,
 )
 def test_pictures_that_do_not_serve_are_refused(content, style, masks, words):
     with pytest.raises(errors.ImageError, match=words):
-        engine()(content, style, masks=masks)
+        engine()(content, style, style_masks=masks)
 
 
 @pytest.mark.parametrize("settings", [{"strength": 1.1}, {"colours": "none"}, {"style_blend": (0.0, 0.0)}])

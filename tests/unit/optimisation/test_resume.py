@@ -39,10 +39,10 @@ def another(**settings):
     return tiny_network.engine(config(**settings), copy=1)
 
 
-def run(transfer_, folder=None, *, resume=False, on_report=None, messages=None, content=CONTENT, style=STYLE):
+def run(transfer_, folder=None, *, resume=False, on_report=None, messages=None, content=CONTENT, style=STYLE, **given):
     checkpoints = checkpoint.Checkpoints(folder, interval_s=0, resume=resume) if folder else None
     say = (lambda message: None) if messages is None else messages.append
-    return transfer_(content, style, checkpoints=checkpoints, on_report=on_report, on_message=say)
+    return transfer_(content, style, checkpoints=checkpoints, on_report=on_report, on_message=say, **given)
 
 
 def stopped_after(steps):
@@ -106,6 +106,16 @@ def test_a_resumed_run_may_be_killed_again(tmp_path):
     assert result.resumed_after_steps == (2, 3, 5)
     assert result.seconds > stopped.seconds
     assert result.as_dict()["resumed_after_steps"] == (2, 3, 5)
+
+
+def test_a_run_with_masks_is_resumed_with_the_same_masks_alone(tmp_path):
+    left = np.tile(np.arange(24) < 12, (20, 1))
+    given = {"style_masks": [left], "keep_mask": np.tile(np.arange(20)[:, np.newaxis] < 6, (1, 24))}
+    whole = run(engine(), **given)
+    assert run(engine(), tmp_path, on_report=stopped_after(4), **given).stopped_early
+    with pytest.raises(errors.NstError, match="masks"):
+        run(engine(), tmp_path, resume=True, **(given | {"style_masks": [~left]}))
+    assert_same(run(engine(), tmp_path, resume=True, **given), whole)
 
 
 def test_checkpoints_do_not_change_the_run(tmp_path):

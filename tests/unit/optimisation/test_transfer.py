@@ -377,6 +377,13 @@ def test_at_strength_0_the_content_comes_through_every_size():
     np.testing.assert_allclose(result.image, content, atol=1 / 255)
 
 
+def test_a_content_that_is_its_own_style_comes_back():
+    content = tiny_network.picture(140, 160, seed=1)
+    result = stylize(content, content, scales=2, steps=4, coarse_steps=4, total_variation_weight=10.0)
+    np.testing.assert_allclose(result.image, content, atol=1 / 255)
+    assert result.config.strength == 1
+
+
 def test_more_strength_comes_nearer_to_the_style():
     content, style = tiny_network.picture(20, 24, seed=1), tiny_network.picture(18, 30, seed=2)
     aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config())
@@ -410,6 +417,103 @@ def test_the_grain_of_a_finer_size_is_grey_and_as_strong_as_asked():
     np.testing.assert_array_equal(grained[..., 0], grained[..., 2])
     neighbours = np.corrcoef(grained[0, :, 1:, 0].ravel(), grained[0, :, :-1, 0].ravel())[0, 1]
     assert neighbours > 0.5
+
+
+LEFT = np.tile(np.arange(24) < 12, (20, 1))
+SETTINGS = tiny_network.config(steps=4)
+
+
+def masked(content=None, style=None, settings=SETTINGS, **given):
+    content = tiny_network.picture(20, 24, seed=1) if content is None else content
+    style = tiny_network.picture(18, 30, seed=2) if style is None else style
+    return tiny_network.stylize(content, style, settings, on_message=lambda message: None, **given).image
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+def test_what_no_mask_covers_is_the_contents_exactly(optimizer):
+    content = tiny_network.picture(20, 24, seed=1)
+    settings = dataclasses.replace(SETTINGS, optimizer=optimizer, strength=0.9 if optimizer == "lbfgs" else 1.0)
+    image = masked(content, settings=settings, style_masks=[LEFT], keep_mask=np.roll(LEFT, 4, axis=1))
+    np.testing.assert_array_equal(image[:, :, 12:], content[:, :, 12:])
+    np.testing.assert_array_equal(image[:, :, 4:], content[:, :, 4:])
+    assert np.abs(image - content)[:, :, :4].max() > 0.005
+
+
+def test_the_soft_edge_of_a_keep_mask_blends():
+    content = tiny_network.picture(20, 24, seed=1)
+    soft = np.tile(np.linspace(0, 1, 24, dtype=np.float32), (20, 1))
+    change = np.abs(masked(content, keep_mask=soft) - content).mean(axis=(0, 1, 3))
+    assert change[-1] == 0
+    assert change[:6].mean() > 2 * change[-6:].mean()
+
+
+def test_two_regions_come_nearer_to_their_own_styles():
+    content, styles = tiny_network.picture(20, 24, seed=1), [tiny_network.picture(20, 24, seed=n) for n in (2, 3)]
+    settings = dataclasses.replace(SETTINGS, steps=25)
+    sides = [LEFT, ~LEFT]
+    image = masked(content, styles, settings, style_masks=sides)
+    swapped = masked(content, styles, settings, style_masks=sides[::-1])
+    aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config())
+    for place, style in ((np.s_[:, :, :12], styles[0]), (np.s_[:, :, 12:], styles[1])):
+        half = tf.constant(content[place])
+        targets = aim.targets(half, [tf.constant(style)])
+        own, others = (
+            float(aim.terms(tf.constant(one[place]), targets).values["style"][0]) for one in (image, swapped)
+        )
+        assert own < 0.9 * others
+
+
+def test_a_style_is_taken_from_its_own_mask_alone():
+    style = tiny_network.picture(20, 24, seed=2)
+    other = style.copy()
+    other[:, :, 12:] = 0.5
+    inside = dataclasses.replace(SETTINGS, propagation="inside")
+    images_ = [
+        masked(style=one, settings=inside, style_own_masks=[np.tile(np.arange(24) < 8, (20, 1))])
+        for one in (style, other)
+    ]
+    np.testing.assert_allclose(*images_, atol=1e-4)
+    assert np.abs(masked(style=style) - masked(style=other)).max() > 0.01
+
+
+def test_transparent_pixels_neither_give_nor_take_style():
+    alpha = LEFT[np.newaxis, :, :, np.newaxis].astype(np.float32)
+
+    def sprite(seed, hidden):
+        pixels = np.where(alpha > 0, tiny_network.picture(20, 24, seed=seed), hidden).astype(np.float32)
+        return images.Picture(pixels=pixels * alpha + 1 - alpha, alpha=alpha, sha256="0", name="sprite")
+
+    first = masked(sprite(1, 0.2), sprite(2, 0.9))
+    np.testing.assert_array_equal(masked(sprite(1, 0.7), sprite(2, 0.1)), first)
+    cropped = masked(sprite(1, 0.2).pixels[:, :, :12], sprite(2, 0.9).pixels[:, :, :12])
+    on_white = masked(sprite(1, 0.2).pixels, sprite(2, 0.9).pixels)
+    error, leak = (np.abs(one[:, :, :8] - cropped[:, :, :8]).mean() for one in (first, on_white))
+    assert error < leak
+
+
+def test_a_style_takes_the_fine_structure_of_another_and_keeps_its_coarse_one(tmp_path):
+    coarse, fine = tiny_network.picture(20, 24, seed=2), tiny_network.picture(20, 24, seed=3) * 0.3 + 0.3
+    fine[:, ::2, ::2] += 0.4
+    images.save(tmp_path / "fine.png", fine)
+    settings = dataclasses.replace(SETTINGS, fine_style=str(tmp_path / "fine.png"), style_layers=("conv1_1", "conv2_2"))
+    result = tiny_network.stylize(tiny_network.picture(20, 24, seed=1), coarse, settings, on_message=lambda _: None)
+    assert result.inputs[1]["sha256"] != stylize(style=coarse, steps=1).inputs[1]["sha256"]
+    plain = masked(style=coarse, settings=dataclasses.replace(settings, fine_style=""))
+    assert np.abs(result.image - plain).max() > 0.01
+
+
+def test_a_fine_style_needs_a_shallow_style_layer():
+    with pytest.raises(errors.ConfigError, match="fine_style needs a style layer in the first 2 blocks"):
+        configs.StyleTransferConfig(fine_style="a.png", style_layers=("conv4_1",))
+
+
+def test_masks_of_another_objective_are_refused():
+    aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config())
+    aim = dataclasses.replace(aim, named_terms=aim.named_terms[:1])
+    with pytest.raises(errors.ConfigError, match="masks of styles guide Gram matrices and nothing else"):
+        transfer.stylize(
+            tiny_network.picture(20, 24), tiny_network.picture(18, 30), SETTINGS, objective=aim, style_masks=[LEFT]
+        )
 
 
 def test_stopping_at_a_coarse_size_still_gives_the_full_size():

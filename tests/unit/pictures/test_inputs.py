@@ -11,24 +11,6 @@ from nst_tf.pictures import images, inputs
 from tests.tiny import tiny_network
 
 
-def masks(mask):
-    content, style = tiny_network.picture(20, 20), tiny_network.picture(20, 20, seed=1)
-    return inputs.read_one_pass(content, style, [mask], configs.AdainConfig()).masks[0].pixels
-
-
-def test_a_transparent_pixel_of_a_mask_is_not_here(tmp_path):
-    left = np.zeros([1, 20, 20, 1], np.float32)
-    left[:, :, :10] = 1
-    images.save(tmp_path / "mask.png", np.ones([1, 20, 20, 3], np.float32), alpha=left)  # painted white on nothing
-    np.testing.assert_array_equal(masks(tmp_path / "mask.png")[..., :1], left)
-
-
-def test_a_mask_may_be_booleans():
-    left = np.arange(20) < 10
-    received = masks(np.tile(left, (20, 1)))
-    np.testing.assert_array_equal(received[0, 0, :, 0], left)
-
-
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16", "YCbCr"])
 def test_a_pillow_image_is_read_as_its_file_would_be(mode, tmp_path):
     pixels = Image.fromarray(np.rint(tiny_network.picture(20, 24)[0] * 255).astype(np.uint8))
@@ -55,3 +37,19 @@ def test_a_pillow_image_keeps_its_orientation_and_its_profile():
 def test_a_pillow_image_of_no_agreed_range_is_refused_with_the_way_round():
     with pytest.raises(errors.ImageError, match=r"content: a Pillow image.*mode 'F'.*convert\('RGB'\)"):
         inputs.read_picture(Image.new("F", (20, 20)), "content", None)
+
+
+def test_each_style_may_be_read_at_a_size_of_its_own():
+    styles = [tiny_network.picture(40, 40, seed=seed) for seed in (1, 2)]
+    config = configs.AdainConfig(style_max_side_px=(32, 20))
+    read = inputs.read_one_pass(tiny_network.picture(24, 24), styles, config)
+    assert [style.width_px for style in read.styles] == [32, 20]
+    for one in (20, (20,)):
+        read = inputs.read_one_pass(tiny_network.picture(24, 24), styles, configs.AdainConfig(style_max_side_px=one))
+        assert [style.width_px for style in read.styles] == [20, 20]
+
+
+def test_another_number_of_style_sizes_than_of_styles_is_refused():
+    config = configs.AdainConfig(style_max_side_px=(32, 20))
+    with pytest.raises(errors.ConfigError, match=r"one size, or one for each of the 1 style pictures. Received: 2"):
+        inputs.read_one_pass(tiny_network.picture(24, 24), tiny_network.picture(40, 40), config)
