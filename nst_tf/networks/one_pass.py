@@ -13,6 +13,7 @@ import tensorflow as tf
 from nst_tf import configs, engine_lock, errors, messages, results
 from nst_tf.networks import adain
 from nst_tf.pictures import controls, guided_filter, images, inputs, masks, transparency
+from nst_tf.weights import known_styles
 
 _OF_THE_NETWORK = ("weights", "decoder", "precision")  # settings; the others belong to a picture
 
@@ -72,6 +73,7 @@ class AdainTransfer:
         with self._lock:
             started = time.perf_counter()
             given = masks.Given(style_masks, style_own_masks, keep_mask)
+            known_styles.check_pictures(style)
             pictures = masks.read(inputs.read_one_pass(content, style, self.config), given, self.config.style_blend)
             pictures = transparency.straightened(pictures)
             for note in pictures.notes:

@@ -17,7 +17,7 @@ from nst_tf.networks import one_pass
 from nst_tf.optimisation import checkpoint, fine_structure, identity, keeping, loop, memory_plan, optimizers, stages
 from nst_tf.pictures import controls, guided_filter, inputs, masks, transparency
 from nst_tf.vgg import forms
-from nst_tf.weights import vgg19
+from nst_tf.weights import known_styles, vgg19
 
 # What neither the network nor the graph of a step depends on.
 _NOT_TRACED = (
@@ -143,6 +143,7 @@ class StyleTransfer:
             started = time.perf_counter()
             files.ensure_temporary_folder()
             given = masks.Given(style_masks, style_own_masks, keep_mask)
+            known_styles.check_pictures(style)
             read = masks.read(inputs.read(content, style, self.config), given, self.config.style_blend)
             if self.config.strength and start is None and self._leaves_nothing_to_transfer(read):
                 return self._with_strength_0(read, checkpoints, on_report, on_message)

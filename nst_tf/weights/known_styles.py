@@ -32,6 +32,21 @@ def is_learned(source: object) -> bool:
     )
 
 
+def check_pictures(style: object) -> None:
+    """Refuses learned styles where paintings are taken.
+
+    Raises:
+        StyleError: one of the styles is a learned one.
+    """
+    for source in style if isinstance(style, (list, tuple)) else (style,):
+        if is_learned(source) or isinstance(source, (Known, style_files.StyleFile)):
+            received = source if isinstance(source, (str, os.PathLike)) else type(source).__name__
+            raise errors.StyleError(
+                f"{received}: this method takes the style from a picture. Received: a learned style. Use "
+                "nst_tf.MultiStyleTransfer or OneStyleTransfer (--method=multi-style, one-style), or give the painting."
+            )
+
+
 def read(
     style: Source | Sequence[Source], config: configs.MultiStyleConfig
 ) -> tuple[Known | style_files.StyleFile, ...]:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+import nst_tf
 from nst_tf import configs, errors
 from nst_tf.weights import known_styles, style_files
 from tests.tiny import tiny_multi_style
@@ -51,3 +52,10 @@ def test_shares_must_fit_the_styles():
 def test_only_learned_styles_name_their_method():
     assert all(map(known_styles.is_learned, ["style:1", "a/b.style", "B.STYLE"]))
     assert not any(map(known_styles.is_learned, ["painting.jpg", "style", "sample:turner", np.zeros(3)]))
+
+
+@pytest.mark.parametrize("style", ["style:starry-night", "mine.style", ["painting.jpg", tiny_multi_style.style_file()]])
+@pytest.mark.parametrize("engine", [nst_tf.StyleTransfer, nst_tf.AdainTransfer])
+def test_methods_that_take_paintings_name_those_that_draw_learned_styles(engine, style):
+    with pytest.raises(errors.StyleError, match="MultiStyleTransfer"):
+        engine()(np.zeros([64, 64, 3], np.float32), style)
