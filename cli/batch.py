@@ -65,7 +65,15 @@ def main(beam_arguments: list[str]) -> int:
         raise flags.IllegalFlagValueError("--style is missing; give it, or --bundle with a fixed style")
     jobs.check_beam()
     with _quiet_beam():
-        job = jobs.describe(command.input, command.style, command.output_dir, config, beam_arguments)
+        job = jobs.describe(
+            command.input,
+            command.style,
+            command.output_dir,
+            config,
+            beam_arguments,
+            style_masks=command.style_masks,
+            keep_mask=command.keep_mask,
+        )
     program.say(f"{len(job.paths)} pictures match")
     _end_at_once_on_interrupt(job)
 

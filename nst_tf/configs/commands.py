@@ -276,6 +276,19 @@ class BatchCommand:
         required=False,
         help="The picture whose style they take: a path or sample:NAME; several are blended. Not with --bundle.",
     )
+    style_masks: tuple[str, ...] = _same(
+        "style_masks",
+        methods=(),
+        example="sky-masks,land-masks",
+        help="A folder of masks for each style, with one for each picture under the picture's name, whatever its "
+        "suffix: white where the style goes. What no mask covers is drawn without a style. Not with --bundle.",
+    )
+    keep_mask: str = _same(
+        "keep_mask",
+        methods=(),
+        example="faces",
+        help="A folder of masks in the same way: white where a picture stays as it is. Not with --bundle.",
+    )
     output_dir: str = fields.setting(
         "",
         group=_FILES,

@@ -54,7 +54,7 @@ class StyleAugmentConfig:
             )
 
 
-BAKED_IN = ("style_max_side_px", "style_blend", "decoder", "weights", "precision")  # into a bundle
+BAKED_IN = ("style_max_side_px", "style_blend", "colours", "decoder", "weights", "precision")  # into a bundle
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,15 @@ class BatchConfig:
     max_side_px: int = _of_adain("max_side_px")
     style_max_side_px: int | None = _of_adain(
         "style_max_side_px",
-        help="Long side in pixels at which the style is read, the same for all pictures: smaller gives finer strokes. "
+        help="Long side in pixels at which styles are read, the same for all pictures: smaller gives finer strokes. "
         "Default: --size. A smaller style picture is never enlarged.",
     )
     style_blend: tuple[float, ...] = _of_adain("style_blend")
     strength: float = _of_adain("strength")
     guided_filter_radius: float = _of_adain("guided_filter_radius")
     guided_filter_epsilon: float = _of_adain("guided_filter_epsilon")
+    colours: str = _of_adain("colours")
+    colour_map: str = _of_adain("colour_map")
     suffix: str = fields.setting(
         ".png", group="Picture", example=".jpg", help="Format of the results, as a file suffix."
     )

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors
-from nst_tf.export import graph_inputs, graph_pictures, trial_requests
+from nst_tf.export import graph_colours, graph_inputs, graph_pictures, trial_requests
 from nst_tf.networks import adain, one_pass
 from nst_tf.pictures import images
 
@@ -24,9 +24,10 @@ def check(config: configs.AdainConfig) -> None:
     Raises:
         ConfigError: names the setting and what it may be.
     """
-    if config.colours != "style":
+    graph_inputs.style_side_px(config)
+    if config.colours == "content":
         raise errors.ConfigError(
-            f"colours must be style in an exported bundle. Received: {config.colours}. Match the style picture's "
+            "colours must be style or luminance in an exported bundle. Received: content. Match the style picture's "
             "colours before it is sent."
         )
     if config.guided_filter_radius:
@@ -43,7 +44,16 @@ def load(config: configs.AdainConfig, on_message: Callable[[str], None]) -> adai
 
 
 def baked(loaded: adain.Loaded, styles: Sequence[images.Picture], config: configs.AdainConfig) -> adain.Moments:
-    """The blended style of one or more pictures, [1, N], as arrays: a graph makes constants of them."""
+    """The blended style of one or more pictures, [1, N], as arrays: a graph makes constants of them.
+
+    Raises:
+        ConfigError: with colours=luminance, where the style depends on the content.
+    """
+    if config.colours == "luminance":
+        raise errors.ConfigError(
+            "colours must be style in a graph with its style inside. Received: luminance, which shifts the style to "
+            "each content. Leave out the style, so that requests bring it."
+        )
     style = adain.blend([loaded.network.style_moments(picture.pixels) for picture in styles], config.style_blend)
     return adain.Moments(style.mean.numpy(), style.deviation.numpy())
 
@@ -91,9 +101,14 @@ def example_requests(
     }
     style_bytes = {"style_bytes": trial_requests.encoded(pictures)}
     style_sizes = {"max_side_px": np.array(sides_px, np.int32)}
-    return [
+    examples = [
         trial_requests.Example("pictures", "serving_default", encoded | style_bytes, answer),
         trial_requests.Example("tensors", "stylize_tensor", one | {"style": scaled[0]}, {"stylized": answers[0]}),
+    ]
+    if config.colours != "style":
+        return examples
+    return [
+        *examples,
         trial_requests.Example("style", "encode_style", style_bytes | style_sizes, style),
         trial_requests.Example("applied", "apply_style", encoded | style, answer),
     ]
@@ -142,9 +157,10 @@ class Adain(tf.Module):
             described = {
                 "serving_default": (self.stylize_bytes, content | style | strength),
                 "stylize_tensor": (self.stylize_tensor, pixels | style_pixels | strength),
-                "encode_style": (self.encode_style, style | sizes),
-                "apply_style": (self.stylize_bytes, content | moments | strength),
             }
+            if self._config.colours == "style":  # otherwise a style is not one without its content
+                described["encode_style"] = (self.encode_style, style | sizes)
+                described["apply_style"] = (self.stylize_bytes, content | moments | strength)
         return {name: tf.function(call).get_concrete_function(**specs) for name, (call, specs) in described.items()}
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -164,7 +180,8 @@ class Adain(tf.Module):
                 style = adain.Moments(element["style_mean"][tf.newaxis], element["style_deviation"][tf.newaxis])
             else:
                 side_px = tf.reduce_max(tf.shape(content)[1:3])
-                style = self._encoded_style(element["style_bytes"], side_px, element["index"])
+                pixels = self._decoded_style(element["style_bytes"], side_px, element["index"])
+                return graph_pictures.encode(self._applied(content, pixels, element["style_strength"]))
             return graph_pictures.encode(self._network.apply(content, style, element["style_strength"]))
 
         encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
@@ -177,7 +194,9 @@ class Adain(tf.Module):
 
         def moments(element: graph_inputs.Tensors) -> tf.Tensor:
             max_side_px = tf.minimum(element["max_side_px"], self._config.max_side_px)
-            style = self._encoded_style(element["style_bytes"], max_side_px, element["index"])
+            style = self._network.style_moments(
+                self._decoded_style(element["style_bytes"], max_side_px, element["index"])
+            )
             return tf.concat([style.mean, style.deviation], 0)  # [2, N]
 
         channels = self._network.encoder.output_shape[-1]
@@ -191,8 +210,9 @@ class Adain(tf.Module):
         side_px = max(self._config.max_side_px, graph_inputs.style_side_px(self._config) or 0)
         for name in {"content", "style"}.intersection(inputs):
             inputs[name] = graph_inputs.pixels(inputs, name, self._network.minimum_side_px, side_px)
-        style = self._network.style_moments(inputs["style"]) if self._style is None else self._style
-        return {"stylized": self._network.apply(inputs["content"], style, inputs["style_strength"])}
+        if self._style is None:
+            return {"stylized": self._applied(inputs["content"], inputs["style"], inputs["style_strength"])}
+        return {"stylized": self._network.apply(inputs["content"], self._style, inputs["style_strength"])}
 
     def _checked(self, inputs: graph_inputs.Tensors) -> graph_inputs.Tensors:
         inputs = graph_inputs.with_index(inputs)
@@ -200,12 +220,16 @@ class Adain(tf.Module):
             inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
         return inputs | {"style_strength": graph_inputs.within(inputs["style_strength"], "style_strength", 1.0)}
 
-    def _encoded_style(self, data: tf.Tensor, max_side_px: tf.Tensor, index: tf.Tensor) -> adain.Moments:
-        """The moments [1, N] of one encoded picture, read at the size that the configuration wants."""
+    def _applied(self, content: tf.Tensor, style: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+        """Contents after the pictures of their styles, with the colours that the configuration wants."""
+        seen = graph_colours.before(content, style, self._config.colours)
+        image = self._network.apply(seen.content, self._network.style_moments(seen.style), strength)
+        return graph_colours.after(image, content, self._config.colours)
+
+    def _decoded_style(self, data: tf.Tensor, max_side_px: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """One encoded picture [1, H, W, 3], read at the size that the configuration wants."""
         style = graph_pictures.decode(data, "style_bytes", index, self._limits.max_pixels)
         max_side_px = graph_inputs.style_side_px(self._config) or max_side_px
         size = graph_pictures.fit(tf.shape(style)[1:3], max_side_px, self._network.minimum_side_px)
         style = graph_pictures.resize(style, size)
-        return self._network.style_moments(
-            graph_inputs.at_least(style, self._network.minimum_side_px, "style_bytes", index)
-        )
+        return graph_inputs.at_least(style, self._network.minimum_side_px, "style_bytes", index)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors, vgg
-from nst_tf.export import graph_guided_filter, graph_inputs, graph_pictures, trial_requests
+from nst_tf.export import graph_colours, graph_guided_filter, graph_inputs, graph_pictures, trial_requests
 from nst_tf.losses import objective
 from nst_tf.optimisation import lbfgs, schedule, stages, transfer
 
@@ -25,6 +25,7 @@ def check(config: configs.StyleTransferConfig) -> None:
     Raises:
         ConfigError: names the setting and what it may be.
     """
+    graph_inputs.style_side_px(config)
     for name, allowed in {
         "optimizer": ("lbfgs",),
         "averaging": (0.0,),
@@ -33,7 +34,7 @@ def check(config: configs.StyleTransferConfig) -> None:
         "precision": ("auto", "float32", "mixed_bfloat16"),
         "initialisation": ("content", "style", "noise"),
         "style_blend": ((),),
-        "colours": ("style",),
+        "colours": ("style", "luminance"),
         "fine_style": ("",),
         "xla": ("auto", "off"),
         "snapshot_interval": (0,),
@@ -199,11 +200,16 @@ class Gatys(tf.Module):
         return graph_inputs.at_least(graph_pictures.resize(style, size), self._style_stride_px, name, index)
 
     def _stylized(self, content: tf.Tensor, style: tf.Tensor, element: graph_inputs.Tensors) -> tf.Tensor:
-        image, loss = self._optimised(content, style, *[element[name] for name in CONTROLS])
+        seen = graph_colours.before(content, style, self._config.colours)
+        image, loss = self._optimised(*seen, *[element[name] for name in CONTROLS])
         rule = "]: the objective is not a finite number at the start"
         radius, epsilon = self._config.guided_filter_radius, self._config.guided_filter_epsilon
-        image = graph_guided_filter.of_photograph(image, content, radius, epsilon)
-        return graph_pictures.checked(image, tf.math.is_finite(loss), "element[", element["index"], rule)
+        if self._config.strength < 1:  # as `stages.with_own_extremes`
+            lost = seen.content - tf.clip_by_value(seen.content, lbfgs.SATURATION, 1 - lbfgs.SATURATION)
+            image = tf.clip_by_value(image + (1 - self._config.strength) * lost, 0.0, 1.0)
+        image = graph_guided_filter.of_photograph(image, seen.content, radius, epsilon)
+        image = graph_pictures.checked(image, tf.math.is_finite(loss), "element[", element["index"], rule)
+        return graph_colours.after(image, content, self._config.colours)
 
     def _optimise(
         self, content: tf.Tensor, style: tf.Tensor, steps: tf.Tensor, content_weight: tf.Tensor, seed: tf.Tensor

@@ -11,9 +11,11 @@ Needs the package apache-beam; TensorFlow is loaded by the workers.
 """
 
 import collections
+import functools
 import hashlib
 import json
 import os
+import pathlib
 import threading
 import time
 import uuid
@@ -27,7 +29,7 @@ from apache_beam.runners import runner as beam_runner
 from apache_beam.utils import shared
 
 from nst_tf import errors, files
-from nst_tf.pictures import images, inputs
+from nst_tf.pictures import images, inputs, masks
 from nst_tf.pipelines import jobs, model_handler, runners, stores
 
 _WATCH_INTERVAL_S = 0.5
@@ -143,6 +145,7 @@ class _Stylise(beam.DoFn):
         self._store_arguments = store_arguments
         self._launcher_pid = launcher_pid
         self._shared = shared.Shared()
+        self._listed: dict[str, dict[str, str]] = {}
 
     def setup(self) -> None:
         if self._launcher_pid is not None:
@@ -161,7 +164,7 @@ class _Stylise(beam.DoFn):
             if isinstance(read, Outcome):
                 yield read
                 continue
-            size = read.picture.pixels.shape
+            size = (read.alone, *read.picture.pixels.shape)
             waiting.setdefault(size, []).append(read)
             waiting_bytes += read.picture.pixels.nbytes
             if len(waiting[size]) < self._job.config.batch_size and waiting_bytes <= _MOST_WAITING_BYTES:
@@ -176,15 +179,23 @@ class _Stylise(beam.DoFn):
         """A picture that is to be stylised, or what became of it already."""
         try:
             data = model_handler.read_file(path)
-            output = self._job.output(path, hashlib.sha256(data).hexdigest())
+            found = [model_handler.read_file(self._masks(folder)[_stem(path)]) for folder in self._job.mask_folders]
+            output = self._job.output(path, "".join(hashlib.sha256(part).hexdigest() for part in (data, *found)))
             if stores.exists(output) if stores.is_in_store(output) else os.path.exists(output):
                 return Outcome(path, SKIPPED, output)
             side_px = self._job.config.max_side_px
             picture = images.load(data, max_side_px=side_px, name=path)
             picture = inputs.read_picture_for_one_pass(picture, path, side_px)
+            given = _given(self._job, picture, found)
         except errors.NstError as error:
             return _failure(path, error)
-        return _Read(path, output, picture)
+        return _Read(path, output, picture, given)
+
+    def _masks(self, folder: str) -> dict[str, str]:
+        """The masks of a folder by their stems, listed once."""
+        if folder not in self._listed:
+            self._listed[folder] = jobs.masks_in(folder)
+        return self._listed[folder]
 
     def _written(self, batch: "Sequence[_Read]") -> Iterator[Outcome]:
         """Stylises pictures of one size and writes the results."""
@@ -192,7 +203,10 @@ class _Stylise(beam.DoFn):
 
         model = self._shared.acquire(lambda: _Model(self._job))
         try:
-            stylised = model.stylise(np.concatenate([read.picture.pixels for read in batch]))
+            if batch[0].alone:
+                stylised = np.concatenate([model.stylise_alone(read.picture, read.masks) for read in batch])
+            else:
+                stylised = model.stylise(np.concatenate([read.picture.pixels for read in batch]))
         except errors.ImageError as error:  # what only the bundle knows, such as its least size
             for read in batch:
                 yield _failure(read.path, error)
@@ -225,6 +239,24 @@ class _Read(NamedTuple):
     path: str
     output: str
     picture: images.Picture
+    masks: masks.Given
+
+    @property
+    def alone(self) -> bool:
+        """Whether it passes the network alone, since its style or its regions are its own."""
+        return bool(self.masks.styles) or self.masks.keep is not None or self.picture.alpha is not None
+
+
+def _stem(path: str) -> str:
+    return pathlib.PurePosixPath(path).stem
+
+
+def _given(job: jobs.Job, picture: images.Picture, found: Sequence[bytes]) -> masks.Given:
+    """The masks of a picture from the bytes of their files, as the job's folders are ordered."""
+    loaded = [images.load(data, name=f"the mask of {picture.name}") for data in found]
+    given = masks.Given(loaded[: len(job.style_masks)], keep=loaded[-1] if job.keep_mask else None)
+    masks.read_content_masks(inputs.Inputs(picture, ()), given)
+    return given
 
 
 class _Model:
@@ -238,6 +270,16 @@ class _Model:
             manifest_sha256=job.bundle.sha256 if job.bundle else "",
         )
         self.stylise = handler.load_model()
+        self._handler = handler
+        self._baked = bool(job.bundle)
+
+    @functools.cached_property
+    def _engine(self) -> Any:
+        return self._handler.engine()
+
+    def stylise_alone(self, picture: images.Picture, given: masks.Given) -> np.ndarray:
+        """One picture with its masks and its transparency; a bundle knows of neither."""
+        return self.stylise(picture.pixels) if self._baked else self._engine(picture, given)
 
 
 class _Report(beam.DoFn):

@@ -13,10 +13,12 @@ import pathlib
 import posixpath
 import tempfile
 from collections.abc import Sequence
+from typing import Any
 
 from nst_tf import configs, errors
 from nst_tf.export import manifest
 from nst_tf.pictures import encoding, images, inputs, samples
+from nst_tf.pictures import masks as pictures_masks
 from nst_tf.pipelines import stores
 
 FAILURES = "failed.jsonl"  # in the output folder: a JSON object for each picture that could not be stylised
@@ -24,7 +26,8 @@ RECORD = "batch.json"  # in the output folder: the settings and counts of the la
 
 _ONE_PASS = ("adain", "multi-style", "one-style")  # the methods whose bundles can do bulk work
 _PICTURE_FIELDS = (  # what the pixels depend on
-    "max_side_px", "style_blend", "strength", "guided_filter_radius", "guided_filter_epsilon", "suffix", "precision",
+    "max_side_px", "style_blend", "strength", "colours", "colour_map", "guided_filter_radius",
+    "guided_filter_epsilon", "suffix", "precision",
 )  # fmt: skip
 
 
@@ -40,6 +43,8 @@ class Job:
         config: the settings.
         network_sha256: of the weights of encoder and decoder, or of the bundle's manifest.
         bundle: what config.bundle says of itself.
+        style_masks: folders or URLs, one for each style, with a mask for each picture by its stem; or none.
+        keep_mask: such a folder, or empty.
     """
 
     paths: tuple[str, ...]
@@ -49,6 +54,13 @@ class Job:
     config: configs.BatchConfig
     network_sha256: tuple[str, ...] = ()
     bundle: manifest.Manifest | None = None
+    style_masks: tuple[str, ...] = ()
+    keep_mask: str = ""
+
+    @property
+    def mask_folders(self) -> tuple[str, ...]:
+        """Of the styles, then of what is kept."""
+        return (*self.style_masks, *([self.keep_mask] if self.keep_mask else []))
 
     @property
     def style_side_px(self) -> int:
@@ -59,11 +71,18 @@ class Job:
     def fingerprint(self) -> str:
         """Of everything but the picture that its result depends on."""
         settings = {name: getattr(self.config, name) for name in _PICTURE_FIELDS}
+        if self.mask_folders:  # their contents are part of each picture's hash
+            settings |= {"style_masks": len(self.style_masks), "keep_mask": bool(self.keep_mask)}
         settings |= {"styles": self.style_sha256, "style_side_px": self.style_side_px, "network": self.network_sha256}
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def output(self, path: str, sha256: str) -> str:
-        """Where the result of a picture goes: <stem>-<hash8><suffix>, its hash that of its bytes and the settings."""
+        """Where the result of a picture goes: <stem>-<hash8><suffix>.
+
+        Args:
+            path: of the picture.
+            sha256: of its bytes, followed by those of its masks; the hash is of them and of the settings.
+        """
         hash8 = hashlib.sha256(f"{sha256}{self.fingerprint}".encode()).hexdigest()[:8]
         return join(self.output_dir, f"{pathlib.PurePosixPath(path).stem}-{hash8}{self.config.suffix}")
 
@@ -79,6 +98,9 @@ def describe(
     output_dir: str,
     config: configs.BatchConfig,
     beam_arguments: Sequence[str] = (),
+    *,
+    style_masks: Sequence[str] = (),
+    keep_mask: str = "",
 ) -> Job:
     """Finds the pictures and checks all that can be checked before work starts.
 
@@ -90,9 +112,11 @@ def describe(
         output_dir: the folder of the results; created.
         config: the settings.
         beam_arguments: Beam's pipeline options, those of its filesystems among them.
+        style_masks: a folder for each style with a mask for each picture, by its stem; or none.
+        keep_mask: such a folder, or empty.
 
     Raises:
-        ImageError: no picture matches, or a style cannot be read or is too small.
+        ImageError: no picture matches, a style cannot be read or is too small, or a picture has no mask.
         ConfigError: style_blend has another length than the styles, there are styles beside a bundle, the bundle makes
             no results of this size, or Beam does not have an option.
         ExportError: the bundle is damaged, or has no style baked in.
@@ -115,6 +139,7 @@ def describe(
             f"style_blend needs one share for each of the {len(styles)} style pictures. "
             f"Received: {len(config.style_blend)}."
         )
+    masks = _checked_masks(paths, len(styles), style_masks, keep_mask, config)
     baked = _baked(config, styles) if config.bundle else None
     if stores.is_in_store(folder):
         encoding.writer(config.suffix, 8, config.suffix)
@@ -134,7 +159,36 @@ def describe(
     style_paths = tuple(style if stores.is_in_store(style) else _absolute(samples.path_of(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
     sha256 = tuple(_style_sha256(path, side_px) for path in style_paths)
-    return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config)
+    return Job(paths=tuple(paths), styles=style_paths, style_sha256=sha256, output_dir=folder, config=config, **masks)
+
+
+def masks_in(folder: str) -> dict[str, str]:
+    """The masks of a folder, here or in a store, by their stems."""
+    return {pathlib.PurePosixPath(path).stem: path for path in _match(join(folder, "*"))}
+
+
+def _checked_masks(
+    paths: Sequence[str], styles: int, style_masks: Sequence[str], keep_mask: str, config: configs.BatchConfig
+) -> dict[str, Any]:
+    """The folders of masks, absolute; every picture has a mask in each."""
+    pictures_masks.check(pictures_masks.Given(style_masks), styles, config.style_blend)
+    if config.bundle and (style_masks or keep_mask):
+        raise errors.ConfigError(
+            "a bundle takes no masks in bulk work. Received: --bundle with a folder of masks. Leave out one of them."
+        )
+    folders = [_absolute(folder) for folder in (*style_masks, *([keep_mask] if keep_mask else []))]
+    for folder in folders:
+        known = masks_in(folder)
+        missing = [path for path in paths if pathlib.PurePosixPath(path).stem not in known]
+        if missing:
+            raise errors.ImageError(
+                f"{folder}: a folder of masks must have one for each picture, by its name. Received: none for "
+                f"{len(missing)} of {len(paths)}, such as {missing[0]}. Add a mask with that name and any suffix."
+            )
+    return {
+        "style_masks": tuple(folders[: len(style_masks)]),
+        "keep_mask": folders[-1] if keep_mask else "",
+    }
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:

@@ -1,5 +1,6 @@
 """AdaIN for Beam's `RunInference`: pictures in, the same pictures in a style out."""
 
+import dataclasses
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from apache_beam.ml.inference import base
 
 from nst_tf import configs, errors
 from nst_tf.export import manifest
-from nst_tf.pictures import guided_filter, images, inputs
+from nst_tf.pictures import guided_filter, images, inputs, masks
 from nst_tf.pipelines import stores
 
 Stylise = Callable[[np.ndarray], np.ndarray]  # float32 [B, H, W, 3] in [0, 1] -> the same shape
@@ -65,6 +66,9 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
         if self._config.threads:
             tf.config.threading.set_intra_op_parallelism_threads(self._config.threads)
             tf.config.threading.set_inter_op_parallelism_threads(self._config.threads)
+        if self._config.colours != "style":  # then the style differs from picture to picture
+            drawn = self.engine()
+            return lambda pixels: np.concatenate([drawn(one[np.newaxis], masks.Given()) for one in pixels])
         stylise = self._from_bundle() if self._config.bundle else self._built()
 
         def filtered(pixels: np.ndarray) -> np.ndarray:
@@ -138,11 +142,7 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
 
         config = self._config
         network = adain.load(dtype_policy=config.precision, encoder=config.weights, decoder=config.decoder).network
-        side_px = config.style_max_side_px or config.max_side_px
-        pictures = [read_style(source, f"style {n}", side_px) for n, source in enumerate(self._styles)]
-        for picture, sha256 in zip(pictures, self._style_sha256, strict=bool(self._style_sha256)):
-            if picture.sha256 != sha256:
-                raise errors.ImageError(f"{picture.name}: the style must stay as it is while the job runs. Run again.")
+        pictures = self._read_styles()
         style = adain.blend([network.style_moments(picture.pixels) for picture in pictures], config.style_blend)
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
@@ -150,6 +150,31 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
             return network.apply(pixels, style, config.strength)
 
         return lambda pixels: np.asarray(apply(tf.constant(pixels)))
+
+    def engine(self) -> Callable[[inputs.Source, masks.Given], np.ndarray]:
+        """Builds the network for pictures one at a time, with their masks: transparent ones and those of --colours."""
+        from nst_tf.networks import one_pass
+
+        names = {field.name for field in dataclasses.fields(configs.AdainConfig)}
+        shared = {name: getattr(self._config, name) for name in names if hasattr(self._config, name)}
+        side_px = self._config.style_max_side_px or self._config.max_side_px
+        transfer = one_pass.AdainTransfer(configs.AdainConfig(**(shared | {"style_max_side_px": side_px})))
+        styles = self._read_styles()
+
+        def drawn(picture: inputs.Source, given: masks.Given) -> np.ndarray:
+            return transfer(
+                picture, styles, style_masks=given.styles, keep_mask=given.keep, on_message=lambda _: None
+            ).image
+
+        return drawn
+
+    def _read_styles(self) -> list[images.Picture]:
+        side_px = self._config.style_max_side_px or self._config.max_side_px
+        pictures = [read_style(source, f"style {n}", side_px) for n, source in enumerate(self._styles)]
+        for picture, sha256 in zip(pictures, self._style_sha256, strict=bool(self._style_sha256)):
+            if picture.sha256 != sha256:
+                raise errors.ImageError(f"{picture.name}: the style must stay as it is while the job runs. Run again.")
+        return pictures
 
 
 def read_file(path: str) -> bytes:

@@ -62,6 +62,18 @@ def test_each_picture_of_a_batch_is_what_python_makes_of_it(served, loaded):
         assert_same(out[i], expected(loaded, i))
 
 
+def test_luminance_is_what_python_makes_of_it_and_has_no_style_without_its_content(loaded):
+    config = dataclasses.replace(CONFIG, colours="luminance")
+    module = adain_graph.Adain(loaded.network, config, LIMITS)
+    signatures = module.signatures()
+    assert sorted(signatures) == ["serving_default", "stylize_tensor"]
+    out = signatures["serving_default"](**request())["stylized_bytes"].numpy()
+    for i in range(2):
+        assert_same(out[i], expected(loaded, i, colours="luminance"))
+    with pytest.raises(errors.ConfigError, match="Received: luminance, which shifts the style to each content"):
+        adain_graph.baked(loaded, [], config)
+
+
 def test_a_style_encoded_beforehand_gives_the_same_picture(served):
     whole = request()
     sides = tf.constant([50, 30])  # of the contents, at which a style is read beside them

@@ -14,7 +14,7 @@ from PIL import Image
 
 from nst_tf import configs, errors
 from nst_tf.export import manifest, model_card
-from nst_tf.networks import adain
+from nst_tf.networks import adain, one_pass
 from nst_tf.pictures import images
 from nst_tf.pipelines import batch, jobs, model_handler
 from tests.tiny import tiny_adain, tiny_network
@@ -65,6 +65,32 @@ def test_each_result_is_that_of_the_picture_alone(network, folder):
         expected = network.apply(picture.pixels, style, 0.7)
         np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
     assert not (folder / "out" / jobs.FAILURES).exists()
+
+
+def test_masks_by_name_colours_and_transparency_are_those_of_the_picture_alone(network, folder):
+    left = np.zeros([1, 20, 30, 3], np.float32)
+    left[:, :, :15] = 1
+    for number in range(3):
+        images.save(folder / "masks" / f"{number}.png", left if number else 1 - left)
+    for number in (3, 4):
+        (folder / "photos" / f"{number}.png").unlink()
+    alpha = left[..., :1].round()
+    images.save(folder / "photos" / "2.png", tiny_network.picture(20, 30, seed=2), alpha=alpha)
+    config = configs.BatchConfig(max_side_px=32, batch_size=2, colours="content")
+    style = str(folder / "style.png")
+    job = jobs.describe(
+        [str(folder / "photos" / "**")], [style], str(folder / "out"), config, style_masks=[str(folder / "masks")]
+    )
+    assert batch.run(job)[:4] == (3, 0, 0, 0)
+    alone = one_pass.AdainTransfer(configs.AdainConfig(max_side_px=32, style_max_side_px=32, colours="content"))
+    for number in range(3):
+        photo, mask = (folder / name / f"{number}.png" for name in ("photos", "masks"))
+        (path,) = results(folder, str(number))
+        expected = alone(photo, style, style_masks=[mask])
+        expected.save(folder / "expected.png")
+        received = images.load(path)
+        np.testing.assert_allclose(received.pixels, images.load(folder / "expected.png").pixels, atol=1.01 / 255)
+    assert received.alpha is not None
 
 
 def test_a_batch_holds_one_size_and_at_most_batch_size(network, folder, monkeypatch):

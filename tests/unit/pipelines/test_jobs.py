@@ -100,3 +100,29 @@ def test_a_missing_package_is_named_with_its_mend(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.NstError, match=r"pip install 'nst-tf\[beam\]'"):
         jobs.check_beam()
+
+
+def masks_of(folder, *names):
+    for name in names:
+        images.save(folder / name, np.ones([1, 20, 30, 3], np.float32))
+
+
+def test_every_picture_has_a_mask_by_its_stem_whatever_the_suffix(folder):
+    masks_of(folder, "sky/a.jpg", "sky/b.png", "keep/a.png", "keep/b.png")
+    job = jobs.describe(["photos/**/*.png"], ["style.png"], "out", CONFIG, style_masks=["sky"], keep_mask="keep")
+    assert job.mask_folders == (str(folder / "sky"), str(folder / "keep"))
+    assert jobs.masks_in(job.style_masks[0])["a"] == str(folder / "sky/a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("masks", "error", "words"),
+    [
+        ({"keep_mask": "sky"}, errors.ImageError, r"must have one for each picture.*none for 1 of 2, such as .*b\.png"),
+        ({"style_masks": ["sky", "sky"]}, errors.ConfigError, "style_masks needs one mask for each of the 1"),
+        ({"style_masks": ["nowhere"]}, errors.ImageError, "none for 2 of 2"),
+    ],
+)
+def test_masks_that_do_not_fit_the_pictures_are_refused(folder, masks, error, words):
+    masks_of(folder, "sky/a.png")
+    with pytest.raises(error, match=words):
+        jobs.describe(["photos/**/*.png"], ["style.png"], "out", CONFIG, **masks)

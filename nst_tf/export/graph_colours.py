@@ -1,0 +1,49 @@
+"""The control of colours inside a graph: luminance, as `pictures.colours` and `pictures.controls` have it in NumPy."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from nst_tf.pictures import colours
+
+
+class Prepared(NamedTuple):
+    """Content and style as a network is to see them, each [B, H, W, 3] in [0, 1]."""
+
+    content: tf.Tensor
+    style: tf.Tensor
+
+
+def before(content: tf.Tensor, style: tf.Tensor, control: str) -> Prepared:
+    """The pictures of one request: themselves, or for `luminance` their luma, the style's like the content's.
+
+    Args:
+        content: float32 [B, H, W, 3] in [0, 1].
+        style: the same, of any size.
+        control: `style` or `luminance`.
+    """
+    if control != "luminance":
+        return Prepared(content, style)
+    mean, deviation = _spread(_luma(content))
+    style_mean, style_deviation = _spread(_luma(style))
+    scale = deviation / tf.maximum(style_deviation, colours.LEAST_DEVIATION)
+    grey = tf.clip_by_value((_luma(style) - style_mean) * scale + mean, 0.0, 1.0)
+    return Prepared(tf.repeat(_luma(content), 3, -1), tf.repeat(grey, 3, -1))
+
+
+def after(image: tf.Tensor, content: tf.Tensor, control: str) -> tf.Tensor:
+    """What a network made of the pictures of `before`, with the content's own chroma for `luminance`."""
+    if control != "luminance":
+        return image
+    return tf.clip_by_value(content + _luma(image) - _luma(content), 0.0, 1.0)
+
+
+def _luma(pixels: tf.Tensor) -> tf.Tensor:
+    """[B, H, W, 1]."""
+    return tf.reduce_sum(pixels * tf.constant(colours.LUMA), -1, keepdims=True)
+
+
+def _spread(luma: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and standard deviation of each picture, [B, 1, 1, 1]."""
+    mean, variance = tf.nn.moments(luma, [1, 2], keepdims=True)
+    return mean, tf.sqrt(variance)
