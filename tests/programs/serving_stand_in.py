@@ -1,9 +1,9 @@
 """A stand-in for TensorFlow Serving in tests: its PredictionService and REST form, over TensorFlow's C library.
 
-    python -m tests.programs.serving_stand_in ROOT [--unavailable=N]
+    python -m tests.programs.serving_stand_in ROOT... [--unavailable=N]
 
-It serves the newest version of the model at ROOT, prints its two ports as JSON, and runs until its input closes. The
-first N calls of each transport are answered UNAVAILABLE.
+It serves the newest version of the model at each ROOT, prints its two ports as JSON, and runs until its input closes.
+The first N calls of each transport are answered UNAVAILABLE.
 """
 
 import base64
@@ -25,14 +25,13 @@ from nst_tf.export import replay
 
 
 class Model:
-    def __init__(self, root, unavailable):
+    def __init__(self, root):
         self.name = root.name
         self.version = max(int(path.name) for path in root.iterdir() if path.name.isdecimal())
         bundle = root / str(self.version)
         model = saved_model_pb2.SavedModel.FromString((bundle / "saved_model.pb").read_bytes())
         self.signatures = dict(model.meta_graphs[0].signature_def)
         self.session = replay.Session(bundle)
-        self.unavailable = unavailable
 
     def run(self, signature, inputs):
         specs = self.signatures[signature].inputs
@@ -47,23 +46,25 @@ class Model:
 
 
 class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, model):
-        self.model = model
-        self.refusals_left = model.unavailable
+    def __init__(self, models, unavailable):
+        self.models = models
+        self.refusals_left = unavailable
 
-    def _check(self, request, context):
+    def _model(self, request, context):
         if self.refusals_left:
             self.refusals_left -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "starting")
-        name, version = request.model_spec.name, request.model_spec.version.value or self.model.version
-        if (name, version) != (self.model.name, self.model.version):
+        name, version = request.model_spec.name, request.model_spec.version.value
+        model = self.models.get(name)
+        if model is None or version not in (0, model.version):
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {name} {version}")
+        return model
 
     def Predict(self, request, context):
-        self._check(request, context)
+        model = self._model(request, context)
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         try:
-            outputs = self.model.run(request.model_spec.signature_name, inputs)
+            outputs = model.run(request.model_spec.signature_name, inputs)
         except RuntimeError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         response = predict_pb2.PredictResponse(model_spec=request.model_spec)
@@ -72,27 +73,29 @@ class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     def GetModelMetadata(self, request, context):
-        self._check(request, context)
+        model = self._model(request, context)
         response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
-        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=self.model.signatures)
+        signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=model.signatures)
         response.metadata["signature_def"].Pack(signatures)
         return response
 
 
-def rest_handler(model):
+def rest_handler(models, unavailable):
     class Handler(http.server.BaseHTTPRequestHandler):
-        refusals_left = model.unavailable
+        refusals_left = unavailable
 
         def do_GET(self):
-            defs = {name: json_format.MessageToDict(signature) for name, signature in model.signatures.items()}
-            answer = {"model_spec": {"name": model.name}, "metadata": {"signature_def": {"signature_def": defs}}}
-            self._answer("/metadata", lambda: answer)
+            self._answer("/metadata", self._metadata)
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self._answer(":predict", lambda: self._predict(body))
+            self._answer(":predict", lambda model: self._predict(model, body))
 
-        def _predict(self, body):
+        def _metadata(self, model):
+            defs = {name: json_format.MessageToDict(signature) for name, signature in model.signatures.items()}
+            return {"model_spec": {"name": model.name}, "metadata": {"signature_def": {"signature_def": defs}}}
+
+        def _predict(self, model, body):
             inputs = {
                 name: [base64.b64decode(item["b64"]) if isinstance(item, dict) else item for item in items]
                 for name, items in body["inputs"].items()
@@ -106,15 +109,20 @@ def rest_handler(model):
             return {"outputs": next(iter(outputs.values())) if len(outputs) == 1 else outputs}
 
         def _answer(self, path, make):
-            code, url = 200, f"/v1/models/{model.name}"
+            places = {
+                f"/v1/models/{model.name}{version}{path}": model
+                for model in models.values()
+                for version in ("", f"/versions/{model.version}")
+            }
+            code = 200
             if Handler.refusals_left:
                 Handler.refusals_left -= 1
                 code, answer = 503, {"error": "starting"}
-            elif self.path not in (f"{url}{path}", f"{url}/versions/{model.version}{path}"):
+            elif self.path not in places:
                 code, answer = 404, {"error": f"Servable not found for request: {self.path}"}
             else:
                 try:
-                    answer = make()
+                    answer = make(places[self.path])
                 except RuntimeError as error:
                     code, answer = 400, {"error": str(error)}
             text = json.dumps(answer).encode()
@@ -129,17 +137,18 @@ def rest_handler(model):
     return Handler
 
 
-def main(root, *options):
-    unavailable = next((int(option.partition("=")[2]) for option in options), 0)
-    model = Model(pathlib.Path(root), unavailable)
+def main(*arguments):
+    unavailable = sum(int(argument.partition("=")[2]) for argument in arguments if argument.startswith("--"))
+    roots = [pathlib.Path(argument) for argument in arguments if not argument.startswith("--")]
+    models = {root.name: Model(root) for root in roots}
     server = grpc.server(
         concurrent.futures.ThreadPoolExecutor(4),
         options=[(f"grpc.max_{way}_message_length", 2**31 - 1) for way in ("send", "receive")],
     )
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(model), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(models, unavailable), server)
     grpc_port = server.add_insecure_port("localhost:0")
     server.start()
-    rest = http.server.ThreadingHTTPServer(("localhost", 0), rest_handler(model))
+    rest = http.server.ThreadingHTTPServer(("localhost", 0), rest_handler(models, unavailable))
     threading.Thread(target=rest.serve_forever, daemon=True).start()
     print(json.dumps({"grpc": grpc_port, "rest": rest.server_address[1]}), flush=True)
     sys.stdin.read()

@@ -24,21 +24,18 @@ from tests.tiny import tiny_bundle, tiny_multi_style, tiny_network
 TRANSPORTS = ("grpc", "rest")
 
 
-def start(version, *options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.programs.serving_stand_in", str(version.parent), *options],
+@pytest.fixture(scope="module")
+def ports(tiny_version, adain_version, styles_version):
+    """The stand-in's port by transport; it answers the first two calls of each UNAVAILABLE."""
+    roots = [str(version.parent) for version in (tiny_version, adain_version, styles_version)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.programs.serving_stand_in", *roots, "--unavailable=2"],
         cwd=command_line.ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-
-
-@pytest.fixture(scope="module")
-def ports(tiny_version):
-    """The stand-in's port by transport; it answers the first two calls of each UNAVAILABLE."""
-    with start(tiny_version, "--unavailable=2") as process:
+    ) as process:
         yield json.loads(process.stdout.readline())
         process.stdin.close()
 
@@ -60,9 +57,9 @@ def test_a_server_that_starts_up_is_asked_again_and_answers_as_python_does(ports
     )
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("transport", ["grpc", pytest.param("rest", marks=pytest.mark.slow)])  # gRPC has the limit
 def test_an_answer_above_4_mib_arrives(ports, transport):
-    noise = np.random.default_rng(0).uniform(0, 1, [1, 1240, 1240, 3]).astype(np.float32)
+    noise = np.random.default_rng(0).uniform(0, 1, [1, 1400, 1400, 3]).astype(np.float32)
     content = images.Picture(pixels=noise, alpha=None, sha256="", name="noise")
     result = client.stylize(content, picture(), config(ports, transport, steps=1, max_side_px=1400))
     assert result.pixels.shape == noise.shape
@@ -92,16 +89,9 @@ def test_a_missing_style_is_named(ports, transport):
         client.stylize(picture(), None, config(ports, transport))
 
 
-@pytest.fixture(scope="module")
-def adain_ports(adain_version):
-    with start(adain_version) as process:
-        yield json.loads(process.stdout.readline())
-        process.stdin.close()
-
-
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_a_style_that_was_encoded_once_gives_the_same_picture(adain_ports, transport, tmp_path):
-    settings = config(adain_ports, transport, model="adain", steps=None, style_strength=0.8, max_side_px=48)
+def test_a_style_that_was_encoded_once_gives_the_same_picture(ports, transport, tmp_path):
+    settings = config(ports, transport, model="adain", steps=None, style_strength=0.8, max_side_px=48)
     style = client.encode_style(picture(30, 44, seed=5), settings)
     client.save_style(tmp_path / "style.npz", style)
     pictures = client.load(picture(), str(tmp_path / "style.npz"), settings)
@@ -109,16 +99,9 @@ def test_a_style_that_was_encoded_once_gives_the_same_picture(adain_ports, trans
     np.testing.assert_allclose(client.stylize(*pictures, settings).pixels, expected.pixels, atol=1.01 / 255)
 
 
-@pytest.fixture(scope="module")
-def styles_ports(styles_version):
-    with start(styles_version) as process:
-        yield json.loads(process.stdout.readline())
-        process.stdin.close()
-
-
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_learned_styles_are_sent_by_name_as_a_blend_and_as_a_file(styles_ports, transport, tmp_path):
-    settings = config(styles_ports, transport, model="styles", steps=None, max_side_px=48)
+def test_learned_styles_are_sent_by_name_as_a_blend_and_as_a_file(ports, transport, tmp_path):
+    settings = config(ports, transport, model="styles", steps=None, max_side_px=48)
     learned = tiny_multi_style.style_file()
     style_files.write(tmp_path / "x.style", learned)
     engine = nst_tf.MultiStyleTransfer(
@@ -133,8 +116,8 @@ def test_learned_styles_are_sent_by_name_as_a_blend_and_as_a_file(styles_ports, 
     np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)
 
 
-def test_a_name_that_the_model_does_not_know_is_refused_with_those_it_knows(styles_ports):
-    settings = config(styles_ports, "rest", model="styles", steps=None, max_side_px=48)
+def test_a_name_that_the_model_does_not_know_is_refused_with_those_it_knows(ports):
+    settings = config(ports, "rest", model="styles", steps=None, max_side_px=48)
     with pytest.raises(errors.ServingError, match=r"must be one of 0, 1, 2, .* Received: style:monet"):
         client.stylize(picture(), "style:monet", settings)
 
@@ -151,9 +134,9 @@ def test_a_file_that_is_no_encoded_style_is_refused(tmp_path, content):
         client.load_style(tmp_path / "style.npz")
 
 
-def test_the_command_writes_an_encoded_style_and_takes_it(commands, adain_ports, tmp_path):
+def test_the_command_writes_an_encoded_style_and_takes_it(commands, ports, tmp_path):
     style, output = tmp_path / "style.npz", tmp_path / "out.png"
-    command = ("client", f"--server=localhost:{adain_ports['rest']}", "--transport=rest", "--model=adain", "--size=48")
+    command = ("client", f"--server=localhost:{ports['rest']}", "--transport=rest", "--model=adain", "--size=48")
     files = ("--content=sample:turner", f"--output={output}")
     code, _, stderr = commands.run(*command, *files, "--style=sample:hiroshige", f"--save_style={style}")
     assert code == 0, stderr
@@ -171,12 +154,12 @@ def commands_of_the_guide(start):
 
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="needs curl and jq")
-def test_the_guides_curl_sends_pictures_of_ordinary_size(adain_ports, tmp_path):
+def test_the_guides_curl_sends_pictures_of_ordinary_size(ports, tmp_path):
     noise = np.random.default_rng(0).uniform(0, 1, [1, 400, 400, 3]).astype(np.float32)
     for name in ("photo.jpg", "painting.jpg"):
         (tmp_path / name).write_bytes(images.encode(noise, ".jpg"))
         assert (tmp_path / name).stat().st_size > 128 * 1024
-    command = commands_of_the_guide("{").replace("localhost:8501", f"localhost:{adain_ports['rest']}")
+    command = commands_of_the_guide("{").replace("localhost:8501", f"localhost:{ports['rest']}")
     subprocess.run(["bash", "-ec", command], cwd=tmp_path, check=True)
     assert images.load(tmp_path / "out.png").pixels.shape == (1, 48, 48, 3)
 

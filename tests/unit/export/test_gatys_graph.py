@@ -13,6 +13,10 @@ from nst_tf.optimisation import transfer
 from nst_tf.pictures import images
 from tests.tiny import tiny_bundle, tiny_network, tiny_vgg
 
+NOISE = tiny_bundle.config(  # the coarsest size of three is left out
+    initialisation="noise", scales=3, coarse_growth=2.0, total_variation_weight=5.0
+)
+
 
 def module(config, network=None):
     goal = objective.Objective(extractor=network or tiny_bundle.Network(), config=config)
@@ -21,7 +25,26 @@ def module(config, network=None):
 
 @pytest.fixture(scope="module")
 def served():
-    return module(tiny_bundle.config()).signatures()
+    return module(NOISE).signatures()
+
+
+class Watched(tiny_bundle.Network):
+    """Counts its calls, and overflows where it is told to."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.factor = tf.Variable(0), tf.Variable(1.0)
+
+    def __call__(self, image):
+        self.calls.assign_add(tf.cast(tf.math.is_finite(image[0, 0, 0, 0]), tf.int32))  # waits for the image
+        return {layer: features * self.factor for layer, features in super().__call__(image).items()}
+
+
+@pytest.fixture(scope="module")
+def watched():
+    """A network that is watched, the configuration of its graph at one size, and the graph."""
+    network, config = Watched(), tiny_bundle.config(max_side_px=18, style_max_side_px=16, scales=1)
+    return network, config, tf.function(module(config, network).stylize_bytes)
 
 
 def encoded(*pictures):
@@ -55,26 +78,32 @@ def assert_same(data, image):
     assert np.abs(levels(data) - np.rint(image * 255)).mean() < trial_requests.TOLERANCE_LEVELS["float32"][0]
 
 
-PHOTO = {"photorealism_weight": 100.0, "guided_filter_radius": 0.05}
+def traced(**settings):
+    config = tiny_bundle.config(total_variation_weight=5.0, **settings)
+    return config, tf.function(module(config).stylize_bytes)
 
 
-@pytest.mark.parametrize(
-    ("initialisation", "scales", "settings"),
-    [
-        ("noise", 3, {"coarse_growth": 2.0}),  # the coarsest size of three is left out
-        ("content", 2, {"strength": 0.6, "colours": "luminance"}),
-        ("style", 1, PHOTO),
-        pytest.param("content", 2, {}, marks=pytest.mark.slow),  # as the check in each export
-    ],
-)
-def test_each_picture_of_a_batch_is_what_python_makes_of_it(initialisation, scales, settings):
-    config = tiny_bundle.config(initialisation=initialisation, scales=scales, total_variation_weight=5.0, **settings)
+def test_each_picture_of_a_batch_is_what_python_makes_of_it(served):
+    assert_each_picture_of_a_batch_is_what_python_makes_of_it(NOISE, served["serving_default"])
+
+
+def test_each_picture_of_a_batch_is_what_python_makes_of_it_with_every_control():
+    settings = {"photorealism_weight": 100.0, "guided_filter_radius": 0.05, "strength": 0.6, "colours": "luminance"}
+    assert_each_picture_of_a_batch_is_what_python_makes_of_it(*traced(initialisation="style", scales=2, **settings))
+
+
+@pytest.mark.slow  # as the check in each export
+def test_each_picture_of_a_batch_is_what_python_makes_of_it_from_the_content():
+    assert_each_picture_of_a_batch_is_what_python_makes_of_it(*traced(initialisation="content", scales=2))
+
+
+def assert_each_picture_of_a_batch_is_what_python_makes_of_it(config, run):
     pictures = [
         np.rint(tiny_network.picture(*size, seed=i) * 255) / 255
         for i, size in enumerate([(150, 131), (20, 37), (140, 90), (31, 28)])
     ]
     pictures[1] = np.repeat(np.rint(pictures[1][..., :1]), 3, -1)  # black and white, which L-BFGS starts off
-    out = tf.function(module(config).stylize_bytes)(
+    out = run(
         **request(
             2,
             content_bytes=encoded(*pictures[:2]),
@@ -91,18 +120,11 @@ def test_each_picture_of_a_batch_is_what_python_makes_of_it(initialisation, scal
         assert_same(out[i].numpy(), python(pictures[i], pictures[2 + i], config, **own))
 
 
-def test_the_style_is_read_at_the_size_that_the_configuration_says():
-    config = tiny_bundle.config(style_max_side_px=20)
-    content, style = tiny_network.picture(70, 80), tiny_network.picture(36, 40, seed=1)
-    run = tf.function(module(config).stylize_tensor)
-    out = run(
-        content=tf.constant(content),
-        style=tf.constant(style),
-        steps=tf.constant([3]),
-        content_weight=tf.constant([1.0]),
-        seed=tf.constant([0]),
-    )["stylized"]
-    np.testing.assert_allclose(out, python(content, style, config, steps=3, coarse_steps=3), atol=1e-3)
+def test_the_style_is_read_at_the_size_that_the_configuration_says(watched):
+    _, config, run = watched
+    content, style = (np.rint(tiny_network.picture(*size) * 255) / 255 for size in ((70, 80), (36, 40)))
+    out = run(**request(content_bytes=encoded(content), style_bytes=encoded(style)))["stylized_bytes"]
+    assert_same(out[0].numpy(), python(content, style, config, steps=3))
 
 
 def test_more_steps_than_the_limit_are_cut_and_fewer_than_one_are_one(served):
@@ -114,8 +136,8 @@ def test_more_steps_than_the_limit_are_cut_and_fewer_than_one_are_one(served):
     assert least == run(**request(steps=[1]))["stylized_bytes"][0].numpy()
 
 
-def test_the_output_size_is_cut_to_the_configurations():
-    run = tf.function(module(tiny_bundle.config(max_side_px=18, scales=1)).stylize_bytes)
+def test_the_output_size_is_cut_to_the_configurations(watched):
+    _, _, run = watched
     assert levels(run(**request(max_side_px=[2**31 - 1]))["stylized_bytes"][0].numpy()).shape == (1, 15, 18, 3)
     assert levels(run(**request(max_side_px=[12]))["stylized_bytes"][0].numpy()).shape == (1, 10, 12, 3)
 
@@ -143,22 +165,16 @@ def test_a_hostile_request_is_refused_with_its_index(served, changes, words):
         served["serving_default"](**request(2, **changes))
 
 
-def test_a_bad_picture_at_the_end_of_a_batch_fails_before_anything_is_optimised():
-    config, calls = tiny_bundle.config(scales=1), tf.Variable(0)
-
-    class Counting(tiny_bundle.Network):
-        def __call__(self, image):
-            calls.assign_add(tf.cast(tf.math.is_finite(image[0, 0, 0, 0]), tf.int32))  # waits for the image
-            return super().__call__(image)
-
-    run = tf.function(module(config, Counting()).stylize_bytes)
+def test_a_bad_picture_at_the_end_of_a_batch_fails_before_anything_is_optimised(watched):
+    network, _, run = watched
     good = request(2)
+    before = int(network.calls)
     run(**good)
-    done = int(calls)
-    assert done > 0
+    done = int(network.calls)
+    assert done > before
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"content_bytes\[1\]"):
         run(**good | {"content_bytes": tf.stack([good["content_bytes"][0], b"x"])})
-    assert int(calls) == done
+    assert int(network.calls) == done
 
 
 @pytest.mark.parametrize(
@@ -182,14 +198,12 @@ def test_a_hostile_tensor_is_refused(served, changes, words):
         served["stylize_tensor"](**{name: tf.constant(value) for name, value in (values | changes).items()})
 
 
-def test_an_objective_that_is_not_finite_fails_the_request():
-    class Overflowing(tiny_bundle.Network):
-        def __call__(self, image):
-            return {layer: features * 1e30 for layer, features in super().__call__(image).items()}
-
-    run = tf.function(module(tiny_bundle.config(scales=1), Overflowing()).stylize_bytes)
+def test_an_objective_that_is_not_finite_fails_the_request(watched):
+    network, _, run = watched
+    network.factor.assign(1e30)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"element\[0\]: the objective is not a finite number"):
         run(**request())
+    network.factor.assign(1.0)
 
 
 def test_requests_at_the_same_time_get_what_they_get_alone(served):

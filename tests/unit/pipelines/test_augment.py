@@ -185,6 +185,7 @@ def test_an_exported_model_that_stylises_carries_its_network(augment, pictures, 
     np.testing.assert_allclose(loaded.serve(pictures, pairs()), augment(pictures, seed=pairs()), **CLOSE)
 
 
+@pytest.mark.slow  # a foreign converter; an exported model has no network either
 @pytest.mark.filterwarnings("ignore:In the future `np.object`:FutureWarning")  # Keras 3.15 with NumPy 2.4
 def test_a_model_in_onnx_has_no_random_operation(augment, pictures, tmp_path):
     onnx = pytest.importorskip("onnx", reason="needs the extra [onnx]")

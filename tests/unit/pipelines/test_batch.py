@@ -32,6 +32,10 @@ def network(monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """Photographs of three sizes, a style, and an empty folder for the results."""
+    return filled(tmp_path)
+
+
+def filled(tmp_path):
     for number, size in enumerate([(20, 30), (20, 30), (20, 30), (31, 17), (40, 60)]):
         images.save(tmp_path / "photos" / f"{number}.png", tiny_network.picture(*size, seed=number))
     images.save(tmp_path / "style.png", tiny_network.picture(16, 16, seed=9))
@@ -55,8 +59,31 @@ def failures(folder):
     return [json.loads(line) for line in (folder / "out" / jobs.FAILURES).read_text().splitlines()]
 
 
-def test_each_result_is_that_of_the_picture_alone(network, folder):
-    summary = run(folder, strength=0.7)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder after a job that wrote all five pictures, the job's summary, and the shapes of its batches."""
+    folder, network, shapes = tmp_path_factory.mktemp("finished"), tiny_adain.network(), []
+    load = model_handler.AdainModelHandler.load_model
+
+    def recorded(handler):
+        model = load(handler)
+        return lambda pixels: shapes.append(pixels.shape) or model(pixels)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adain, "load", lambda **_: adain.Loaded(network, "float32", {}))
+        patch.setattr(model_handler.AdainModelHandler, "load_model", recorded)
+        return filled(folder), run(folder, strength=0.7), shapes
+
+
+@pytest.fixture
+def done(finished, folder):
+    """A folder of one's own that has the results of the finished job."""
+    shutil.copytree(finished[0] / "out", folder / "out")
+    return folder
+
+
+def test_each_result_is_that_of_the_picture_alone(network, finished):
+    folder, summary, _ = finished
     assert summary[:4] == (5, 0, 0, 0)
     style = network.style_moments(images.load(folder / "style.png", max_side_px=32).pixels)
     for number in range(5):
@@ -93,35 +120,17 @@ def test_masks_by_name_colours_and_transparency_are_those_of_the_picture_alone(n
     assert received.alpha is not None
 
 
-def test_a_batch_holds_one_size_and_at_most_batch_size(network, folder, monkeypatch):
-    seen = []
-
-    def recorded(model):
-        return lambda pixels: seen.append(pixels.shape) or model(pixels)
-
-    load = model_handler.AdainModelHandler.load_model
-    monkeypatch.setattr(
-        model_handler.AdainModelHandler,
-        "load_model",
-        lambda self: recorded(load(self)),
-    )
-    run(folder)
-    assert sorted(seen) == [(1, 20, 30, 3), (1, 21, 32, 3), (1, 31, 17, 3), (2, 20, 30, 3)]
+def test_a_batch_holds_one_size_and_at_most_batch_size(finished):
+    assert sorted(finished[2]) == [(1, 20, 30, 3), (1, 21, 32, 3), (1, 31, 17, 3), (2, 20, 30, 3)]
 
 
-def test_a_second_run_touches_nothing(network, folder):
-    run(folder)
-    before = {path: path.stat().st_mtime_ns for path in results(folder)}
-    assert run(folder)[:4] == (0, 5, 0, 0)
-    assert {path: path.stat().st_mtime_ns for path in results(folder)} == before
-
-
-def test_a_run_goes_on_where_results_are_missing(network, folder):
-    run(folder)
-    for path in results(folder)[:2]:
+def test_a_run_goes_on_where_results_are_missing_and_touches_no_others(network, done):
+    for path in results(done)[:2]:
         path.unlink()
-    assert run(folder)[:4] == (2, 3, 0, 0)
-    assert len(results(folder)) == 5
+    before = {path: path.stat().st_mtime_ns for path in results(done)}
+    assert run(done, strength=0.7)[:4] == (2, 3, 0, 0)
+    assert len(results(done)) == 5
+    assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_a_bad_picture_is_listed_and_stops_nothing(network, folder):
@@ -146,12 +155,10 @@ def test_a_bad_picture_is_listed_and_stops_nothing(network, folder):
     assert len(results(folder)) == 5
 
 
-def test_the_list_of_failures_is_that_of_the_last_run(network, folder):
-    (folder / "photos" / "text.png").write_text("no picture\n")
-    run(folder)
-    (folder / "photos" / "text.png").unlink()
-    run(folder)
-    assert not (folder / "out" / jobs.FAILURES).exists()
+def test_the_list_of_failures_is_that_of_the_last_run(network, done):
+    (done / "out" / jobs.FAILURES).write_text("{}\n")
+    assert run(done, strength=0.7)[:4] == (0, 5, 0, 0)
+    assert not (done / "out" / jobs.FAILURES).exists()
 
 
 def test_the_same_picture_in_two_folders_is_stylised_once(network, folder):
@@ -267,12 +274,9 @@ def test_what_a_bundle_does_not_serve_is_refused_before_work(bundle, folder, cha
         describe_with(**{"bundle": bundle, "folder": folder} | changes)
 
 
-def test_a_bundle_without_a_style_is_refused(folder, tmp_path):
-    pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
-    from tests.tiny import tiny_bundle
-
+def test_a_bundle_without_a_style_is_refused(adain_version, folder):
     with pytest.raises(errors.ExportError, match="of adain without a style"):
-        describe_with(tiny_bundle.export_adain(tmp_path / "any"), folder)
+        describe_with(adain_version, folder)
 
 
 def test_a_bundle_of_gatys_is_refused(tiny_version, folder):

@@ -38,16 +38,23 @@ def server():
     with s3_server.running() as (address, _), pytest.MonkeyPatch.context() as patch:
         for name, value in s3_server.CREDENTIALS.items():
             patch.setenv(name, value)
-        s3_server.client(address).create_bucket(Bucket="bucket")
         yield address
 
 
-@pytest.fixture
-def client(server):
+@pytest.fixture(scope="module")
+def any_client(server):
     client = s3_server.client(server)
-    yield client
-    for item in client.list_objects_v2(Bucket="bucket").get("Contents", []):
-        client.delete_object(Bucket="bucket", Key=item["Key"])
+    for bucket in ("bucket", "names"):
+        client.create_bucket(Bucket=bucket)
+    return client
+
+
+@pytest.fixture
+def client(any_client):
+    """A client of the server, whose bucket is empty."""
+    yield any_client
+    for item in any_client.list_objects_v2(Bucket="bucket").get("Contents", []):
+        any_client.delete_object(Bucket="bucket", Key=item["Key"])
 
 
 @pytest.fixture
@@ -86,8 +93,12 @@ def job(client, arguments, monkeypatch):
     return describe
 
 
-def test_a_job_reads_and_writes_a_bucket_and_a_second_run_writes_nothing(client, job, arguments):
+def test_a_job_reads_each_picture_once_and_a_second_run_writes_nothing(client, job, arguments, monkeypatch):
+    read, opened = stores.read, []
+    monkeypatch.setattr(stores, "read", lambda path, *args: opened.append(path) or read(path, *args))
     assert batch.run(job(), arguments)[:4] == (4, 0, 0, 1)
+    photos = [path for path in opened if "/photos/" in path]
+    assert len(photos) == len(set(photos)) == 5
     written = keys(client, "out/")
     assert [key[:6] for key in written] == ["out/0-", "out/1-", "out/2-", "out/3-", "out/fa"]
     network = tiny_adain.network()
@@ -102,14 +113,6 @@ def test_a_job_reads_and_writes_a_bucket_and_a_second_run_writes_nothing(client,
     assert batch.run(job(), arguments)[:4] == (0, 4, 0, 0)
     assert keys(client, "out/") == written[:4]  # failed.jsonl is gone
     assert before == {key: client.head_object(Bucket="bucket", Key=key)["LastModified"] for key in before}
-
-
-def test_each_picture_is_read_once(client, job, arguments, monkeypatch):
-    read, opened = stores.read, []
-    monkeypatch.setattr(stores, "read", lambda path, *args: opened.append(path) or read(path, *args))
-    batch.run(job(), arguments)
-    photos = [path for path in opened if "/photos/" in path]
-    assert len(photos) == len(set(photos)) == 5
 
 
 @pytest.mark.slow  # the way out of a bucket and the way to a local folder have tests of their own
@@ -135,17 +138,24 @@ def test_a_bundle_may_lie_in_a_bucket(client, job, arguments, tmp_path):
         job(bundle="s3://bucket/models/painting/1")
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_patterns_mean_what_they_mean_here(client, arguments, tmp_path, pattern):
+@pytest.fixture(scope="module")
+def names(any_client, tmp_path_factory):
+    """A folder whose files lie in the bucket `names` as well."""
+    folder = tmp_path_factory.mktemp("names")
     for name in NAMES:
-        client.put_object(Bucket="bucket", Key=f"p/{name}", Body=b"1")
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(b"1")
-    here = [path for path in tmp_path.glob("**/*") if path.is_file()]
-    expected = {path for path in glob.glob(f"{tmp_path}/{pattern}", recursive=True) if path in map(str, here)}
-    found = {path.replace("s3://bucket/p", str(tmp_path)) for path in stores.match(f"s3://bucket/p/{pattern}")}
+        any_client.put_object(Bucket="names", Key=f"p/{name}", Body=b"1")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"1")
+    return folder
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_mean_what_they_mean_here(names, arguments, pattern):
+    here = [path for path in names.glob("**/*") if path.is_file()]
+    expected = {path for path in glob.glob(f"{names}/{pattern}", recursive=True) if path in map(str, here)}
+    found = {path.replace("s3://names/p", str(names)) for path in stores.match(f"s3://names/p/{pattern}")}
     assert found == expected
-    assert set(stores.match(f"{tmp_path}/{pattern}")) == expected  # Beam's filesystem for local files
+    assert set(stores.match(f"{names}/{pattern}")) == expected  # Beam's filesystem for local files
 
 
 def test_beams_local_filesystem_reads_writes_and_removes(tmp_path):
