@@ -64,8 +64,8 @@ def test_the_normalised_networks_mean_activations_lie_near_one(normalised, refer
 @pytest.mark.weights
 def test_one_seed_gives_one_picture_to_the_bit():
     settings = {"max_side_px": 64, "steps": 4, "optimizer": "adam", "initialisation": "noise", "seed": 5}
-    config = configs.preset("default", **settings)
-    first, second = (transfer.StyleTransfer(config)("sample:launch-pad", "sample:turner").image for _ in range(2))
+    engine = transfer.StyleTransfer(configs.preset("default", **settings))
+    first, second = (engine("sample:launch-pad", "sample:turner").image for _ in range(2))
     np.testing.assert_array_equal(first, second)
 
 
@@ -90,6 +90,7 @@ def test_the_original_network_normalised_changes_each_tap_by_a_constant_only(ori
         np.testing.assert_allclose(now, was * constant, rtol=1e-2, atol=1e-3 * now.max(), err_msg=name)
 
 
+@pytest.mark.slow  # its hash and its preset on the tiny network have tests
 @pytest.mark.weights
 def test_the_original_networks_preset_starts_from_a_finite_objective():
     config = configs.preset("gatys-original", max_side_px=64, steps=3, lbfgs_memory=2)

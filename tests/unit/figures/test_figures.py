@@ -246,30 +246,6 @@ def test_the_same_seed_gives_the_same_cells(finished, tmp_path):
     assert (finished / "grid.png").read_bytes() == (tmp_path / "grid.png").read_bytes()
 
 
-def damage_picture(folder):
-    path = folder / "row1-column2.png"
-    path.write_bytes(path.read_bytes()[:50])
-
-
-def damage_record(folder):
-    (folder / "row1-column2.png.json").write_text('{"config": ')
-
-
-def record_other_settings(folder):
-    path = folder / "row1-column2.png.json"
-    record = json.loads(path.read_text())
-    record["config"]["learning_rate"] = 0.5
-    path.write_text(json.dumps(record))
-
-
-def remove_record(folder):
-    (folder / "row1-column2.png.json").unlink()
-
-
-def remove_picture(folder):
-    (folder / "row1-column2.png").unlink()
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """The folder of a finished figure of two cells, grid.png."""
@@ -278,18 +254,44 @@ def finished(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(
-    "change", [damage_picture, damage_record, record_other_settings, remove_record, remove_picture]
-)
-def test_only_the_cell_that_does_not_serve_is_run_again(change, finished, tmp_path):
-    figure = two_cells()
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    wanted = (tmp_path / "grid.cells" / "row1-column2.png").read_bytes()
-    change(tmp_path / "grid.cells")
+def damage_picture(path):
+    path.write_bytes(path.read_bytes()[:50])
+
+
+def damage_record(path):
+    record_of(path).write_text('{"config": ')
+
+
+def record_other_settings(path):
+    record = json.loads(record_of(path).read_text())
+    record["config"]["learning_rate"] = 0.5
+    record_of(path).write_text(json.dumps(record))
+
+
+def remove_record(path):
+    record_of(path).unlink()
+
+
+def remove_picture(path):
+    path.unlink()
+
+
+def record_of(path):
+    return path.with_name(f"{path.name}.json")
+
+
+def test_only_cells_that_do_not_serve_are_run_again(tmp_path):
+    changes = (damage_picture, damage_record, record_other_settings, remove_record, remove_picture)
+    figure = figure_of(name="ratio", layout="row", ratios=(1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1))  # one traced step
+    render(figure, tmp_path / "grid.png")
+    paths = sorted((tmp_path / "grid.cells").glob("*.png"))
+    wanted = [path.read_bytes() for path in paths]
+    for path, change in zip(paths[1:], changes, strict=True):
+        change(path)
     result, messages = render(figure, tmp_path / "grid.png")
-    assert (result.computed, result.kept) == (1, 1)
-    assert "cell 2/2 conv2_2" in messages
-    assert (tmp_path / "grid.cells" / "row1-column2.png").read_bytes() == wanted
+    assert (result.computed, result.kept) == (5, 1)
+    assert messages[0].endswith("already finished, kept")
+    assert [path.read_bytes() for path in paths] == wanted
 
 
 def test_other_pictures_or_settings_run_every_cell_again(tmp_path):

@@ -99,8 +99,8 @@ def test_every_picture_gives_a_result_that_is_no_blank_and_better_than_the_start
     ("optimizer", "policy"),
     [
         ("adam", "float32"),
-        ("lbfgs", "mixed_bfloat16"),
-        ("adam", "mixed_float16"),
+        pytest.param("lbfgs", "mixed_bfloat16", marks=pytest.mark.slow),
+        pytest.param("adam", "mixed_float16", marks=pytest.mark.slow),
         pytest.param("lbfgs", "mixed_float16", marks=pytest.mark.slow),
     ],
 )
@@ -149,14 +149,15 @@ def test_equal_pictures_stay_as_they_are(optimizer, margin):
     np.testing.assert_allclose(result.image, picture, atol=1e-3)
 
 
+@pytest.mark.slow  # the tiny network takes every pair of pictures under every preset
 @pytest.mark.weights
 @pytest.mark.parametrize(
     ("optimizer", "policy"),
     [
         ("lbfgs", "float32"),
-        pytest.param("adam", "float32", marks=pytest.mark.slow),
-        pytest.param("lbfgs", "mixed_bfloat16", marks=pytest.mark.slow),
-        pytest.param("adam", "mixed_bfloat16", marks=pytest.mark.slow),
+        ("adam", "float32"),
+        ("lbfgs", "mixed_bfloat16"),
+        ("adam", "mixed_bfloat16"),
     ],
 )
 def test_the_real_network_takes_black_and_noise(optimizer, policy):

@@ -191,6 +191,7 @@ def test_a_start_of_black_and_white_can_move():
     np.testing.assert_allclose(optimizer.best_image, wanted, atol=2e-2)
 
 
+@pytest.mark.slow  # as every graph that is exported
 def test_lbfgs_runs_inside_a_graph_loop():
     @tf.function
     def whole_run(image):

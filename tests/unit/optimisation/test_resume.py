@@ -273,6 +273,7 @@ def test_time_spent_before_a_run_was_resumed_counts(tmp_path, monkeypatch):
     assert result.seconds > 999.99
 
 
+@pytest.mark.slow  # the optimiser's own test counts its traces
 def test_one_lbfgs_graph_serves_every_size_so_that_a_resumed_run_has_the_same_one():
     traces = []
     network = tiny_network.TinyNetwork()

@@ -13,7 +13,7 @@ from tests.tiny import tiny_multi_style, tiny_network, tiny_vgg
 
 PAINTING = tiny_network.picture(80, 70, seed=5)
 LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
-STYLE_ALONE = {"content_weight": 0.0, "total_variation_weight": 0.0}
+STYLE_ALONE = {"content_weight": 0.0, "total_variation_weight": 0.0}  # of every test, so that they share what is traced
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +52,12 @@ def tiny(monkeypatch, traced):
 
 def learn(painting=PAINTING, on_report=None, on_message=lambda _: None, **settings):
     small = {"crop_px": 64, "steps": 15, "stroke_sizes_px": (80,), "learning_rate": 0.05, "flat_share": 0.0}
-    config = configs.TrainingConfig(**(small | LAYERS | settings))
+    config = configs.TrainingConfig(**(small | LAYERS | STYLE_ALONE | settings))
     return loop.learn_style(painting, config, name="mine", on_report=on_report, on_message=on_message)
 
 
 def test_training_lowers_the_objective_and_gives_a_file_for_the_network(tiny, tmp_path):
-    learned = learn(**STYLE_ALONE)
+    learned = learn()
     total = learned.losses["total"]
     assert total.shape == (15,)
     assert total[-4:].mean() < 0.8 * total[:3].mean()
@@ -84,7 +84,7 @@ def test_training_starts_at_the_known_style_of_the_least_objective(tiny):
     photograph = images.load("sample:launch-pad", max_side_px=96).pixels[:, :64, :64]
     network = tiny_multi_style.loaded().network
     painting = network(photograph, multi_style.Style(known.gamma[1], known.beta[1])).numpy()
-    learn(painting, steps=1, **STYLE_ALONE, on_message=messages.append)
+    learn(painting, steps=1, on_message=messages.append)
     assert "starting at style:1, the nearest of the 3 known ones" in messages
 
 
