@@ -13,7 +13,7 @@ from nst_tf.pictures import images
 from tests.tiny import tiny_network
 
 SIDE_PX = 24
-LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1")}
+LAYERS = {"content_layers": ("conv2_2",), "style_layers": ("conv1_1", "conv2_1"), "mrf_layers": ("conv2_1",)}
 PRECISIONS = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
 OPTIMIZERS = ("lbfgs", "adam")
 
@@ -40,7 +40,7 @@ PICTURES = {
 }
 BLANK = ("constant", "black", "white")
 # Of other programs, under whose total variations or learning rates a few steps may improve nothing.
-MAY_STAY = ("neural-style", "tensorflow-tutorial", "keras-example")
+MAY_STAY = ("neural-style", "tensorflow-tutorial", "keras-example", "mrf-code")
 PAIRS = [
     *((name, "smooth") for name in PICTURES if name != "smooth"),
     *(("smooth", name) for name in PICTURES if name != "smooth"),
