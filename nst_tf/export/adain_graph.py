@@ -161,7 +161,10 @@ class Adain(tf.Module):
             if self._config.colours == "style":  # otherwise a style is not one without its content
                 described["encode_style"] = (self.encode_style, style | sizes)
                 described["apply_style"] = (self.stylize_bytes, content | moments | strength)
-        return {name: tf.function(call).get_concrete_function(**specs) for name, (call, specs) in described.items()}
+        return {
+            name: tf.function(call, autograph=False).get_concrete_function(**specs)
+            for name, (call, specs) in described.items()
+        }
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded contents [B], a style where none is baked in, and controls [B] -> encoded pictures [B]."""

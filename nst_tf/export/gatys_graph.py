@@ -133,8 +133,12 @@ class Gatys(tf.Module):
         encoded = graph_inputs.specs(dict.fromkeys(PICTURES, tf.string) | {"max_side_px": tf.int32})
         pixels = {name: tf.TensorSpec([None, None, None, 3], tf.float32, name) for name in ("content", "style")}
         return {
-            "serving_default": tf.function(self.stylize_bytes).get_concrete_function(**encoded, **controls),
-            "stylize_tensor": tf.function(self.stylize_tensor).get_concrete_function(**pixels, **controls),
+            "serving_default": tf.function(self.stylize_bytes, autograph=False).get_concrete_function(
+                **encoded, **controls
+            ),
+            "stylize_tensor": tf.function(self.stylize_tensor, autograph=False).get_concrete_function(
+                **pixels, **controls
+            ),
         }
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,7 +1,8 @@
 """Encoded pictures inside a graph: the header is read and judged before anything is decoded.
 
 What `images` does with files, in TensorFlow ops that any server runs. EXIF orientation, ICC profiles and transparency
-are not applied here: a client applies them (`nst_tf.serving.client` does).
+are not applied here: a client applies them (`nst_tf.serving.client` does). Branches and loops are TensorFlow's own, so
+that these graphs need no AutoGraph, whose conversion takes longer than to trace them.
 """
 
 import tensorflow as tf
@@ -44,16 +45,18 @@ def decode(data: tf.Tensor, name: str, index: tf.Tensor, max_pixels: int) -> tf.
     is_jpeg = tf.strings.substr(data, 0, len(_JPEG_SIGNATURE)) == _JPEG_SIGNATURE
     received = (tf.strings.length(data), " bytes of another kind")
     data = checked(data, is_png | is_jpeg, *label, "a picture must be a JPEG or a PNG. Received: ", *received)
-    size = _png_size(data) if is_png else _jpeg_size(data)  # int64 [2]: height, width; -1 where there is no header
+    header = data
+    size = tf.cond(is_png, lambda: _png_size(header), lambda: _jpeg_size(header))
     data = checked(data, size[0] >= 0, *label, "the header of the picture does not decode. Send a whole file")
     pixels = size[0] * size[1]
     rule = f"a picture must have 1 to {max_pixels} pixels. Received: "
     is_allowed = (pixels > 0) & (pixels <= max_pixels)
     data = checked(data, is_allowed, *label, rule, size[1], " x ", size[0], " px. Scale it down first")
-    if is_png:
-        levels = tf.io.decode_png(data, channels=3)
-    else:
-        levels = tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")  # as Pillow, not the fast form
+    levels = tf.cond(
+        is_png,
+        lambda: tf.io.decode_png(data, channels=3),
+        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),  # as Pillow, not the fast form
+    )
     return tf.ensure_shape(tf.cast(levels, tf.float32)[tf.newaxis] / 255.0, [1, None, None, 3])
 
 
@@ -105,17 +108,21 @@ def _jpeg_size(data: tf.Tensor) -> tf.Tensor:
     """Height and width in a JPEG's frame header, int64 [2]; -1 where there is none. Walks the segments before it."""
     values = tf.io.decode_raw(data, tf.uint8)
     end = tf.size(values) - 8  # a frame header's marker, length, precision and sides take 9 bytes
-    position = tf.constant(2)
-    size = tf.constant([-1, -1], tf.int64)
-    for _ in tf.range(_JPEG_MAX_SEGMENTS):
-        if position >= end:
-            break
+
+    def walk(position: tf.Tensor, _: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         head = tf.cast(values[position : position + 9], tf.int64)
-        if head[0] != 0xFF:
-            break
-        if tf.reduce_any(head[1] == tf.constant(_JPEG_FRAMES, tf.int64)):
-            size = tf.stack([head[5] * 256 + head[6], head[7] * 256 + head[8]])
-            break
+        is_marker = head[0] == 0xFF
+        is_frame = is_marker & tf.reduce_any(head[1] == tf.constant(_JPEG_FRAMES, tf.int64))
+        size = tf.where(is_frame, tf.stack([head[5] * 256 + head[6], head[7] * 256 + head[8]]), size)
         length = head[2] * 256 + head[3]
         position += tf.where(head[1] == 0xFF, 1, 2 + tf.cast(length, tf.int32))  # 0xFF may fill up
+        return position, is_marker & ~is_frame, size
+
+    start = (tf.constant(2), tf.constant(True), tf.constant([-1, -1], tf.int64))
+    *_, size = tf.while_loop(
+        lambda position, goes_on, _: goes_on & (position < end),
+        walk,
+        start,
+        maximum_iterations=_JPEG_MAX_SEGMENTS,
+    )
     return size

@@ -158,7 +158,10 @@ class MultiStyle(tf.Module):
                 "encode_style": (self.encode_style, name),
                 "apply_style": (self.stylize_bytes, content | numbers),
             }
-        return {name: tf.function(call).get_concrete_function(**specs) for name, (call, specs) in described.items()}
+        return {
+            name: tf.function(call, autograph=False).get_concrete_function(**specs)
+            for name, (call, specs) in described.items()
+        }
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded contents, max_side_px, strength, and a style where none is baked in, each [B] -> encoded pictures."""

@@ -192,4 +192,5 @@ def _engine(loaded: multi_style.Loaded) -> _Engine:
     def apply(image: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
         return loaded.network(image, multi_style.Style(gamma, beta))
 
-    return _Engine(loaded, tf.function(apply, input_signature=[tf.TensorSpec([1, None, None, 3]), row, row]))
+    signature = [tf.TensorSpec([1, None, None, 3]), row, row]
+    return _Engine(loaded, tf.function(apply, input_signature=signature, autograph=False))

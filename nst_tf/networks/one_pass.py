@@ -177,9 +177,10 @@ class _Engine(NamedTuple):
 
 def _engine(loaded: adain.Loaded) -> _Engine:
     network = loaded.network
+    signature = [tf.TensorSpec([1, None, None, channels]) for channels in (3, 1)]
     return _Engine(
         loaded,
-        tf.function(network.style_moments, input_signature=[tf.TensorSpec([1, None, None, n]) for n in (3, 1)]),
-        tf.function(network.apply, reduce_retracing=True),
-        tf.function(network.apply_regions, reduce_retracing=True),
+        tf.function(network.style_moments, input_signature=signature, autograph=False),
+        tf.function(network.apply, reduce_retracing=True, autograph=False),
+        tf.function(network.apply_regions, reduce_retracing=True, autograph=False),
     )

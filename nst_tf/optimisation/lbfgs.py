@@ -65,6 +65,7 @@ def lbfgs_start(image: tf.Tensor, memory: int) -> LbfgsState:
     )
 
 
+@tf.autograph.experimental.do_not_convert
 def lbfgs_image(z: tf.Tensor, shape: tf.Tensor | tuple[int, ...]) -> tf.Tensor:
     """The image [1, H, W, 3] in (0, 1) that z stands for."""
     return tf.reshape(tf.sigmoid(SIGMOID_SLOPE * z), shape)
@@ -136,6 +137,7 @@ def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsSta
     return state._replace(step=state.step * shrink, backtracks=state.backtracks + 1)
 
 
+@tf.autograph.experimental.do_not_convert
 def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     """Drops the history: the next step follows the gradient and is `length` long (root mean square)."""
     step = tf.math.divide_no_nan(length, _root_mean_square(state.gradient))
@@ -153,6 +155,7 @@ def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     )
 
 
+@tf.autograph.experimental.do_not_convert
 def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots not yet filled contribute nothing."""
     memory = len(state.s)
@@ -176,22 +179,26 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     return direction
 
 
+@tf.autograph.experimental.do_not_convert
 def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
     """Products [m, m] without those of the oldest pair, with those of the newest as last row and column."""
     kept = tf.concat([matrix[1:, 1:], column[:-1, tf.newaxis]], 1)  # [m - 1, m]
     return tf.concat([kept, row[tf.newaxis]], 0)
 
 
+@tf.autograph.experimental.do_not_convert
 def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
     """The product of each vector with a, float64 [m]."""
     column = tf.reshape(a, [-1, 1])
     return tf.cast(tf.concat([tf.matmul(tf.reshape(v, [1, -1]), column) for v in vectors], 0)[:, 0], tf.float64)
 
 
+@tf.autograph.experimental.do_not_convert
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(a)))
 
 
+@tf.autograph.experimental.do_not_convert
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """The matrix product that tensordot comes to, without its 36 operations in the graph."""
     return tf.squeeze(tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [-1, 1])))

@@ -250,7 +250,7 @@ class StyleAugment(keras.layers.Layer):
         return tf.cast(self.network.apply(images, moments, strength), images.dtype)
 
 
-@tf.function(input_signature=[tf.TensorSpec([None, 2], tf.int64)])
+@tf.function(input_signature=[tf.TensorSpec([None, 2], tf.int64)], autograph=False)
 def _draws(pairs: tf.Tensor) -> tf.Tensor:
     """Three numbers in [0, 1) for each seed: whether, how strong, which style; float32 [B, 3]."""
     return tf.map_fn(

@@ -145,8 +145,8 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
         pictures = self._read_styles()
         style = adain.blend([network.style_moments(picture.pixels) for picture in pictures], config.style_blend)
 
-        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])])
-        def apply(pixels: Any) -> Any:  # AutoGraph cannot resolve `tf.Tensor` here
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3])], autograph=False)
+        def apply(pixels: tf.Tensor) -> tf.Tensor:
             return network.apply(pixels, style, config.strength)
 
         return lambda pixels: np.asarray(apply(tf.constant(pixels)))

@@ -44,7 +44,7 @@ class Watched(tiny_bundle.Network):
 def watched():
     """A network that is watched, the configuration of its graph at one size, and the graph."""
     network, config = Watched(), tiny_bundle.config(max_side_px=18, style_max_side_px=16, scales=1)
-    return network, config, tf.function(module(config, network).stylize_bytes)
+    return network, config, tf.function(module(config, network).stylize_bytes, autograph=False)
 
 
 def encoded(*pictures):
@@ -80,7 +80,7 @@ def assert_same(data, image):
 
 def traced(**settings):
     config = tiny_bundle.config(total_variation_weight=5.0, **settings)
-    return config, tf.function(module(config).stylize_bytes)
+    return config, tf.function(module(config).stylize_bytes, autograph=False)
 
 
 def test_each_picture_of_a_batch_is_what_python_makes_of_it(served):
