@@ -24,6 +24,7 @@ _VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries,
 _PHOTOREALISM_BYTES = 36  # a pixel: the content picture and its windows' covariances, which the matting term keeps
 _MATTING_BYTES = 250  # a pixel of a strip: the matting term's temporaries, gone before the tiles
 _FLOAT32_BYTES = 4
+_GUIDE_BYTES = 6  # a pixel and region: its guides at all layers, float32
 _MATCHING_BYTES = 3 * 64 * MIB  # of mrf: a chunk of patches, the same as filters, and the responses to them
 _MATCHED_MAPS = 5  # of mrf, each as large as its layer's features: sums over the patches and their temporaries
 _EIGEN_FLOP = 25  # of w2, times N^3: the eigenvalues and products of a layer's covariance
@@ -67,6 +68,7 @@ def plan(
     budget_bytes: float,
     *,
     can_tile: bool = True,
+    regions: int = 0,
 ) -> Plan:
     """The fastest way to compute a size within a budget: whole before tiles, more pairs before fewer.
 
@@ -77,12 +79,13 @@ def plan(
         width_px: of the picture.
         budget_bytes: what the whole process may hold; infinite for no limit.
         can_tile: False where the objective is the caller's own. Nor does mrf go in tiles.
+        regions: that guide the style term, as `stages.regions` counts them.
 
     Raises:
         MemoryBudgetError: nothing fits; the message names a size that does.
     """
     in_tiles = can_tile and "mrf" not in config.style_terms  # its patches are matched over the whole picture
-    candidates = _candidates(config, policy, height_px, width_px, budget_bytes, in_tiles)
+    candidates = _candidates(config, policy, height_px, width_px, budget_bytes, in_tiles, regions)
     fitting = [candidate for candidate in candidates if candidate.peak_bytes <= budget_bytes]
     if fitting:
         # Halving m costs about a tenth more evaluations, tiles up to 1.6 times the work: half the pairs before tiles.
@@ -90,7 +93,7 @@ def plan(
         return min(fitting, key=lambda found: found.step_flop * (1 if found.lbfgs_memory >= half else 1.5))
     smallest = min(candidates, key=lambda candidate: candidate.peak_bytes)
     need_mb = math.ceil(smallest.peak_bytes / MIB)
-    side_px = _side_that_fits(config, policy, height_px, width_px, budget_bytes, in_tiles)
+    side_px = _side_that_fits(config, policy, height_px, width_px, budget_bytes, in_tiles, regions)
     size = f"Use --size={side_px}" if side_px else "No size fits"
     adam = ", --optimizer=adam with its smaller state" if config.optimizer == "lbfgs" else ""
     tiles = ", since mrf matches patches over the whole picture and not in tiles" if can_tile and not in_tiles else ""
@@ -101,7 +104,13 @@ def plan(
 
 
 def _candidates(
-    config: configs.StyleTransferConfig, policy: str, height_px: int, width_px: int, budget_bytes: float, can_tile: bool
+    config: configs.StyleTransferConfig,
+    policy: str,
+    height_px: int,
+    width_px: int,
+    budget_bytes: float,
+    can_tile: bool,
+    regions: int,
 ) -> list[Plan]:
     """Every tiling of a size, each with as many pairs as fit, or the fewest where not even those do."""
     stride, halo = vgg.stride_px(*config.layers), vgg.halo_px(config.layers)
@@ -112,11 +121,13 @@ def _candidates(
             is_whole = (tile_height, tile_width) == (height, width)
             read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
             features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
+            # Regions are summed one after the other or side by side, as TensorFlow likes.
+            features += read[0] * read[1] * regions * _item_bytes(policy) * vgg.CHANNELS_PER_BLOCK[0]
             strip = tile_height * width * _strip_bytes(config)
             fixed = float(BASE_BYTES) + forms.filter_bytes(vgg.up_to(config.layers), _form(config, policy))
             fixed += max(features, strip)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
-            fixed += _patch_bytes(config, height, width)
+            fixed += height * width * _GUIDE_BYTES * regions + _patch_bytes(config, height, width)
             memory, pair = config.lbfgs_memory, 0
             if config.optimizer == "lbfgs":
                 pair = _PAIR_BYTES * height * width
@@ -225,7 +236,13 @@ def _read_px(side_px: int, tile_px: int, halo: int) -> list[int]:
 
 
 def _side_that_fits(
-    config: configs.StyleTransferConfig, policy: str, height_px: int, width_px: int, budget_bytes: float, can_tile: bool
+    config: configs.StyleTransferConfig,
+    policy: str,
+    height_px: int,
+    width_px: int,
+    budget_bytes: float,
+    can_tile: bool,
+    regions: int,
 ) -> int:
     """The longest side, a multiple of 16 px, at which the picture fits; 0 where none does."""
     longer_px = max(height_px, width_px)
@@ -233,7 +250,7 @@ def _side_that_fits(
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
         height, width = (max(1, round(side * middle * 16 / longer_px)) for side in (height_px, width_px))
-        candidates = _candidates(config, policy, height, width, budget_bytes, can_tile)
+        candidates = _candidates(config, policy, height, width, budget_bytes, can_tile, regions)
         if any(candidate.peak_bytes <= budget_bytes for candidate in candidates):
             fits = middle
         else:

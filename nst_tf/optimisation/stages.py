@@ -59,14 +59,23 @@ def planned(
     budget_bytes: float,
     *,
     can_tile: bool = True,
+    regions: int = 0,
+    keeps: bool = False,
 ) -> tuple[Stage, ...]:
-    """The stages of a run, coarsest first, each fitted into memory; arguments as for `memory_plan.plan`.
+    """The stages of a run, coarsest first, each fitted into memory.
+
+    The arguments are those of `memory_plan.plan`; keeps says whether something of the content is kept.
 
     Raises:
         MemoryBudgetError: a size does not fit.
     """
     return tuple(
-        Stage(*size, memory_plan.plan(config, policy, *size[:2], budget_bytes, can_tile=can_tile))
+        Stage(
+            *size,
+            memory_plan.plan(config, policy, *size[:2], budget_bytes, can_tile=can_tile, regions=regions),
+            regions,
+            keeps,
+        )
         for size in schedule.sizes(config, height_px, width_px)
     )
 
@@ -119,12 +128,11 @@ def targets(goal: objectives.Objective, pictures: inputs.Inputs, stage: Stage) -
     return found if kept is None else keeping.with_kept(found, content, at_stage(kept))
 
 
-def guided(planned: Sequence[Stage], pictures: inputs.Inputs, named_terms: Sequence[terms.Term]) -> tuple[Stage, ...]:
-    """The stages of a run whose pictures have masks or transparent parts.
+def regions(pictures: inputs.Inputs, named_terms: Sequence[terms.Term]) -> int:
+    """How many regions guide the style term of a run; 0 where it looks at the whole picture.
 
     Args:
-        planned: the stages.
-        pictures: of the run.
+        pictures: of the run; with masks or transparent parts, there is one region at least.
         named_terms: of the objective. Where they cannot be guided, transparent pixels take part in the style.
 
     Raises:
@@ -132,16 +140,14 @@ def guided(planned: Sequence[Stage], pictures: inputs.Inputs, named_terms: Seque
     """
     has_masks = bool(pictures.masks or pictures.own_masks)
     transparent = any(picture.alpha is not None for picture in (pictures.content, *pictures.styles))
-    regions = 0
-    if has_masks or transparent or pictures.keep is not None:
-        regions = max(1, len(pictures.masks)) if guidance.can_guide(named_terms) else 0
-    if has_masks and not regions:
+    can_guide = guidance.can_guide(named_terms)
+    if has_masks and not can_guide:
         raise errors.ConfigError(
             "masks of styles guide Gram matrices and nothing else. Received: an objective that compares with the style "
             "in another way. Leave out style_masks and style_own_masks, or use Gram matrices alone."
         )
-    keeps = masks.kept(pictures, with_uncovered=True) is not None
-    return tuple(stage._replace(regions=regions, keeps=keeps) for stage in planned)
+    is_guided = can_guide and (has_masks or transparent or pictures.keep is not None)
+    return max(1, len(pictures.masks)) if is_guided else 0
 
 
 def start(

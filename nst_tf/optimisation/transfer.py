@@ -276,9 +276,16 @@ class StyleTransfer:
         """The stages of a run."""
         policy = self._network.policy if self._network else precision.resolve(self.config.precision)[0]
         size = (pictures.content.height_px, pictures.content.width_px)
-        planned = stages.planned(self.config, policy, *size, budget_bytes, can_tile=self._can_tile)
         named = self._network.objective.named_terms if self._network else objectives.terms_of(self.config)
-        return stages.guided(planned, pictures, named)
+        return stages.planned(
+            self.config,
+            policy,
+            *size,
+            budget_bytes,
+            can_tile=self._can_tile,
+            regions=stages.regions(pictures, named),
+            keeps=masks.kept(pictures, with_uncovered=True) is not None,
+        )
 
     def _loaded(self, checkpoints: checkpoint.Checkpoints | None, on_message: messages.OnMessage) -> on_vgg19.Network:
         """The network, loaded at the first call. A run that is resumed keeps the form of its convolutions."""

@@ -8,11 +8,10 @@ from nst_tf.optimisation import memory_plan
 GIB = 2**30
 
 
-def plan(side_px=2048, budget_gib=math.inf, *, policy="mixed_bfloat16", can_tile=True, **settings):
+def plan(side_px=2048, budget_gib=math.inf, *, policy="mixed_bfloat16", can_tile=True, regions=0, **settings):
     settings = {"optimizer": "adam"} | settings
-    return memory_plan.plan(
-        configs.preset("default", **settings), policy, side_px, side_px, budget_gib * GIB, can_tile=can_tile
-    )
+    config = configs.preset("default", **settings)
+    return memory_plan.plan(config, policy, side_px, side_px, budget_gib * GIB, can_tile=can_tile, regions=regions)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +26,12 @@ def test_without_a_limit_a_picture_is_computed_whole_with_every_pair():
     found = plan(8192, optimizer="lbfgs", lbfgs_memory=20)
     assert not found.is_tiled
     assert found.lbfgs_memory == 20
+
+
+def test_each_region_needs_its_guides_and_a_copy_of_the_features():
+    none, one, two = (plan(1024, regions=regions).peak_bytes for regions in (0, 1, 2))
+    assert none < one < two
+    assert two - one >= 1024**2 * (4 * (1 + 1 / 4 + 1 / 16) + 2 * 64)
 
 
 @pytest.mark.parametrize("side_px", [512, 1000, 2048, 4096])
@@ -91,6 +96,7 @@ def test_the_total_variation_of_a_strip_counts_where_a_strip_is_longer_than_its_
                 2**16,
                 math.inf,
                 True,
+                regions=0,
             ),
             key=lambda candidate: candidate.peak_bytes,
         ).peak_bytes
