@@ -75,6 +75,7 @@ def test_any_settings_are_a_config_that_json_gives_back_or_a_config_error(settin
 def defined_flags():
     """The flags of nst-tf stylize's settings, defined for this module only."""
     names = [config_flags.flag_name(field) for field in FIELDS.values()]
+    names += [field.metadata["alias"] for field in FIELDS.values() if field.metadata["alias"]]
     others = {name: flags.FLAGS[name] for name in names if name in flags.FLAGS}
     for name in others:
         delattr(flags.FLAGS, name)

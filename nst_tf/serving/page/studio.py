@@ -68,7 +68,7 @@ class Studio:
         if command.method == "gatys":
             more["on_report"] = on_report
         if command.style_masks:
-            more["masks"] = [load(mask) for mask in command.style_masks]
+            more["style_masks"] = [load(mask) for mask in command.style_masks]
         styles = [load(style) for style in command.style]
         result: results.Result = engine(load(command.content), styles, on_message=on_message, **more)
         return result
