@@ -1,7 +1,6 @@
 """`nst-tf app`: a page in the browser that does what the command line does. In a checkout also `python -m cli.app`."""
 
 import contextlib
-import importlib.util
 import os
 import sys
 import threading
@@ -34,11 +33,7 @@ def main() -> int:
     """Serves the page until it is interrupted."""
     config = config_flags.config_from_flags(configs.AppConfig)
     for package in _NEEDED:
-        if importlib.util.find_spec(package) is None:
-            raise errors.ServingError(
-                f"the page needs the package {package}. Received: an environment without it. "
-                "Run `pip install 'nst-tf[app]'`."
-            )
+        errors.need_package("the page needs", package, package, "app", kind=errors.ServingError)
     from nst_tf.serving.page import guard, running, studio
 
     started = threading.Event()

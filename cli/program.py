@@ -119,6 +119,22 @@ def checkpoints(command: Any) -> checkpoint.Checkpoints | None:
     )
 
 
+def end_checkpoints(kept: checkpoint.Checkpoints | None, *, stopped_early: bool) -> None:
+    """Removes the checkpoint of a run that has ended and is saved; of one that was stopped, says how to continue.
+
+    Args:
+        kept: as `checkpoints` returns them.
+        stopped_early: whether the run was stopped.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    if kept and stopped_early:
+        say(f"the checkpoint is kept in {kept.path}: the same command with --resume continues")
+    elif kept:
+        kept.remove()
+
+
 def render_help(intro: str, groups: Mapping[str, Sequence[tuple[str, str]]]) -> str:
     """Lays out a help text: the intro, then each group's heading with its (term, explanation) rows.
 

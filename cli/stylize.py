@@ -1,7 +1,6 @@
 """`nst-tf stylize`: two pictures in, a stylised one out. In a checkout also `python -m cli.stylize`."""
 
 import contextlib
-import dataclasses
 import glob
 import pathlib
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from absl import flags, logging
+from absl import logging
 
 import nst_tf
 from nst_tf import configs, errors, files, results
@@ -17,7 +16,7 @@ from nst_tf.optimisation import schedule
 from nst_tf.pictures import images, inputs, luts, masks
 from nst_tf.weights import known_styles
 
-from . import config_flags, interrupts, program, progress
+from . import config_flags, interrupts, learned_styles, program, progress
 
 
 class Finished(NamedTuple):
@@ -43,7 +42,7 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Stylises as the flags say."""
-    command = _with_method_of_style(config_flags.config_from_flags(configs.StylizeCommand))
+    command = learned_styles.with_their_method(config_flags.config_from_flags(configs.StylizeCommand))
     method = METHODS[command.method]
     config_flags.check_method(command.method, configs.StylizeCommand, _CONFIG_CLASSES)
     results.check_writable(command.output, bit_depth=command.bit_depth)
@@ -104,10 +103,7 @@ def _optimise(command: configs.StylizeCommand, config: configs.StyleTransferConf
         exit_code = interrupt.exit_code if result.stopped_early else 0
         summary = f"after {result.steps} steps in {result.seconds:.0f} s"
         yield Finished(result, pictures.photograph or pictures.content, summary, exit_code)
-    if checkpoints and result.stopped_early:
-        program.say(f"the checkpoint is kept in {checkpoints.path}: the same command with --resume continues")
-    elif checkpoints:
-        checkpoints.remove()
+    program.end_checkpoints(checkpoints, stopped_early=result.stopped_early)
 
 
 @contextlib.contextmanager
@@ -177,19 +173,6 @@ def _with_masks(command: configs.StylizeCommand, config: Any, *, styles: int) ->
 
 def _masks(command: configs.StylizeCommand) -> masks.Given:
     return masks.Given(command.style_masks, command.style_own_masks, command.keep_mask or None)
-
-
-def _with_method_of_style(command: configs.StylizeCommand) -> configs.StylizeCommand:
-    """A learned style is drawn by the network that it was learned for, so that naming it names the method."""
-    learned = [source for source in command.style if known_styles.is_learned(source)]
-    if len(learned) == len(command.style) and not flags.FLAGS["method"].present:
-        return dataclasses.replace(command, method=known_styles.method_of(learned[0]))
-    if learned and command.method not in configs.ARCHITECTURES:
-        raise flags.IllegalFlagValueError(
-            f"--style={learned[0]} is a learned style, which only --method=multi-style or one-style draws. "
-            f"Received: --method={command.method}. Give learned styles alone, or pictures alone."
-        )
-    return command
 
 
 METHODS = {

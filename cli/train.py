@@ -91,10 +91,7 @@ def main() -> int:
             log.close()
         learned.save(command.output)
         _save_preview(preview, learned.preview)
-    if checkpoints and learned.stopped_early:
-        program.say(f"the checkpoint is kept in {checkpoints.path}: the same command with --resume continues")
-    elif checkpoints:
-        checkpoints.remove()
+    program.end_checkpoints(checkpoints, stopped_early=learned.stopped_early)
     if learned.photographs_left_out:
         program.say(f"{learned.photographs_left_out} photographs could not be read and were left out")
     steps, size = len(learned.losses["total"]), output.stat().st_size

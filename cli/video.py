@@ -1,17 +1,16 @@
 """`nst-tf video`: a film in, a stylised one out. In a checkout also `python -m cli.video`."""
 
-import dataclasses
 import sys
 from typing import Any
 
-from absl import flags, logging
+from absl import logging
 
 from nst_tf import configs, files
 from nst_tf.pictures import flow, inputs
 from nst_tf.video import frames
 from nst_tf.weights import known_styles
 
-from . import config_flags, program, progress, streams
+from . import config_flags, learned_styles, program, progress, streams
 
 _CONFIG_CLASSES = {
     "multi-style": configs.MultiStyleConfig,
@@ -42,7 +41,7 @@ def run(argv: list[str]) -> int:
 
 def main() -> int:
     """Renders the film that the flags name."""
-    command = _with_method_of_style(config_flags.config_from_flags(configs.VideoCommand))
+    command = learned_styles.with_their_method(config_flags.config_from_flags(configs.VideoCommand))
     config_flags.check_method(command.method, configs.VideoConfig, _CONFIG_CLASSES)
     config = config_flags.config_from_flags(configs.VideoConfig)
     method: Any = config_flags.config_from_flags(_CONFIG_CLASSES[command.method])
@@ -84,19 +83,6 @@ def main() -> int:
         f"{result.seconds_long:.1f} s) in {result.seconds:.0f} s"
     )
     return 0
-
-
-def _with_method_of_style(command: configs.VideoCommand) -> configs.VideoCommand:
-    """A learned style names its method, as for `nst-tf stylize`."""
-    learned = [source for source in command.style if known_styles.is_learned(source)]
-    if len(learned) == len(command.style) and not flags.FLAGS["method"].present:
-        return dataclasses.replace(command, method=known_styles.method_of(learned[0]))
-    if learned and command.method not in configs.ARCHITECTURES:
-        raise flags.IllegalFlagValueError(
-            f"--style={learned[0]} is a learned style, which only --method=multi-style or one-style draws. "
-            f"Received: --method={command.method}. Give learned styles alone, or pictures alone."
-        )
-    return command
 
 
 def _check_before_tensorflow(command: configs.VideoCommand, config: configs.VideoConfig, method: Any) -> None:

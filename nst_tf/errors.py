@@ -1,6 +1,7 @@
 """The errors that a user can cause or fix. Each message says the rule, what was received and how to fix it."""
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 
@@ -62,6 +63,29 @@ def did_you_mean(received: str, choices: Iterable[str]) -> str:
     """A question that names the choice most like what was received, with a space before it; empty if none is."""
     similar = difflib.get_close_matches(received, list(choices), n=1)
     return f" Did you mean {similar[0]}?" if similar else ""
+
+
+def need_package(
+    user: str, module: str, package: str, extra: str, *, otherwise: str = "", kind: type[NstError] = NstError
+) -> None:
+    """Finds out before any work whether an optional package is installed.
+
+    Args:
+        user: what needs it, with its verb, such as `films need`.
+        module: as Python imports it.
+        package: as pip names it.
+        extra: of nst-tf, that brings it along.
+        otherwise: what can be done without it, as the end of the message's last sentence.
+        kind: of the error.
+
+    Raises:
+        NstError: of that kind, where it is missing.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise kind(
+            f"{user} the package {package}. Received: an environment without it. "
+            f"Run `pip install 'nst-tf[{extra}]'`{otherwise}."
+        )
 
 
 def not_enough_memory(width_px: int, height_px: int, fix: str = "Use a smaller max_side_px (--size).") -> NstError:

@@ -1,6 +1,5 @@
 """What TensorFlow Serving reads beside a SavedModel: warm-up requests, batching, configuration, and a compose file."""
 
-import importlib.util
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -23,11 +22,13 @@ def check_installed() -> None:
     Raises:
         ExportError: the extra is missing.
     """
-    if importlib.util.find_spec("tensorflow_serving") is None:
-        raise errors.ExportError(
-            "a bundle's warm-up requests need the package tensorflow-serving-api. Received: an environment without it. "
-            "Run `pip install 'nst-tf[serving]'`."
-        )
+    errors.need_package(
+        "a bundle's warm-up requests need",
+        "tensorflow_serving",
+        "tensorflow-serving-api",
+        "serving",
+        kind=errors.ExportError,
+    )
 
 
 def warmup(requests: Sequence[trial_requests.Example], model: str, path: pathlib.Path) -> None:

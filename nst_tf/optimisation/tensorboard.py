@@ -1,7 +1,6 @@
 """A run as TensorBoard shows it: losses by layer, the gradient's norm, the picture on its way, and the settings."""
 
 import dataclasses
-import importlib.util
 import os
 from typing import Any
 
@@ -18,11 +17,9 @@ def check_installed() -> None:
     Raises:
         NstError: the package tensorboard, which TensorFlow no longer brings along, is missing.
     """
-    if importlib.util.find_spec("tensorboard") is None:
-        raise errors.NstError(
-            "a log folder needs the package tensorboard. Received: an environment without it. "
-            "Run `pip install 'nst-tf[tensorboard]'` or leave out --logdir."
-        )
+    errors.need_package(
+        "a log folder needs", "tensorboard", "tensorboard", "tensorboard", otherwise=" or leave out --logdir"
+    )
 
 
 class TensorBoardLog:

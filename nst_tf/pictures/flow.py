@@ -5,7 +5,6 @@ OpenCV on first use.
 """
 
 import functools
-import importlib.util
 import threading
 from typing import Any, NamedTuple
 
@@ -39,11 +38,7 @@ def check_installed() -> None:
     Raises:
         NstError: it is not.
     """
-    if importlib.util.find_spec("cv2") is None:
-        raise errors.NstError(
-            "optical flow needs the package opencv-python-headless. Received: an environment without it. "
-            "Run `pip install 'nst-tf[video]'`."
-        )
+    errors.need_package("optical flow needs", "cv2", "opencv-python-headless", "video")
 
 
 def between(frame: np.ndarray, earlier: np.ndarray) -> Flow:

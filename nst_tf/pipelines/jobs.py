@@ -6,7 +6,6 @@ Imports no TensorFlow, and Beam only where a path lies in an object store.
 import dataclasses
 import glob
 import hashlib
-import importlib.util
 import json
 import os
 import pathlib
@@ -245,8 +244,4 @@ def check_beam() -> None:
     Raises:
         NstError: it is not.
     """
-    if importlib.util.find_spec("apache_beam") is None:
-        raise errors.NstError(
-            "bulk work needs the package apache-beam. Received: an environment without it. "
-            "Run `pip install 'nst-tf[beam]'`."
-        )
+    errors.need_package("bulk work needs", "apache_beam", "apache-beam", "beam")

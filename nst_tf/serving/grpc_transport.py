@@ -1,6 +1,5 @@
 """PredictionService over gRPC; the package tensorflow-serving-api and TensorFlow are imported when it is used."""
 
-import importlib.util
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,14 @@ class Grpc:
     """PredictionService over gRPC."""
 
     def __init__(self, config: configs.ClientConfig) -> None:
-        if importlib.util.find_spec("tensorflow_serving") is None:
-            raise errors.ServingError(
-                "gRPC needs the package tensorflow-serving-api. Received: an environment without it. "
-                "Run `pip install 'nst-tf[serving]'`, or use --transport=rest."
-            )
+        errors.need_package(
+            "gRPC needs",
+            "tensorflow_serving",
+            "tensorflow-serving-api",
+            "serving",
+            otherwise=", or use --transport=rest",
+            kind=errors.ServingError,
+        )
         import grpc
         from tensorflow_serving.apis import prediction_service_pb2_grpc
 

@@ -3,11 +3,19 @@
 Source: Kingma & Ba 2015, algorithm 1, by TensorFlow's own operation on the variables.
 """
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+FINAL_RATE = 0.05  # of the learning rate
 _BETA_1, _EPSILON = 0.9, 1e-8
+
+
+def share_of_rate(step: int, steps: int, warm_up_steps: int) -> float:
+    """Of the learning rate at a step, counted from 1: a rise, then half a wave down to `FINAL_RATE`."""
+    wave = (1 + math.cos(math.pi * (step - 1) / steps)) / 2
+    return min(1.0, step / warm_up_steps) * (FINAL_RATE + (1 - FINAL_RATE) * wave)
 
 
 class Adam:

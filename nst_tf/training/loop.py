@@ -30,13 +30,12 @@ PREVIEW, PREVIEW_SIDE_PX = "sample:launch-pad", 384
 LOSSES = ("total", "content", "style", "total_variation")
 _START_SIDE_PX = 96  # of the squares that the known styles are compared on
 _WARM_UP_STEPS = 5
-_FINAL_RATE = 0.05  # of the learning rate at the start
 _BETA_2 = 0.99  # of Adam; .999 would remember the start through a run of 150 steps
 _MEMORY = 0.9  # of the running mean of the objective, which differs from square to square
 _MEAN_SQUARE = 4.0  # of the entries of The Starry Night's Gram matrices, over conv1_1 to conv4_1
-_NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
+NOISE = 1.25  # by how much that mean may lie above its least value before a later style counts as a worse one
 _FEW = 10  # steps whose mean says nothing yet
-_MOST_HALVINGS = 8
+MOST_HALVINGS = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -237,7 +236,7 @@ class _Training:
                 self.seconds_per_step += (seconds - self.seconds_per_step) / (len(self.history) - 1)
             if not np.isfinite([*self.history[-1], *(part.sum() for part in self.style)]).all():
                 halvings += 1
-                if halvings > _MOST_HALVINGS:
+                if halvings > MOST_HALVINGS:
                     self._on_message(f"step {step}: the objective is not finite again; the best style so far is kept")
                     break
                 rate, updates, mean, weight = rate / 2, 0, 0.0, 0.0
@@ -248,7 +247,7 @@ class _Training:
                 self._begin(best.style)
                 continue
             mean, weight = _MEMORY * mean + (1 - _MEMORY) * self.history[-1][0], _MEMORY * weight + 1 - _MEMORY
-            if updates < _FEW or mean / weight <= _NOISE * best.loss:
+            if updates < _FEW or mean / weight <= NOISE * best.loss:
                 best = _Best(min(mean / weight, best.loss), before)  # the one that the loss is of
             try:
                 if report:
@@ -265,9 +264,8 @@ class _Training:
         self._adam.forget()
 
     def _share(self, step: int) -> float:
-        """Of the learning rate at a step: a short rise, then a quarter of a wave down to `_FINAL_RATE`."""
-        wave = (1 + math.cos(math.pi * (step - 1) / self._config.steps)) / 2
-        return min(1.0, step / _WARM_UP_STEPS) * (_FINAL_RATE + (1 - _FINAL_RATE) * wave)
+        """Of the learning rate at a step."""
+        return adam.share_of_rate(step, self._config.steps, _WARM_UP_STEPS)
 
     def _traced_terms(
         self,

@@ -26,12 +26,9 @@ from nst_tf.weights import multi_style as multi_style_weights
 from nst_tf.weights import style_files
 
 _WARM_UP_STEPS = 100
-_FINAL_RATE = 0.05  # of the learning rate
 _BETA_2 = 0.999  # of Adam
 _MEMORY = 0.98  # of the running mean of the objective
 _KEPT_EVERY = 25  # steps between two looks at whether the network is to be kept
-_NOISE = 1.25  # by how much the running mean may lie above its least value before a later network counts as worse
-_MOST_HALVINGS = 8
 
 
 class _Stage(NamedTuple):
@@ -235,7 +232,7 @@ class _Training:
             progress.rate, progress.updates, progress.mean, progress.weight = progress.rate / 2, 0.0, 0.0, 0.0
             self._assign(self.kept)
             self._adam.forget()
-            if progress.halvings > _MOST_HALVINGS:
+            if progress.halvings > loop.MOST_HALVINGS:
                 self._on_message(f"step {step}: the objective is not finite again; the best network so far is kept")
                 self.stopped = True
             else:
@@ -248,7 +245,7 @@ class _Training:
         progress.weight = _MEMORY * progress.weight + 1 - _MEMORY
         if step % _KEPT_EVERY == 0 or step == self._config.steps:
             mean = progress.mean / progress.weight
-            if mean <= _NOISE * progress.least:
+            if mean <= loop.NOISE * progress.least:
                 progress.least, self.kept = min(mean, progress.least), self._values()
 
     def _is_finite(self, step: int) -> bool:
@@ -310,9 +307,8 @@ class _Training:
         return self._apply(self._shown, multi_style.Style(gamma.value(), beta.value())).numpy()
 
     def _share(self, step: int) -> float:
-        """Of the learning rate at a step: a rise, then half a wave down to `_FINAL_RATE`."""
-        wave = (1 + math.cos(math.pi * (step - 1) / self._config.steps)) / 2
-        return min(1.0, step / _WARM_UP_STEPS) * (_FINAL_RATE + (1 - _FINAL_RATE) * wave)
+        """Of the learning rate at a step."""
+        return adam.share_of_rate(step, self._config.steps, _WARM_UP_STEPS)
 
     def _traced_step(self, squares: tf.Tensor, rate: tf.Tensor, updates: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """One update on squares [B, S, S, 3]; the losses, means over the squares, are those before it."""

@@ -6,7 +6,6 @@ is in memory at a time.
 
 import dataclasses
 import hashlib
-import importlib.util
 import os
 import pathlib
 import re
@@ -88,10 +87,7 @@ def check_installed() -> None:
     Raises:
         NstError: it is not.
     """
-    if importlib.util.find_spec("av") is None:
-        raise errors.NstError(
-            "films need the package av (PyAV). Received: an environment without it. Run `pip install 'nst-tf[video]'`."
-        )
+    errors.need_package("films need", "av", "av (PyAV)", "video")
 
 
 def open_film(path: str | os.PathLike[str], *, frame_rate: float = 25.0) -> Film:

@@ -54,12 +54,7 @@ class OptimisedArtist:
 
     def draw(self, photograph: np.ndarray, on_message: messages.OnMessage) -> np.ndarray:
         """The next frame, float32 [H, W, 3] in [0, 1] like the photograph."""
-
-        def once(line: str) -> None:
-            if line not in self._told:
-                self._told.add(line)
-                on_message(line)
-
+        once = messages.once(on_message, self._told)
         references, start = self._compared(photograph)
         self._references.current = references
         self._engine.reconfigure(self._first if start is None else self._next)

@@ -197,12 +197,7 @@ class OnePassArtist:
 
     def draw(self, photograph: np.ndarray, on_message: messages.OnMessage) -> np.ndarray:
         """The next frame."""
-
-        def once(line: str) -> None:
-            if line not in self._told:
-                self._told.add(line)
-                on_message(line)
-
+        once = messages.once(on_message, self._told)
         steadied = self._stabiliser.steadied(photograph)
         result = self._engine(steadied, self._style, on_message=once)
         return self._stabiliser.blended(result.image[0])

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -266,7 +267,7 @@ def test_a_name_that_no_url_takes_is_refused(tmp_path):
 
 
 def test_a_missing_extra_is_named_before_any_work(monkeypatch, tmp_path):
-    monkeypatch.setattr(server_files.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.ExportError, match=r"pip install 'nst-tf\[serving\]'"):
         export(tmp_path / "m")
     assert list(tmp_path.iterdir()) == []

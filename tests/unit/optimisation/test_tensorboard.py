@@ -1,3 +1,5 @@
+import importlib.util
+
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
@@ -46,7 +48,7 @@ def test_pictures_are_spread_over_the_run_and_end_with_the_last_step(tmp_path):
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch, tmp_path):
-    monkeypatch.setattr(tensorboard.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(errors.NstError, match=r"pip install 'nst-tf\[tensorboard\]'"):
         tensorboard.TensorBoardLog(tmp_path / "run", tiny_network.config())
     assert not (tmp_path / "run").exists()
