@@ -164,9 +164,12 @@ class StyleTerm(terms.StatisticTerm):
 
     def partial(self, features: tf.Tensor, target: tf.Tensor | None) -> tf.Tensor:
         """F F^T, [B, N, N]."""
-        shape = tf.shape(features)
-        flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+        flat = terms.flat(features)
         return tf.matmul(flat, flat, transpose_a=True)
+
+    def weighted(self, features: tf.Tensor, guides: tf.Tensor) -> tf.Tensor:
+        """F^T (T F), [R, N, N]."""
+        return tf.matmul(terms.flat(features * guides), terms.flat(features), transpose_a=True)
 
     def averaged(self, total: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """G/M."""
@@ -187,6 +190,5 @@ class StyleTerm(terms.StatisticTerm):
 
     def gradient(self, features: tf.Tensor, target: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
         """F (D + D^T) for the slope D; written out, it needs one product and no copy of the features is kept."""
-        shape = tf.shape(features)
-        flat = tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
-        return tf.reshape(tf.matmul(flat, slope + tf.linalg.matrix_transpose(slope)), shape)
+        product = tf.matmul(terms.flat(features), slope + tf.linalg.matrix_transpose(slope))
+        return tf.reshape(product, tf.concat([[-1], tf.shape(features)[1:]], 0))

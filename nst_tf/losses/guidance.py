@@ -1,6 +1,7 @@
-"""Guided Gram matrices: each region of a picture is compared with the style that goes there.
+"""Guided statistics: each region of a picture is compared with the style that goes there.
 
-Source: Gatys et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4.
+Source: Gatys et al. 2017, "Controlling Perceptual Factors in Neural Style Transfer", section 4, for Gram matrices.
+Deviation: other statistics that are means over positions, covariances and moments, are guided alike.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from nst_tf import vgg
-from nst_tf.losses import gatys, objective, terms
+from nst_tf.losses import gatys, moments, objective, terms, wasserstein
 
 Guides = dict[str, tf.Tensor]  # by layer, [1, h, w, R] in [0, 1]
 
@@ -18,14 +19,16 @@ Guides = dict[str, tf.Tensor]  # by layer, [1, h, w, R] in [0, 1]
 class Target(NamedTuple):
     """What a guided style term is compared with in one layer, and where it looks."""
 
-    grams: tf.Tensor  # [1, R, N, N], of the style of each region
-    guides: tuple[tf.Tensor, ...]  # R times [1, h, w, 1], how much each position counts; of mean 1, or 0 where empty
+    statistics: Any  # the target of the plain term for the style of each region, R in the place of a batch
+    guides: tf.Tensor  # [R, h, w, 1], how much each position counts for a region; of mean 1, or 0 where it is empty
     shares: tf.Tensor  # [R], of each region in the picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class GuidedStyleTerm(gatys.StyleTerm):
-    """beta L_style with a Gram matrix for each region: F^T (T F) / M for the guide T of the region.
+class GuidedTerm(terms.StatisticTerm):
+    """A statistic of each region: the mean over positions p of T_p s(F_p), where s is what the plain term sums up.
+
+    The regions of a picture, of which there is one, take the place of a batch.
 
     Source: Gatys et al. 2017, eq. 5 to 7.  Deviations: T is what the paper calls T^2, so that soft masks share what
     they overlap on; a region's loss has the weight of its share of the picture, as in Luan et al. 2017, and not 1/R, so
@@ -34,53 +37,69 @@ class GuidedStyleTerm(gatys.StyleTerm):
     """
 
     def partial(self, features: tf.Tensor, target: Any = None) -> tf.Tensor:
-        """F^T (T F) of each region, [B, R, N, N]."""
-        flat = _flat(features)
-        guided = [tf.matmul(_flat(features * guide), flat, transpose_a=True) for guide in target.guides]
-        return tf.stack(guided, axis=1)
+        """The sums of each region, [R, ...]."""
+        return self.weighted(features, target.guides)
 
     def measure(self, features: tf.Tensor, target: Any = None) -> tf.Tensor:
-        """The Gram matrices of a whole picture, [B, R, N, N], with the gradient in one product as `gram_matrix`'s."""
-        flat = tf.stop_gradient(_flat(features))
-        positions = tf.cast(tf.shape(flat)[1], features.dtype)
-        products = [tf.matmul(_flat(features * guide), flat, transpose_a=True) for guide in target.guides]
-        product = tf.stack(products, axis=1)
-        g = (2 * product - tf.stop_gradient(product)) / positions
-        return (g + tf.linalg.matrix_transpose(g)) / 2
+        """The means of a whole picture, [R, ...]; their gradient is the written one, as in tiles."""
+        positions = tf.cast(tf.shape(features)[1] * tf.shape(features)[2], features.dtype)
+
+        @tf.custom_gradient
+        def measured(features: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+            means = self.averaged(self.weighted(features, target.guides), positions)
+            return means, lambda slope: self.gradient(features, target, slope / positions)
+
+        found: tf.Tensor = measured(features)
+        return found
 
     def loss(self, measured: tf.Tensor, target: Any) -> tf.Tensor:
-        """The losses of the regions by their shares, [B]."""
-        losses = [
-            super(GuidedStyleTerm, self).loss(measured[:, r], target.grams[:, r]) for r in range(len(target.guides))
-        ]
-        return tf.add_n([target.shares[r] * loss for r, loss in enumerate(losses)])
+        """The losses of the regions by their shares, [1]."""
+        return tf.reduce_sum(target.shares * super().loss(measured, target.statistics), keepdims=True)
 
     def zeros(self, target: Any, zero: tf.Tensor) -> tf.Tensor:
-        """[B, R, N, N]."""
-        return tf.zeros_like(target.grams) * zero[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        """[R, ...]."""
+        return super().zeros(target.statistics, zero * tf.zeros_like(target.shares))
 
     def part(self, target: Any, cut: Callable[[tf.Tensor], tf.Tensor]) -> Target:
         """The target with the guides of some positions."""
-        return target._replace(guides=tuple(map(cut, target.guides)))
+        return target._replace(guides=cut(target.guides))
 
     def gradient(self, features: tf.Tensor, target: Any, slope: tf.Tensor) -> tf.Tensor:
-        """T F (D + D^T) for the slope D of each region, added up."""
-        shape, flat = tf.shape(features), _flat(features)
-        gradient = tf.zeros_like(features)
-        for r, guide in enumerate(target.guides):
-            product = tf.matmul(flat, slope[:, r] + tf.linalg.matrix_transpose(slope[:, r]))
-            gradient += guide * tf.reshape(product, shape)
-        return gradient
+        """T times the gradient of the plain term for the slope of each region, added up."""
+        of_regions = super().gradient(features, target.statistics, slope)
+        return tf.reduce_sum(target.guides * of_regions, 0, keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class GuidedStyleTerm(GuidedTerm, gatys.StyleTerm):
+    """Guided Gram matrices, F^T (T F) / M."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class GuidedWassersteinTerm(GuidedTerm, wasserstein.WassersteinTerm):
+    """Guided means and covariances."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class GuidedMomentsTerm(GuidedTerm, moments.MomentsTerm):
+    """Guided means and deviations."""
+
+
+_GUIDED: dict[type[terms.Term], type[GuidedTerm]] = {
+    gatys.StyleTerm: GuidedStyleTerm,
+    wasserstein.WassersteinTerm: GuidedWassersteinTerm,
+    moments.MomentsTerm: GuidedMomentsTerm,
+}
 
 
 def can_guide(named_terms: Sequence[terms.Term]) -> bool:
-    """Whether everything that is compared with the style is a Gram matrix, which is all that can be guided."""
+    """Whether everything that is compared with the style is a mean over positions, which is all that can be guided."""
     of_style = [term for term in named_terms if isinstance(term, terms.FeatureTerm) and term.compares_with == "style"]
-    return len(of_style) == 1 and type(of_style[0]) is gatys.StyleTerm
+    return bool(of_style) and all(type(term) in _GUIDED for term in of_style)
 
 
 def guided(goal: objective.Objective) -> objective.Objective:
-    """The same objective with a guided style term in the place of its style term."""
+    """The same objective with guided style terms in the place of its style terms."""
     return dataclasses.replace(goal, named_terms=tuple(map(_guided, goal.named_terms)))
 
 
@@ -110,65 +129,78 @@ def guides(masks: tf.Tensor, layers: Sequence[str], propagation: str) -> Guides:
     return found
 
 
+def measured(goal: objective.Objective, style: tf.Tensor, weights: tf.Tensor) -> objective.Targets:
+    """The statistics of one style picture, by name and layer, each [1, ...].
+
+    Args:
+        goal: as `guided` makes it.
+        style: [1, H, W, 3] in [0, 1].
+        weights: [1, H, W, 1] in [0, 1], how much each of its pixels counts.
+    """
+    return goal.measurements(style, _aims(goal, weights, tf.ones([1], weights.dtype)))
+
+
+def blended(measurements: Sequence[objective.Targets], shares: Sequence[float]) -> objective.Targets:
+    """The statistics of several styles for one region, as those of their mixture; shares of any sum above 0."""
+    normalised = [share / sum(shares) for share in shares]
+
+    def mean(*each: tf.Tensor) -> tf.Tensor:
+        return tf.add_n([share * one for share, one in zip(normalised, each, strict=True)])
+
+    mixture: objective.Targets = tf.nest.map_structure(mean, *measurements)
+    return mixture
+
+
+def together(measurements: Sequence[objective.Targets]) -> objective.Targets:
+    """The statistics of several styles, one for each region, [R, ...]."""
+    joined: objective.Targets = tf.nest.map_structure(lambda *each: tf.concat(each, 0), *measurements)
+    return joined
+
+
 def targets(
-    goal: objective.Objective,
-    content: tf.Tensor,
-    shares: tf.Tensor,
-    styles: Sequence[tf.Tensor],
-    weights: Sequence[tf.Tensor],
+    goal: objective.Objective, content: tf.Tensor, shares: tf.Tensor, styles: objective.Targets
 ) -> objective.Targets:
     """The targets of a guided objective.
 
     Args:
         goal: as `guided` makes it.
         content: [1, H, W, 3] in [0, 1].
-        shares: [1, H, W, R] in [0, 1], how much of each region's style goes to each pixel of the content. With one
-            region the styles are blended by goal.config.style_blend; with several, each style has its own.
-        styles: one or more images [1, H', W', 3].
-        weights: [1, H', W', 1] in [0, 1] for each, how much each of its pixels counts.
+        shares: [1, H, W, R] in [0, 1], how much of each region's style goes to each pixel of the content.
+        styles: what was `measured` of the styles, `blended` for one region or `together` for several.
     """
-    term = next(term for term in goal.named_terms if isinstance(term, GuidedStyleTerm))
-    config = goal.config
-    aims = _aims(guides(shares, term.layers, config.propagation), tf.reduce_mean(shares, [0, 1, 2]))
-    measured = [
-        goal.measurements(
-            style, {term.name: _aims(guides(weight, term.layers, config.propagation), tf.ones([1], weight.dtype))}
-        )
-        for style, weight in zip(styles, weights, strict=True)
-    ]
-    own = goal.measurements(content, {term.name: aims}) if config.strength < 1 else None
-    blend = config.style_blend or (1.0,) * len(styles)
-    wanted = {}
-    for layer in term.layers:
-        grams = [style[term.name][layer] for style in measured]
-        if shares.shape[-1] == 1:
-            gram = gatys.weighted_sum(grams, tuple(share / sum(blend) for share in blend))
-        else:
-            gram = tf.concat(grams, 1)
-        if own:
-            gram = (1 - config.strength) * own[term.name][layer] + config.strength * gram
-        wanted[layer] = aims[layer]._replace(grams=gram)
-    return goal.content_targets(content) | {term.name: wanted}
+    aims = _aims(goal, shares, tf.reduce_mean(shares, [0, 1, 2]))
+    strength = goal.config.strength
+    own = goal.measurements(content, aims) if strength < 1 else {}
+    wanted: objective.Targets = {}
+    for term in _guided_terms(goal):
+        wanted[term.name] = {}
+        for layer in term.layers:
+            parts, weights = [styles[term.name][layer]], [strength]
+            if own:
+                parts, weights = [*parts, own[term.name][layer]], [strength, 1 - strength]
+            wanted[term.name][layer] = aims[term.name][layer]._replace(statistics=term.blended(parts, weights))
+    return goal.content_targets(content) | wanted
+
+
+def _guided_terms(goal: objective.Objective) -> list[GuidedTerm]:
+    return [term for term in goal.named_terms if isinstance(term, GuidedTerm)]
 
 
 def _guided(term: terms.Term) -> terms.Term:
-    if type(term) is not gatys.StyleTerm:
+    if type(term) not in _GUIDED:
         return term
     fields = {field.name: getattr(term, field.name) for field in dataclasses.fields(term)}
-    return GuidedStyleTerm(**fields)
+    return _GUIDED[type(term)](**fields)
 
 
-def _aims(found: Guides, shares: tf.Tensor) -> dict[str, Target]:
-    """Targets without Gram matrices yet. A region of which nothing is left at a layer has no share there."""
-    aims = {}
-    for layer, guide in found.items():
-        mean = tf.reduce_mean(guide, [0, 1, 2])  # [R]
-        normalised = tf.split(tf.math.divide_no_nan(guide, mean), guide.shape[-1], -1)
-        none = tf.zeros([1, 0, 0, 0], guide.dtype)
-        aims[layer] = Target(none, tuple(normalised), tf.where(mean > 0, shares, tf.zeros_like(shares)))
+def _aims(goal: objective.Objective, masks: tf.Tensor, shares: tf.Tensor) -> objective.Targets:
+    """Targets without statistics yet. A region of which nothing is left at a layer has no share there."""
+    aims: objective.Targets = {}
+    for term in _guided_terms(goal):
+        aims[term.name] = {}
+        for layer, guide in guides(masks, term.layers, goal.config.propagation).items():
+            mean = tf.reduce_mean(guide, [0, 1, 2])  # [R]
+            normalised = tf.transpose(tf.math.divide_no_nan(guide, mean), [3, 1, 2, 0])  # [R, h, w, 1]
+            left = tf.where(mean > 0, shares, tf.zeros_like(shares))
+            aims[term.name][layer] = Target((), normalised, left)
     return aims
-
-
-def _flat(features: tf.Tensor) -> tf.Tensor:
-    shape = tf.shape(features)
-    return tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]

@@ -50,6 +50,11 @@ class MomentsTerm(terms.StatisticTerm):
         """Sums of the channels and of their squares, [B, 2, N]."""
         return raw_moments(features)
 
+    def weighted(self, features: tf.Tensor, guides: tf.Tensor) -> tf.Tensor:
+        """Sums of T f and of T f^2, [R, 2, N]."""
+        guided = guides * features
+        return tf.stack([tf.reduce_sum(guided, [1, 2]), tf.reduce_sum(guided * features, [1, 2])], 1)
+
     def averaged(self, total: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """Means of the channels and of their squares."""
         return total / positions

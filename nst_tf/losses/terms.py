@@ -119,6 +119,10 @@ class StatisticTerm(FeatureTerm):
 
     layer_weights: tuple[float, ...]
 
+    def weighted(self, features: tf.Tensor, guides: tf.Tensor) -> tf.Tensor:
+        """What `partial` adds up of one picture [1, h, w, N], each position by guides [R, h, w, 1]: R in B's place."""
+        raise NotImplementedError
+
     def value(self, losses: list[tf.Tensor], weight: Weight) -> tf.Tensor:
         """The weight times the sum of w_l E_l."""
         shares = self.layer_weights or (1 / len(losses),) * len(losses)
@@ -156,3 +160,9 @@ class PixelTerm:
 
 
 Term: TypeAlias = FeatureTerm | PixelTerm
+
+
+def flat(features: tf.Tensor) -> tf.Tensor:
+    """Features [B, H, W, N] as [B, M, N], M the number of positions."""
+    shape = tf.shape(features)
+    return tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])

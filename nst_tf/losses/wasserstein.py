@@ -90,8 +90,14 @@ class WassersteinTerm(terms.StatisticTerm):
 
     def partial(self, features: tf.Tensor, target: Normal | None) -> tf.Tensor:
         """Sums of f f^T and of f, [B, N, N + 1]."""
-        flat = _flat(features)
+        flat = terms.flat(features)
         return tf.matmul(flat, tf.concat([flat, tf.ones_like(flat[:, :, :1])], -1), transpose_a=True)
+
+    def weighted(self, features: tf.Tensor, guides: tf.Tensor) -> tf.Tensor:
+        """Sums of T f f^T and of T f, [R, N, N + 1]."""
+        flat = terms.flat(features)
+        with_one = tf.concat([flat, tf.ones_like(flat[:, :, :1])], -1)
+        return tf.matmul(terms.flat(features * guides), with_one, transpose_a=True)
 
     def averaged(self, total: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
         """The means of f f^T and of f."""
@@ -117,13 +123,8 @@ class WassersteinTerm(terms.StatisticTerm):
     def gradient(self, features: tf.Tensor, target: Normal, slope: tf.Tensor) -> tf.Tensor:
         """F (D + D^T) + d for the slopes D and d; written out as for the Gram matrix."""
         matrix, vector = slope[:, :, :-1], slope[:, tf.newaxis, :, -1]
-        product = tf.matmul(_flat(features), matrix + tf.linalg.matrix_transpose(matrix)) + vector
-        return tf.reshape(product, tf.shape(features))
-
-
-def _flat(features: tf.Tensor) -> tf.Tensor:
-    shape = tf.shape(features)
-    return tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])  # [B, M, N]
+        product = tf.matmul(terms.flat(features), matrix + tf.linalg.matrix_transpose(matrix)) + vector
+        return tf.reshape(product, tf.concat([[-1], tf.shape(features)[1:]], 0))
 
 
 def _mean_and_covariance(moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

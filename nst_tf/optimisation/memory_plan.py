@@ -121,8 +121,8 @@ def _candidates(
             is_whole = (tile_height, tile_width) == (height, width)
             read = [min(side, tile + 2 * halo) for side, tile in ((height, tile_height), (width, tile_width))]
             features = read[0] * read[1] * _feature_bytes(config, policy, is_whole)
-            # Regions are summed one after the other or side by side, as TensorFlow likes.
-            features += read[0] * read[1] * regions * _item_bytes(policy) * vgg.CHANNELS_PER_BLOCK[0]
+            # The guided features of all regions forwards, and what comes back to them.
+            features += 2 * read[0] * read[1] * regions * _item_bytes(policy) * vgg.CHANNELS_PER_BLOCK[0]
             strip = tile_height * width * _strip_bytes(config)
             fixed = float(BASE_BYTES) + forms.filter_bytes(vgg.up_to(config.layers), _form(config, policy))
             fixed += max(features, strip)

@@ -121,7 +121,10 @@ def targets(goal: objectives.Objective, pictures: inputs.Inputs, stage: Stage) -
             tf.constant(inputs.at_size(weight, *style.shape[1:3]))
             for style, weight in zip(styles, masks.style_weights(pictures), strict=True)
         ]
-        found = guidance.targets(goal, content, at_stage(masks.free_shares(pictures)), styles, weights)
+        measured = [guidance.measured(goal, *each) for each in zip(styles, weights, strict=True)]
+        blend = goal.config.style_blend or (1.0,) * len(styles)
+        of_styles = guidance.together(measured) if stage.regions > 1 else guidance.blended(measured, blend)
+        found = guidance.targets(goal, content, at_stage(masks.free_shares(pictures)), of_styles)
     else:
         found = goal.targets(content, styles)
     kept = masks.kept(pictures, with_uncovered=True)
@@ -143,8 +146,8 @@ def regions(pictures: inputs.Inputs, named_terms: Sequence[terms.Term]) -> int:
     can_guide = guidance.can_guide(named_terms)
     if has_masks and not can_guide:
         raise errors.ConfigError(
-            "masks of styles guide Gram matrices and nothing else. Received: an objective that compares with the style "
-            "in another way. Leave out style_masks and style_own_masks, or use Gram matrices alone."
+            "masks of styles guide means over positions (gram, w2, moments). Received: an objective with another style "
+            "term, such as mrf, whose patches reach over the edges of masks. Leave out the masks or that term."
         )
     is_guided = can_guide and (has_masks or transparent or pictures.keep is not None)
     return max(1, len(pictures.masks)) if is_guided else 0

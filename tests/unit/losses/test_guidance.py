@@ -39,12 +39,16 @@ def guided(aim, shares, styles, content=None, weights=None):
     aim = guidance.guided(aim)
     content = picture(0) if content is None else content
     weights = [ones(style) for style in styles] if weights is None else weights
-    return aim, guidance.targets(aim, content, shares, styles, weights)
+    measured = [guidance.measured(aim, *each) for each in zip(styles, weights, strict=True)]
+    blend = aim.config.style_blend or (1.0,) * len(styles)
+    of_styles = guidance.together(measured) if shares.shape[-1] > 1 else guidance.blended(measured, blend)
+    return aim, guidance.targets(aim, content, shares, of_styles)
 
 
-def test_a_mask_that_is_white_everywhere_changes_nothing():
+@pytest.mark.parametrize("term", ["gram", "w2", "moments"])
+def test_a_mask_that_is_white_everywhere_changes_nothing(term):
     content, style, image = (picture(seed) for seed in (0, 1, 2))
-    plain = goal(style_blend=(0.3, 0.7), strength=0.6)
+    plain = goal(style_blend=(0.3, 0.7), strength=0.6, style_terms=(term,))
     expected, slope = plain.terms_and_gradient(image, plain.targets(content, [style, image * 0.5]))
     aim, targets = guided(plain, ones(content), [style, image * 0.5])
     terms, gradient = aim.terms_and_gradient(image, targets)
@@ -64,10 +68,18 @@ def test_each_half_is_compared_with_its_own_style():
 @pytest.mark.parametrize("propagation", configs.PROPAGATIONS)
 @pytest.mark.parametrize("reduction", ["mean", "equations"])
 def test_the_gradient_is_that_of_finite_differences(propagation, reduction):
+    assert_the_gradient_is_that_of_finite_differences(propagation=propagation, reduction=reduction, style_weight=1e3)
+
+
+@pytest.mark.parametrize("terms", [("w2",), ("moments",), ("gram", "w2", "moments")], ids="+".join)
+def test_the_gradient_of_other_statistics_is_that_of_finite_differences(terms):
+    assert_the_gradient_is_that_of_finite_differences(style_terms=terms)
+
+
+def assert_the_gradient_is_that_of_finite_differences(**settings):
     styles = [picture(1), picture(2)]
     weights = [soft()[..., :1], ones(styles[1])]
-    settings = {"propagation": propagation, "reduction": reduction, "strength": 0.8, "style_weight": 1e3}
-    aim, targets = guided(goal(**settings), soft(), styles, weights=weights)
+    aim, targets = guided(goal(strength=0.8, **settings), soft(), styles, weights=weights)
     targets = keeping.with_kept(targets, picture(0), tf.reverse(soft()[..., :1], [2]))
     evaluate = keeping.through(aim.terms_and_gradient)
     image = picture(5)
@@ -82,7 +94,8 @@ def test_the_gradient_is_that_of_finite_differences(propagation, reduction):
 
 def test_tiles_give_the_guided_terms_and_gradient_of_the_whole():
     layers = {"content_layers": ("conv4_2",), "style_layers": ("conv1_1", "conv3_1", "conv5_1")}
-    config = configs.preset("default", style_weight=50.0, strength=0.7, **layers)
+    terms = ("gram", "w2", "moments")
+    config = configs.preset("default", style_weight=50.0, strength=0.7, style_terms=terms, **layers)
     parts = {"extractor": tiny_vgg.TinyVgg("conv5_1"), "config": config}
     content, image = picture(0, 112, 144), picture(2, 112, 144)
     styles = [picture(1, 70, 96), picture(4, 112, 144)]
@@ -93,7 +106,7 @@ def test_tiles_give_the_guided_terms_and_gradient_of_the_whole():
     ):
         aim, targets = guided(aim, soft(112, 144), styles, content)
         terms, gradient = tf.function(aim.terms_and_gradient)(image, targets)
-        found.append((terms.total, terms.values["style"], gradient))
+        found.append((terms.total, *terms.values.values(), gradient))
     for whole, tiled in zip(*found, strict=True):
         np.testing.assert_allclose(tiled, whole, rtol=1e-9, atol=1e-10 * np.abs(whole).max())
 
@@ -132,10 +145,11 @@ def test_pixels_without_weight_give_no_style():
         for one in (style, other)
     ]
     for layer in LAYERS:
-        np.testing.assert_allclose(grams[0][layer].grams, grams[1][layer].grams, **tolerances.of("float64"))
+        np.testing.assert_allclose(grams[0][layer].statistics, grams[1][layer].statistics, **tolerances.of("float64"))
 
 
-def test_only_gram_matrices_can_be_guided():
-    named = goal().named_terms
+def test_only_means_over_positions_can_be_guided():
+    named = goal(style_terms=("gram", "w2", "moments")).named_terms
     assert guidance.can_guide(named)
     assert not guidance.can_guide(named[:1])
+    assert not guidance.can_guide(goal(style_terms=("gram", "mrf"), mrf_layers=("conv1_1",)).named_terms)

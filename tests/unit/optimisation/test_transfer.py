@@ -511,7 +511,7 @@ def test_a_fine_style_needs_a_shallow_style_layer():
 def test_masks_of_another_objective_are_refused():
     aim = objective.Objective(extractor=tiny_network.TinyNetwork(), config=tiny_network.config())
     aim = dataclasses.replace(aim, named_terms=aim.named_terms[:1])
-    with pytest.raises(errors.ConfigError, match="masks of styles guide Gram matrices and nothing else"):
+    with pytest.raises(errors.ConfigError, match="masks of styles guide means over positions"):
         transfer.stylize(
             tiny_network.picture(20, 24), tiny_network.picture(18, 30), SETTINGS, objective=aim, style_masks=[LEFT]
         )
