@@ -191,4 +191,4 @@ class StyleTerm(terms.StatisticTerm):
     def gradient(self, features: tf.Tensor, target: tf.Tensor, slope: tf.Tensor) -> tf.Tensor:
         """F (D + D^T) for the slope D; written out, it needs one product and no copy of the features is kept."""
         product = tf.matmul(terms.flat(features), slope + tf.linalg.matrix_transpose(slope))
-        return tf.reshape(product, tf.concat([[-1], tf.shape(features)[1:]], 0))
+        return tf.reshape(product, tf.concat([tf.shape(product)[:1], tf.shape(features)[1:]], 0))

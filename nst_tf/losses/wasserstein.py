@@ -124,7 +124,7 @@ class WassersteinTerm(terms.StatisticTerm):
         """F (D + D^T) + d for the slopes D and d; written out as for the Gram matrix."""
         matrix, vector = slope[:, :, :-1], slope[:, tf.newaxis, :, -1]
         product = tf.matmul(terms.flat(features), matrix + tf.linalg.matrix_transpose(matrix)) + vector
-        return tf.reshape(product, tf.concat([[-1], tf.shape(features)[1:]], 0))
+        return tf.reshape(product, tf.concat([tf.shape(product)[:1], tf.shape(features)[1:]], 0))
 
 
 def _mean_and_covariance(moments: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
