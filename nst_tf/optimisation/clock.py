@@ -3,6 +3,8 @@
 import time
 from collections.abc import Sequence
 
+FIRST_STEP = 2.5  # steps that the first one of a size takes, with its targets and the memory it allocates
+
 
 class Clock:
     """Times the steps of a run over all its sizes. Times are those of `time.perf_counter`.
@@ -18,7 +20,9 @@ class Clock:
     """
 
     def __init__(self, work: Sequence[float], steps: Sequence[int], *, deadline: float | None = None) -> None:
-        self._work = [work[index] for index, count in enumerate(steps) for _ in range(count)]  # of every step
+        self._work: list[float] = []  # of every step
+        for of_size, count in zip(work, steps, strict=True):
+            self._work += [of_size * FIRST_STEP, *[of_size] * (count - 1)][:count]
         self._deadline = deadline
         self._stage_deadline: float | None = None
         self._steps = 0  # of this size, since the clock was started
@@ -71,7 +75,7 @@ class Clock:
         """Whether one more step like the last one would end after this size's share of the time."""
         if self._stage_deadline is None:
             return False
-        return now + self._seconds_per_work * self._work[step - 1] > self._stage_deadline
+        return now + self._seconds_per_work * self._work[min(step, self.steps - 1)] > self._stage_deadline
 
     def drop(self, step: int, steps: int) -> None:
         """Takes out steps that will not be taken, those after a step."""

@@ -14,6 +14,9 @@ from nst_tf.optimisation import averaging, clock, keeping, lbfgs, memory_plan, o
 from nst_tf.pictures import images, inputs, masks
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
+# What a step costs whatever its size: the filters are converted and laid out anew, and operations are started. It takes
+# as long as so many floating-point operations: benchmarks/RESULTS.md, "The time a run states".
+STEP_OVERHEAD_FLOP = 20e9
 _FLOAT16 = "mixed_float16"
 
 
@@ -30,7 +33,7 @@ class Stage(NamedTuple):
     @property
     def work(self) -> float:
         """Of one step, in floating-point operations."""
-        return self.plan.step_flop
+        return self.plan.step_flop + STEP_OVERHEAD_FLOP
 
     @property
     def key(self) -> tuple[int, ...]:

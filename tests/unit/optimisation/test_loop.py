@@ -26,7 +26,7 @@ class Falling:
 
 
 def stage(height_px, width_px, steps, work=None):
-    work = float(height_px * width_px) if work is None else work
+    work = 1e12 * height_px * width_px if work is None else work
     plan = memory_plan.Plan(height_px, width_px, height_px, width_px, lbfgs_memory=1, peak_bytes=0, step_flop=work)
     return stages.Stage(height_px, width_px, steps, plan)
 
@@ -80,7 +80,7 @@ def test_a_time_budget_ends_the_run_in_time_and_reaches_the_full_size():
 
 def test_each_size_has_its_share_of_the_time_budget():
     optimizers = [Falling(range(2000, 0, -1), 0.01) for _ in range(2)]
-    sizes = [(10, 10, 100, 1.0), (10, 10, 100, 4.0)]
+    sizes = [(10, 10, 100, 1e12), (10, 10, 100, 4e12)]
     steps, _ = run(optimizers, sizes, time_budget_s=1.0)
     assert steps.position.done[1] > 2 * steps.position.done[0]
 
