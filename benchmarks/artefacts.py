@@ -56,6 +56,11 @@ class Way:
 DEEP = (0.1, 0.3, 0.6, 0.6, 0.6)  # weights of the style layers, their sum near that of the default's five of 0.2
 WAYS = {
     "default": Way(),
+    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "grain": 0.0}),
+    "grain 0.03": Way({"grain": 0.03}),
+    "grain 0.1": Way({"grain": 0.1}),
+    "replicated padding of block 1": Way(padding="SYMMETRIC", padded=("conv1",)),
+    "replicated padding of blocks 1 and 2": Way(padding="SYMMETRIC"),
     "flat 100": Way(flat_weight=100.0),
     "variation 30": Way({"total_variation_weight": 30.0}),
     "blurred pooling": Way(pooling="blurred"),

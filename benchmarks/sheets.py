@@ -6,9 +6,7 @@
 `NUMBER.png` of `CONTESTANT-against-CONTESTANT/` shows the content and the style above A and B; `key.json`, beside the
 folder and not in it, says which is which. A picture that is there already is not made again, so those of another
 program are judged by putting them into `pictures/NAME/CONTENT-STYLE.png` and adding NAME to the contestants. Those of
-the package neural-style come from its own command (see `benchmarks.neural_style_package` for its environment):
-
-    neural-style -content_image photo.jpg -style_image painting.jpg -image_size 320 -gpu c -output_image out.png
+the package neural-style are made by `benchmarks.neural_style_pictures`.
 """
 
 import json
@@ -57,7 +55,7 @@ def main(_):
         for number, pair in sorted(zip(numbers, _PAIRS.value, strict=True)):
             names = order.sample([other, champion], 2)
             key[f"{sheets.name}/{number:02}.png"] = {"pair": pair, "A": names[0], "B": names[1]}
-            pictures = [_load(source) for source in _sources(pair)] + [made(folder, pair, name) for name in names]
+            pictures = [_load(source) for source in sources(pair)] + [made(folder, pair, name) for name in names]
             sheets.mkdir(parents=True, exist_ok=True)
             sheet(pictures).save(sheets / f"{number:02}.png")
     files.write_atomically(folder / "key.json", json.dumps(key, indent=1).encode())
@@ -65,14 +63,19 @@ def main(_):
 
 def made(folder, pair, name):
     """The picture of a pair by a contestant, made where it is not there yet."""
-    path = folder / "pictures" / name / f"{'-'.join(pathlib.Path(source).stem for source in pair.split('+'))}.png"
+    path = path_of(folder, pair, name)
     if not path.exists():
         config = configs.preset("default", max_side_px=_SIZE.value, **CONTESTANTS[name])
         began = time.process_time()
-        content, style = _sources(pair)
+        content, style = sources(pair)
         images.save(path, transfer.stylize(content, style, config).image)
         print(f"{path}: {time.process_time() - began:.0f} CPU s", flush=True)
     return Image.open(path).convert("RGB")
+
+
+def path_of(folder, pair, name):
+    """Where the picture of a pair by a contestant lies."""
+    return folder / "pictures" / name / f"{'-'.join(pathlib.Path(source).stem for source in pair.split('+'))}.png"
 
 
 def sheet(pictures):
@@ -86,7 +89,8 @@ def sheet(pictures):
     return page
 
 
-def _sources(pair):
+def sources(pair):
+    """Content and style of a pair, as nst_tf takes them."""
     return [source if pathlib.Path(source).suffix else f"sample:{source}" for source in pair.split("+")]
 
 
