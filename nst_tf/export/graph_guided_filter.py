@@ -1,5 +1,6 @@
 """The guided filter inside a graph: what `guided_filter.of_photograph` does, for pictures of any size."""
 
+import numpy as np
 import tensorflow as tf
 
 from nst_tf.export import graph_pictures
@@ -31,7 +32,9 @@ def of_photograph(image: tf.Tensor, content: tf.Tensor, radius: float, epsilon: 
         return _box_mean(plane, window_px)
 
     whole = _whole_picture_map(targets, colours)
-    filtered = []
+    of_grain = _grain(content)
+    calm = content - of_grain
+    filtered, grains = [], []
     rows = [tf.unstack(whole[:, channel]) for channel in range(3)]
     for row, (slopes, offset) in zip(
         rows, guided_filter.changes(targets, colours, rows, box_mean, epsilon), strict=True
@@ -39,8 +42,22 @@ def of_photograph(image: tf.Tensor, content: tf.Tensor, radius: float, epsilon: 
         beyond = tf.stack([*map(box_mean, slopes), box_mean(offset)], axis=-1)[tf.newaxis]  # [1, h, w, 4]
         coefficients = beyond + tf.stack(row)
         *slopes, offset = tf.split(tf.image.resize(tf.cast(coefficients, image.dtype), size), 4, axis=-1)
-        filtered.append(offset + tf.add_n([slope * content[..., k : k + 1] for k, slope in enumerate(slopes)]))
-    return tf.clip_by_value(tf.concat(filtered, axis=-1), 0.0, 1.0)
+        filtered.append(offset + tf.add_n([slope * calm[..., k : k + 1] for k, slope in enumerate(slopes)]))
+        grains.append(tf.add_n([slope * of_grain[..., k : k + 1] for k, slope in enumerate(slopes)]))
+    changed = tf.concat(grains, axis=-1)
+    strength, of_changed = (tf.norm(values, axis=-1, keepdims=True) for values in (of_grain, changed))
+    changed *= tf.minimum(1.0, strength / tf.maximum(of_changed, np.finfo(np.float32).tiny))
+    return tf.clip_by_value(tf.concat(filtered, axis=-1) + changed, 0.0, 1.0)
+
+
+def _grain(content: tf.Tensor) -> tf.Tensor:
+    """`guided_filter.grain` of a picture [1, H, W, 3]."""
+
+    def box_mean(plane: tf.Tensor) -> tf.Tensor:
+        return _box_mean(plane, tf.constant(guided_filter.GRAIN_RADIUS_PX))
+
+    planes = tf.unstack(tf.cast(content[0], tf.float64), axis=-1)
+    return tf.cast(tf.stack([guided_filter.grain(plane, box_mean) for plane in planes], -1), content.dtype)[tf.newaxis]
 
 
 def _whole_picture_map(targets: list[tf.Tensor], colours: list[tf.Tensor]) -> tf.Tensor:
@@ -48,7 +65,8 @@ def _whole_picture_map(targets: list[tf.Tensor], colours: list[tf.Tensor]) -> tf
     known = tf.stack([tf.reshape(plane, [-1]) for plane in (*colours, tf.ones_like(colours[0]))], axis=1)  # [P, 4]
     change = tf.stack([tf.reshape(p - i, [-1]) for p, i in zip(targets, colours, strict=True)], axis=1)  # [P, 3]
     count = tf.cast(tf.shape(known)[0], known.dtype)
-    moments = tf.matmul(known, known, transpose_a=True) / count + guided_filter.HELD * tf.eye(4, dtype=known.dtype)
+    held = tf.constant(np.diag([guided_filter.HELD] * 3 + [0.0]), known.dtype)
+    moments = tf.matmul(known, known, transpose_a=True) / count + held
     return tf.eye(4, 3, dtype=known.dtype) + tf.linalg.solve(
         moments, tf.matmul(known, change, transpose_a=True) / count
     )

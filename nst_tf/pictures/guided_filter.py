@@ -1,8 +1,9 @@
 """The guided filter: a picture as a locally affine function of a photograph's colours, so that it has its exact edges.
 
 First comes the one affine map of all colours that is nearest to the picture; what a window has beyond it is filtered.
-The coefficients are fitted at one size and may be applied at another, so that a small run gives a large picture. Time
-and memory do not grow with the radius, and both steps go band by band.
+The coefficients are fitted at one size and may be applied at another, so that a small run gives a large picture. Where
+they strengthen contrasts they leave the photograph's grain as it is. Time and memory do not grow with the radius, and
+both steps go band by band.
 """
 
 import functools
@@ -15,7 +16,9 @@ from nst_tf import errors
 from nst_tf.pictures import inputs
 
 MOST_RADIUS_PX = 64  # of a fit; a larger radius is fitted at a smaller size
-HELD = 1e-6  # of squared colours on the 0 to 1 scale: how strongly the map of the whole picture is held to p = I
+HELD = 1e-3  # squared, on the 0 to 1 scale: along colours that vary less the map of the whole picture keeps to I
+GRAIN = 2e-3  # squared, on the 0 to 1 scale: fine contrasts below this are grain, which is not strengthened
+GRAIN_RADIUS_PX = 2  # of the windows in which contrasts are fine
 _FIT_ROWS = 256  # of a band where coefficients are fitted, without its margins
 _APPLIED_ROWS = 64  # of a band where they are applied
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # the entries of a symmetric 3 x 3 matrix
@@ -104,6 +107,8 @@ def fit(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float)
 def apply(coefficients: Coefficients, guide: np.ndarray) -> np.ndarray:
     """The picture that coefficients make of a guide, which may be larger or smaller than the one they were fitted to.
 
+    The guide's grain is changed like the colours around it, but not beyond its own strength.
+
     Args:
         coefficients: of `fit`; interpolated linearly between their pixels.
         guide: float32 [1, H, W, 3] in [0, 1].
@@ -111,16 +116,21 @@ def apply(coefficients: Coefficients, guide: np.ndarray) -> np.ndarray:
     Returns:
         float32 [1, H, W, 3], clipped to [0, 1].
 
-    Source: He & Sun 2015, "Fast Guided Filter", where the coefficients of a small picture are enlarged.
+    Source: He & Sun 2015, "Fast Guided Filter", where the coefficients of a small picture are enlarged.  Deviation:
+    the grain.
     """
     height, width = guide.shape[1:3]
     result = np.empty(guide.shape, np.float32)
     for top in range(0, height, _APPLIED_ROWS):
         rows = slice(top, min(top + _APPLIED_ROWS, height))
         slopes, offsets = (_enlarged(values, rows, (height, width)) for values in coefficients)
-        colours = guide[0, rows]
-        band = offsets + sum(colours[..., k, np.newaxis] * slopes[..., k, :] for k in range(3))
-        result[0, rows] = band.clip(0, 1)
+        first = max(0, top - 2 * GRAIN_RADIUS_PX)
+        around = guide[0, first : rows.stop + 2 * GRAIN_RADIUS_PX]
+        of_grain = grain(around, _mean_around)[top - first : rows.stop - first]
+        changed = _times(of_grain, slopes)
+        strength, of_changed = (np.sqrt(np.einsum("hwc,hwc->hw", values, values)) for values in (of_grain, changed))
+        excess = 1 - np.minimum(1, strength / np.maximum(of_changed, np.finfo(np.float32).tiny))
+        result[0, rows] = (offsets + _times(guide[0, rows], slopes) - excess[..., np.newaxis] * changed).clip(0, 1)
     return result
 
 
@@ -132,12 +142,28 @@ def whole_picture_map(image: np.ndarray, guide: np.ndarray) -> np.ndarray:
         guide: I, the same shape.
 
     Returns:
-        float64 [4, 3]: p is about (I, 1) times this. Held to p = I where the guide's colours leave it open.
+        float64 [4, 3]: p is about (I, 1) times this. Along colours in which the guide varies by less than HELD it keeps
+        to p = I: what the nearest map makes of them, three or four times as strong, is mostly noise of the camera.
     """
     colours, targets = (pixels.reshape(-1, 3).astype(np.float64) for pixels in (guide, image))
     known = np.append(colours, np.ones([len(colours), 1]), axis=1)  # [P, 4]
     moments, change = known.T @ known / len(known), known.T @ (targets - colours) / len(known)
-    return np.asarray(np.eye(4, 3) + np.linalg.solve(moments + HELD * np.eye(4), change))
+    return np.asarray(np.eye(4, 3) + np.linalg.solve(moments + np.diag([HELD, HELD, HELD, 0]), change))
+
+
+def grain(plane: Any, box_mean: Callable[[Any], Any]) -> Any:
+    """What a channel of a guide has of fine structure of low contrast: the channel less its own guided filter.
+
+    Args:
+        plane: an array [H, W, ...] or a tensor [H, W].
+        box_mean: the mean of each pixel's window, of GRAIN_RADIUS_PX.
+
+    Source: He, Sun & Tang 2013, section 3.2, the filter that keeps edges.
+    """
+    mean = box_mean(plane)
+    variance = box_mean(plane * plane) - mean * mean
+    slope = variance / (variance + GRAIN)
+    return plane - box_mean(slope) * plane - box_mean(mean - slope * mean)
 
 
 def changes(
@@ -163,6 +189,11 @@ def changes(
         c = [box_mean(plane * change) - of_plane * mean for plane, of_plane in zip(colours, means, strict=True)]
         slopes = [row[0] * c[0] + row[1] * c[1] + row[2] * c[2] for row in inverse]
         yield slopes, mean - sum(slope * of_plane for slope, of_plane in zip(slopes, means, strict=True))
+
+
+def _times(colours: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Colours [H, W, 3] times a matrix for each pixel [H, W, 3, 3]."""
+    return np.asarray(sum(colours[..., k, np.newaxis] * slopes[..., k, :] for k in range(3)))
 
 
 def _planes(pixels: np.ndarray) -> list[np.ndarray]:
@@ -191,6 +222,23 @@ def _box_mean(plane: np.ndarray, radius_px: int) -> np.ndarray:
         counts = (high - low).reshape([-1, 1] if axis == 0 else [1, -1])
         plane = (sums.take(high, axis) - sums.take(low, axis)) / counts
     return plane
+
+
+def _mean_around(pixels: np.ndarray) -> np.ndarray:
+    """The mean of each pixel's window of GRAIN_RADIUS_PX, of what lies within [H, W, C]; without running sums."""
+    for axis in (0, 1):
+        margins = [(0, 0)] * pixels.ndim
+        margins[axis] = (GRAIN_RADIUS_PX, GRAIN_RADIUS_PX)
+        length = pixels.shape[axis]
+        total = np.zeros_like(pixels)
+        counts = np.zeros([length if place == axis else 1 for place in range(pixels.ndim)], pixels.dtype)
+        padded, inside = np.pad(pixels, margins), np.pad(np.ones_like(counts), margins)
+        for shift in range(2 * GRAIN_RADIUS_PX + 1):
+            window = (slice(None),) * axis + (slice(shift, shift + length),)
+            total += padded[window]
+            counts += inside[window]
+        pixels = total / counts
+    return pixels
 
 
 def _enlarged(values: np.ndarray, rows: slice, size: tuple[int, int]) -> np.ndarray:

@@ -18,22 +18,44 @@ def windows(height, width, radius):
 
 
 def by_definition(image, guide, radius, epsilon):
-    """The nearest affine map, and what is beyond it filtered: He et al. 2013, eq. 19 to 21, window by window."""
+    """The nearest affine map, what is beyond it filtered, the grain held back; window by window.
+
+    He et al. 2013, eq. 19 to 21, and for the grain section 3.2.
+    """
     i = guide[0].astype(np.float64)
     known = np.append(i.reshape(-1, 3), np.ones([i.size // 3, 1]), axis=1)
-    whole = (known @ np.linalg.lstsq(known, image[0].reshape(-1, 3), rcond=None)[0]).reshape(i.shape)
-    p = image[0] - whole
-    fitted = np.empty([*p.shape[:2], 4, 3])
+    ridge = np.sqrt(guided_filter.HELD * len(known)) * np.eye(3, 4)  # slopes that keep to the guide's colours
+    targets = np.append((image[0] - i).reshape(-1, 3), np.zeros([3, 3]), axis=0)
+    slopes = np.eye(4, 3) + np.linalg.lstsq(np.append(known, ridge, axis=0), targets, rcond=None)[0]
+    p = image[0] - (known @ slopes).reshape(i.shape)
+    fitted, total = np.empty([*p.shape[:2], 4, 3]), np.empty([*p.shape[:2], 4, 3])
     for y, x, window in windows(*p.shape[:2], radius):
         colours, targets = i[window].reshape(-1, 3), p[window].reshape(-1, 3)
         centred = colours - colours.mean(axis=0)
         covariance = centred.T @ centred / len(colours) + epsilon * np.eye(3)
         a = np.linalg.solve(covariance, centred.T @ targets / len(colours))
         fitted[y, x] = [*a, targets.mean(axis=0) - colours.mean(axis=0) @ a]
-    result = whole.copy()
     for y, x, window in windows(*p.shape[:2], radius):
-        result[y, x] += np.append(i[y, x], 1) @ fitted[window].reshape(-1, 4, 3).mean(axis=0)
+        total[y, x] = slopes + fitted[window].reshape(-1, 4, 3).mean(axis=0)
+    grain = i - calm(i)
+    changed = np.einsum("hwk,hwkc->hwc", grain, total[..., :3, :])
+    strength, of_changed = np.linalg.norm(grain, axis=-1), np.linalg.norm(changed, axis=-1)
+    changed *= np.minimum(1, strength / of_changed)[..., np.newaxis]
+    result = np.einsum("hwk,hwkc->hwc", i - grain, total[..., :3, :]) + total[..., 3, :] + changed
     return result.clip(0, 1)[np.newaxis]
+
+
+def calm(colours):
+    """Each channel under its own guided filter."""
+    fitted, result = np.empty([2, *colours.shape]), np.empty(colours.shape)
+    for y, x, window in windows(*colours.shape[:2], guided_filter.GRAIN_RADIUS_PX):
+        mean, variance = colours[window].mean(axis=(0, 1)), colours[window].var(axis=(0, 1))
+        slope = variance / (variance + guided_filter.GRAIN)
+        fitted[:, y, x] = slope, mean - slope * mean
+    for y, x, window in windows(*colours.shape[:2], guided_filter.GRAIN_RADIUS_PX):
+        slope, offset = (values[window].mean(axis=(0, 1)) for values in fitted)
+        result[y, x] = slope * colours[y, x] + offset
+    return result
 
 
 @pytest.mark.parametrize(("radius", "epsilon"), [(1, 1e-2), (4, 1e-3), (40, 1e-4)])
@@ -51,7 +73,8 @@ def test_bands_give_the_coefficients_of_the_whole(monkeypatch):
         np.testing.assert_allclose(banded, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_an_affine_change_of_the_guides_colours_passes_unchanged():
+def test_an_affine_change_of_the_guides_colours_passes_unchanged(monkeypatch):
+    monkeypatch.setattr(guided_filter, "HELD", 1e-6)
     _, guide = pictures()
     matrix = np.array([[0.5, 0.2, 0.0], [0.1, 0.6, 0.1], [0.3, 0.0, 0.4]], np.float32)
     image = guide @ matrix + np.float32(0.05)
@@ -62,6 +85,26 @@ def test_an_affine_change_of_the_guides_colours_passes_unchanged():
 def test_the_guide_itself_passes_unchanged():
     _, guide = pictures()
     np.testing.assert_allclose(guided_filter.filtered(guide, guide, radius_px=5, epsilon=0.1), guide, atol=1e-6)
+
+
+def test_grain_is_not_strengthened_where_edges_are():
+    grain = np.random.default_rng(0).normal(0, 0.01, [1, 40, 40, 1]).astype(np.float32)
+    edge = np.where(np.arange(40) < 20, np.float32(0.4), np.float32(0.6))[:, np.newaxis]
+    guide = np.tile(edge + grain, [1, 1, 1, 3])
+    got = guided_filter.filtered(0.5 + 2 * (guide - 0.5), guide, radius_px=8, epsilon=1e-3)
+    for side in np.s_[:, :, :14], np.s_[:, :, 26:]:
+        assert got[side].std() < 1.2 * guide[side].std()  # 2 without care
+    assert got[:, :, 26:].mean() - got[:, :, :14].mean() > 1.8 * 0.2
+
+
+def test_colours_that_hardly_vary_in_the_photograph_are_not_made_strong():
+    generator = np.random.default_rng(1)
+    light, tint = generator.uniform(0.2, 0.8, [1, 40, 40, 1]), generator.normal(0, 0.01, [1, 40, 40, 1])
+    guide = np.concatenate([light + tint, light, light - tint], axis=-1).astype(np.float32)
+    image = np.tile(light + 4 * tint, [1, 1, 1, 3]).astype(np.float32)
+    slopes = guided_filter.whole_picture_map(image, guide)[:3]
+    np.testing.assert_allclose(slopes.sum(axis=0), 1, atol=0.05)  # of light
+    assert np.abs(np.array([0.5, 0, -0.5]) @ slopes).max() < 1  # of the tint; the nearest map has 4
 
 
 def test_an_edge_that_the_guide_lacks_is_smoothed_away():
