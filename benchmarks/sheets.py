@@ -2,22 +2,27 @@
 
     python -m benchmarks.sheets --output_dir=outputs/sheets
     python -m benchmarks.sheets --contestants=good,draft --size=512
+    python -m benchmarks.sheets --output_dir=outputs/sheets --table
 
 `NUMBER.png` of `CONTESTANT-against-CONTESTANT/` shows the content and the style above A and B; `key.json`, beside the
 folder and not in it, says which is which. A picture that is there already is not made again, so those of another
 program are judged by putting them into `pictures/NAME/CONTENT-STYLE.png` and adding NAME to the contestants. Those of
 the package neural-style are made by `benchmarks.neural_style_pictures`.
+
+--table prints the artefacts of the same pictures, and their objective by that of the default in float32.
 """
 
 import json
 import pathlib
 import random
+import statistics
 import time
 
 from absl import app, flags
 from PIL import Image
 
 from nst_tf import configs, files
+from nst_tf.evaluation import scores
 from nst_tf.optimisation import transfer
 from nst_tf.pictures import images
 
@@ -37,6 +42,7 @@ _CONTESTANTS = flags.DEFINE_list(
 )
 _PAIRS = flags.DEFINE_list("pairs", list(PAIRS), "content+style: samples or paths")
 _SIZE = flags.DEFINE_integer("size", 320, "long side, px")
+_TABLE = flags.DEFINE_bool("table", False, "print the measures of the pictures in place of drawing sheets")
 _SEED = flags.DEFINE_integer("seed", 1, "of the order of A and B and of the sheets")
 
 _GAP_PX = 12
@@ -48,6 +54,9 @@ def main(_):
     for pair in _PAIRS.value:
         for name in _CONTESTANTS.value:
             made(folder, pair, name)
+    if _TABLE.value:
+        print_table(folder)
+        return
     key = {}
     for other in others:
         sheets = folder / f"{other}-against-{champion}"
@@ -71,6 +80,27 @@ def made(folder, pair, name):
         images.save(path, transfer.stylize(content, style, config).image)
         print(f"{path}: {time.process_time() - began:.0f} CPU s", flush=True)
     return Image.open(path).convert("RGB")
+
+
+def print_table(folder):
+    """Objective and artefacts of every picture, the medians, and the objective's ratio to the first contestant's."""
+    print("| pair | contestant | objective | crosshatch | specks | frame | noise |\n" + "|---" * 7 + "|", flush=True)
+    rows = {name: [] for name in _CONTESTANTS.value}
+    for pair in _PAIRS.value:
+        for name, found in rows.items():
+            (score,) = scores.evaluate(*sources(pair), [path_of(folder, pair, name)])
+            found.append((score.losses["total"], score.crosshatch, score.specks, score.frame, score.noise))
+            print(f"| {pair.replace('+', ', ')} | {name} | {_numbers(found[-1])} |", flush=True)
+    print("\n| contestant | objective, ratio | crosshatch | specks | frame | noise |\n" + "|---" * 6 + "|")
+    first = rows[_CONTESTANTS.value[0]]
+    for name, found in rows.items():
+        ratio = statistics.median(a[0] / b[0] for a, b in zip(found, first, strict=True))
+        medians = [statistics.median(column) for column in list(zip(*found, strict=True))[1:]]
+        print(f"| {name} | {_numbers((ratio, *medians))} |")
+
+
+def _numbers(values):
+    return " | ".join(f"{value:.3g}" for value in values)
 
 
 def path_of(folder, pair, name):
