@@ -383,7 +383,7 @@ class StyleTransferConfig:
         high=255,
         example="0.5",
         help="Grey levels of 255, root mean square, by which --patience evaluations must change the picture. Default: "
-        "1 with --quality=best, else 0.",
+        "2 with --quality=best, else 0.",
     )
     time_budget_s: float | None = fields.setting(
         None,

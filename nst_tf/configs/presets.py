@@ -191,7 +191,7 @@ QUALITIES: dict[str, Preset] = {
             "grain": 0.06,
             "patience": 20,
             "min_improvement": 0.0,
-            "min_change_levels": 1.0,
+            "min_change_levels": 2.0,
         },
     ),
 }
