@@ -8,14 +8,13 @@ folder and `step.py` to the machine with the GPU, which needs no TensorFlow and 
 """
 
 import json
-import os
 import pathlib
-import re
 
 import numpy as np
 from absl import app, flags
 
 from benchmarks import contestants
+from benchmarks.gpu import lowering
 
 _FOLDER = flags.DEFINE_string("folder", None, "to write into", required=True)
 _SIZES = flags.DEFINE_list("sizes", ["512", "1024"], "sides of the square pictures, px")
@@ -38,7 +37,7 @@ def main(_):
     for side in map(int, _SIZES.value):
         pixels = contestants.squares(side, _CONTENT.value, _STYLE.value)
         pixels = [np.round(p * 255).astype(np.uint8) for p in pixels]
-        write(
+        lowering.write(
             folder / f"pictures_{side}.npz",
             lambda file, pixels=pixels: np.savez(file, content=pixels[0], style=pixels[1]),
         )
@@ -50,11 +49,13 @@ def main(_):
             goal = objective.Objective(extractor=extractor, config=config)
             files, described = lowered(goal, pixels[0].shape, config)
             for name, module in files.items():
-                write(folder / f"{name}_{side}_{form}.stablehlo", lambda file, module=module: file.write(module))
+                lowering.write(
+                    folder / f"{name}_{side}_{form}.stablehlo", lambda file, module=module: file.write(module)
+                )
             steps[f"{side} {form}"] = described
             print(f"{side} px, {form}: {sum(map(len, files.values())) / 1e3:.0f} kB", flush=True)
     weights = {name: array.astype(np.float16) for name, array in arrays_of(goal).items()}
-    write(folder / "weights.npz", lambda file: np.savez(file, **weights))
+    lowering.write(folder / "weights.npz", lambda file: np.savez(file, **weights))
     settings = {
         name: getattr(config, name)
         for name in (
@@ -63,7 +64,7 @@ def main(_):
         )
     }  # fmt: skip
     about = {"settings": settings, "steps": steps, "tensorflow": tf.__version__}
-    write(folder / "about.json", lambda file: file.write(json.dumps(about, indent=1).encode()))
+    lowering.write(folder / "about.json", lambda file: file.write(json.dumps(about, indent=1).encode()))
 
 
 def lowered(goal, shape, config):
@@ -83,11 +84,11 @@ def lowered(goal, shape, config):
     target_names = tf.nest.flatten(names_of)
     given = {"targets": ["content", "style"], "step": [*target_names, "loss_scale"]}
     of_optimizer = {v.name.split(":")[0]: v for v in vars(optimizer).values() if isinstance(v, tf.Variable)}
-    names = {id(variable.handle): name for name, variable in (variables_of(goal) | of_optimizer).items()}
+    names = {id(variable.handle): name for name, variable in (lowering.variables_of(goal) | of_optimizer).items()}
     files, described = {}, {"targets": target_names}
     for name, (function, arguments) in taking.items():
         text = function.experimental_get_compiler_ir(*arguments)(stage="stablehlo")
-        files[name] = portable(text).encode()
+        files[name] = lowering.portable(text).encode()
         concrete = function.get_concrete_function(*arguments)
         captured = [names[id(handle)] for handle in concrete.captured_inputs]
         described[f"{name} takes"] = given[name] + captured
@@ -96,34 +97,8 @@ def lowered(goal, shape, config):
     return files, described
 
 
-def portable(text):
-    """The module without what StableHLO has no word for and a GPU's plugin of jaxlib refuses: copies and aliases."""
-    text = re.sub(
-        r"mhlo\.copy (%\S+) : (tensor<\S+>)", r"stablehlo.reshape \1 : (\2) -> \2", text
-    )  # no change of shape
-    return re.sub(r"^(module @\S+) attributes .* \{$", r"\1 {", text, flags=re.MULTILINE)
-
-
-def variables_of(goal):
-    """The network's tf.Variables by name, such as block1_conv1/kernel."""
-    return {
-        f"{layer.name}/{part}": getattr(layer, part).value
-        for layer in goal.extractor.layers
-        for part in ("kernel", "bias")
-        if hasattr(layer, part)
-    }
-
-
 def arrays_of(goal):
-    return {name: variable.numpy() for name, variable in variables_of(goal).items()}
-
-
-def write(path, fill):
-    """Writes beside the path and renames."""
-    partial = path.with_name(f"{path.name}.partial")
-    with open(partial, "wb") as file:
-        fill(file)
-    os.replace(partial, path)
+    return {name: variable.numpy() for name, variable in lowering.variables_of(goal).items()}
 
 
 if __name__ == "__main__":

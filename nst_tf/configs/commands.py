@@ -16,7 +16,7 @@ WEIGHT_SETS = {  # that a network's weights come in, and what needs them
     "normalised": "VGG-19 with normalised filters: the preset default and most others, and AdaIN's encoder",
     "imagenet": "VGG-19 as it was trained: gatys-original and the presets of other systems",
     "decoder": "AdaIN's decoder: --method=adain, --initialisation=adain",
-    "multi-style": "the network for many styles: --method=multi-style, nst-tf train",
+    "multi-style": "the network of style:0 to style:25: --method=multi-style, --network_file=magenta",
     **{f"lpips-{network}": f"nst-tf evaluate --lpips={network}" for network in evaluation.LPIPS_NETWORKS},
 }
 
@@ -346,7 +346,7 @@ class TrainCommand:
         group=_FILES,
         choices=ARCHITECTURES,
         example="one-style",
-        help="multi-style: the style's 990 numbers for the network that has many styles, in about a minute. one-style: "
+        help="multi-style: the style's 2406 numbers for the network of many styles, in about a minute. one-style: "
         "a network of its own, from nothing, in an hour or more (Johnson et al. 2016).",
     )
     output: str = _same(

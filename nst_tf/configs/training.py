@@ -33,8 +33,8 @@ class TrainingConfig:
         group="Training",
         low=1,
         example="600",
-        help="Updates of the style, for each size of the strokes. 150 give a recognisable style; the shipped ones had "
-        "200 to 350, on more photographs.",
+        help="Updates of the style, for each size of the strokes. 150 give a recognisable style; more, on more "
+        "photographs, a better one.",
     )
     crop_px: int = fields.setting(
         192,

@@ -151,7 +151,7 @@ def export_multi_style(
     config = configs.as_config(config, configs.MultiStyleConfig)
     multi_style_graph.check(config)
     with _new_version(pathlib.Path(output_dir), limits.version) as place:
-        loaded = loaded or networks_multi_style.load(config.network_file, on_message=on_message)
+        loaded = loaded or multi_style_graph.load(styles, config, on_message)
         style = multi_style_graph.baked(loaded, styles, config) if styles else None
         on_message("tracing the graph")
         module = multi_style_graph.MultiStyle(loaded, config, limits, style)

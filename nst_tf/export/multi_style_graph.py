@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import configs, errors
+from nst_tf import configs, errors, messages
 from nst_tf.export import graph_inputs, graph_pictures, trial_requests
 from nst_tf.networks import multi_style, multi_style_transfer
 from nst_tf.weights import known_styles, style_files
@@ -38,6 +38,18 @@ def check(config: configs.MultiStyleConfig) -> None:
         raise errors.ConfigError(
             f"colours must be style in an exported bundle. Received: {config.colours}. Change the answer's colours."
         )
+
+
+def load(
+    styles: Sequence[known_styles.Source], config: configs.MultiStyleConfig, on_message: messages.OnMessage
+) -> multi_style.Loaded:
+    """The network of a bundle: the one that its styles belong to; see `known_styles.network_of`.
+
+    Raises:
+        StyleError: the styles cannot be read or belong to two networks.
+    """
+    read = known_styles.read(list(styles), config) if styles else ()
+    return multi_style.load(known_styles.network_of(read, config.network_file), on_message=on_message)
 
 
 def strengthened(content: tf.Tensor, stylised: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:

@@ -145,7 +145,7 @@ def _multi_style(
     config: configs.MultiStyleConfig, method: str, styles: Sequence[Any], loaded: Any, on_message: Any
 ) -> Portable:
     multi_style_graph.check(config)
-    loaded = loaded or networks_multi_style.load(config.network_file, on_message=on_message)
+    loaded = loaded or multi_style_graph.load(styles, config, on_message)
     style = multi_style_graph.baked(loaded, styles, config) if styles else None
 
     def apply(content: tf.Tensor, style_strength: tf.Tensor, **numbers: tf.Tensor) -> tf.Tensor:

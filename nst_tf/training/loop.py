@@ -23,7 +23,7 @@ from nst_tf.networks import multi_style
 from nst_tf.pictures import images, inputs
 from nst_tf.training import adam
 from nst_tf.training import photographs as photographs_
-from nst_tf.weights import style_files
+from nst_tf.weights import known_styles, style_files
 
 MINIMUM_SIDE_PX = 64  # of a painting: below, its statistics say little
 PREVIEW, PREVIEW_SIDE_PX = "sample:launch-pad", 384
@@ -107,7 +107,7 @@ def learn_style(
     sizes_px = tuple(int(size) for size in config.stroke_sizes_px)
     paintings = [inputs.read_picture(painting, "painting", size) for size in sizes_px]
     check_painting(paintings[0])
-    loaded = multi_style.load(config.network_file, on_message=on_message)
+    loaded = multi_style.load(known_styles.network_of((), config.network_file), on_message=on_message)
     network = on_vgg19.SharedNetworks(config.objective.layers).network(config.objective, on_message)
     shown = images.load(PREVIEW, max_side_px=PREVIEW_SIDE_PX).pixels
     training = _Training(loaded, network.objective, config, on_message)

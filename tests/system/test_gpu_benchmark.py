@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from nst_tf.weights import multi_style, style_files
 from tests.system import command_line
 
 pytestmark = pytest.mark.slow  # a minute of processes, for programs outside the library
@@ -69,3 +70,22 @@ def test_a_contestant_that_fails_costs_its_own_row_only(folder, tmp_path):
     program = command_line.ROOT / "benchmarks" / "gpu" / "step.py"
     output = run(program, *options, "--contestants=keras-tensorflow", cwd=tmp_path)
     assert "| 48 | float32 | keras-tensorflow | failed: FileNotFoundError" in output
+
+
+def test_a_lowered_training_names_what_it_takes_and_its_state_becomes_styles_of_one_network(tmp_path):
+    options = ["--names=redon,ejiri", "--new_width=4", "--stroke_sizes=64,96", "--crop_px=32", "--batch=2"]
+    paintings = f"--paintings={command_line.ROOT / 'nst_tf' / 'pictures' / 'samples'}"
+    given = [f"--folder={tmp_path}", paintings]
+    run("-m", "benchmarks.gpu.lower_styles", *given, *options, cwd=command_line.ROOT)
+    about = json.loads((tmp_path / "about.json").read_text())
+    text = (tmp_path / "step.stablehlo").read_text()
+    assert text.split("func.func @main(")[1].split(") ->")[0].count("%arg") == len(about["takes"])
+    assert set(about["gives"]) < set(about["takes"])
+    assert about["styles"] == [["redon", 64], ["redon", 96], ["ejiri", 64], ["ejiri", 96]]
+    packing = [f"--trained={tmp_path / 'state.npz'}", f"--output_dir={tmp_path / 'styles'}"]
+    run("-m", "benchmarks.gpu.pack_styles", *given, *packing, cwd=command_line.ROOT)
+    found = [style_files.read(tmp_path / "styles" / f"{name}.style") for name in ("redon", "ejiri")]
+    assert [style.stroke_sizes_px for style in found] == [(64, 96)] * 2
+    with np.load(tmp_path / "styles" / "paintings.npz") as file:
+        kernels = {layer: file[layer].astype(np.float32) for layer in file.files}
+    assert {style.network_sha256 for style in found} == {multi_style.kernels_sha256(kernels)}

@@ -6,7 +6,7 @@ import pytest
 from nst_tf import configs, errors
 from nst_tf.networks import multi_style, multi_style_transfer
 from nst_tf.pictures import colours, images
-from nst_tf.weights import style_files
+from nst_tf.weights import known_styles, style_files
 from tests.tiny import tiny_multi_style, tiny_network
 
 PICTURE = tiny_network.picture(36, 44)
@@ -24,6 +24,17 @@ def drawn(gamma, beta):
 def test_a_known_style_is_drawn_by_its_number():
     expected = drawn(LOADED.known.gamma[2], LOADED.known.beta[2])
     np.testing.assert_allclose(engine()(PICTURE, "style:2").image, expected, atol=1e-5)
+
+
+def test_a_shipped_style_is_drawn_by_the_network_of_the_package_without_a_download(monkeypatch, tmp_path):
+    monkeypatch.setenv("NST_TF_HOME", str(tmp_path / "empty"))
+    network = multi_style.load(known_styles.PAINTINGS)
+    expected = network.network(PICTURE, multi_style.Style(*style_files.shipped("redon").at(576))).numpy()
+    transfer = multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(stroke_size_px=576))
+    result = transfer(PICTURE, "style:redon")
+    np.testing.assert_allclose(result.image, expected, atol=1e-5)
+    assert result.network["sha256"] == network.weights["sha256"]
+    assert not (tmp_path / "empty").exists()
 
 
 def test_a_file_is_drawn_at_the_size_of_its_strokes(tmp_path):

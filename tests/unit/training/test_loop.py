@@ -173,4 +173,4 @@ def test_a_real_painting_is_learned_in_a_few_steps(tmp_path):
     learned = loop.learn_style("sample:hiroshige", config, name="hiroshige")
     total = learned.losses["total"]
     assert total[-5:].mean() < 0.6 * total[:2].mean()
-    assert len(style_files.encode(learned.style)) < 10_000
+    assert len(style_files.encode(learned.style)) < 12_000

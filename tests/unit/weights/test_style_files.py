@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nst_tf import errors
-from nst_tf.weights import multi_style, style_files
+from nst_tf.weights import multi_style, paintings, style_files
 from tests.tiny import tiny_multi_style
 
 STYLE = tiny_multi_style.style_file(sizes_px=(128, 256, 512))
@@ -108,8 +108,8 @@ def test_every_style_that_comes_with_the_package_is_whole_and_small():
     for name in style_files.shipped_names():
         style = style_files.shipped(name)
         assert style.name == name
-        assert style.gamma.shape[1] == 495
-        assert len(style_files.encode(style)) < 10_000
+        assert style.network_sha256 == paintings.SHA256
+        assert len(style_files.encode(style)) < 21_000
         assert "/" not in json.dumps(style.about["painting"])
 
 
