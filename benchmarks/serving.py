@@ -100,11 +100,11 @@ def python(bundle):
         def engine(content, style):
             return stylise(content, f"style:{style.decode()}")
     else:
-        from nst_tf.export import gatys_graph
+        from nst_tf.export import gatys_schedule
         from nst_tf.optimisation import transfer
 
         config = configs.StyleTransferConfig(**record["config"])
-        coarse_steps = int(gatys_graph.coarse_steps_for(config, _STEPS.value))
+        coarse_steps = int(gatys_schedule.coarse_steps_for(config, _STEPS.value))
         steps = {"steps": _STEPS.value, "coarse_steps": coarse_steps, "max_side_px": _SIDE_PX.value}
         engine = transfer.StyleTransfer(configs.StyleTransferConfig(**(record["config"] | steps)))
 

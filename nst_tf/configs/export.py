@@ -39,6 +39,13 @@ class ExportConfig:
         example="3",
         help="Number of the version folder; a server loads the highest. Default: the next free one.",
     )
+    several_styles: bool = fields.setting(
+        True,
+        group="Export",
+        example="false",
+        help="Gives a bundle the signatures stylize_blend and stylize_regions: several styles with shares or masks, "
+        "and a part that is kept. A bundle of gatys takes twice as long to load with them.",
+    )
     max_pixels: int = fields.setting(
         2**24,
         group="Limits",

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors
-from nst_tf.export import graph_colours, graph_inputs, graph_pictures, trial_requests
+from nst_tf.export import graph_colours, graph_inputs, graph_masks, graph_pictures, trial_requests
 from nst_tf.networks import adain, one_pass
 from nst_tf.pictures import images
 
@@ -84,11 +84,26 @@ def example_requests(
     one = {"content": contents[0], "style_strength": strengths[:1]}
     encoded = {"content_bytes": trial_requests.encoded(contents), "style_strength": strengths} | sizes
     answer = {"stylized_bytes": trial_requests.encoded(answers)}
+    given = trial_requests.masks(contents[0])
+    first = {name: values[:1] for name, values in encoded.items()}
+    keep = {graph_masks.KEEP: trial_requests.encoded([given.keep])}
+    engine = one_pass.AdainTransfer(config, loaded=loaded)
+
+    def answered(*chosen: Any, **controls: Any) -> dict[str, np.ndarray]:
+        image = engine(contents[0], list(chosen), on_message=lambda _: None, **controls).image
+        return {"stylized_bytes": trial_requests.encoded([image])}
+
     if styles:
         return [
             trial_requests.Example("pictures", "serving_default", encoded, answer),
             trial_requests.Example("tensors", "stylize_tensor", one, {"stylized": answers[0]}),
+            trial_requests.Example("regions", "stylize_regions", first | keep, answered(*styles, keep_mask=given.keep)),
         ]
+    two = {"style_bytes": trial_requests.encoded(pictures)[np.newaxis]}
+    regions = {graph_masks.STYLE: trial_requests.encoded(given.styles)[np.newaxis]} | keep
+    of_regions = answered(*pictures, style_masks=given.styles, keep_mask=given.keep)
+    engine.reconfigure(dataclasses.replace(config, style_blend=trial_requests.BLEND))
+    blend = {"style_blend": np.array([trial_requests.BLEND], np.float32)}
     sides_px = [graph_inputs.style_side_px(config) or max(content.shape[1:3]) for content in contents]
     scaled = [
         images.resize(picture, *images.fit(picture.shape[1], picture.shape[2], side))
@@ -104,6 +119,8 @@ def example_requests(
     examples = [
         trial_requests.Example("pictures", "serving_default", encoded | style_bytes, answer),
         trial_requests.Example("tensors", "stylize_tensor", one | {"style": scaled[0]}, {"stylized": answers[0]}),
+        trial_requests.Example("blend", "stylize_blend", first | two | blend, answered(*pictures)),
+        trial_requests.Example("regions", "stylize_regions", first | two | regions, of_regions),
     ]
     if config.colours != "style":
         return examples
@@ -145,8 +162,11 @@ class Adain(tf.Module):
         strength = graph_inputs.specs({"style_strength": tf.float32})
         pixels = {"content": tf.TensorSpec(_PIXELS.shape, _PIXELS.dtype, "content")}
         if self._style is not None:
-            described = {"serving_default": (self.stylize_bytes, content | strength)}
-            described["stylize_tensor"] = (self.stylize_tensor, pixels | strength)
+            described = {
+                "serving_default": (self.stylize_bytes, content | strength),
+                "stylize_tensor": (self.stylize_tensor, pixels | strength),
+                "stylize_regions": (self.stylize_regions, content | strength | graph_masks.specs(of_styles=False)),
+            }
         else:
             channels = self._network.encoder.output_shape[-1]
             moments = {
@@ -154,7 +174,11 @@ class Adain(tf.Module):
             }
             style_pixels = {"style": tf.TensorSpec(_PIXELS.shape, _PIXELS.dtype, "style")}
             sizes = graph_inputs.specs({"max_side_px": tf.int32})
+            several = content | strength | graph_masks.per_style({"style_bytes": tf.string})
+            blend = graph_masks.per_style({"style_blend": tf.float32})
             described = {
+                "stylize_blend": (self.stylize_blend, several | blend),
+                "stylize_regions": (self.stylize_regions, several | graph_masks.specs(of_styles=True)),
                 "serving_default": (self.stylize_bytes, content | style | strength),
                 "stylize_tensor": (self.stylize_tensor, pixels | style_pixels | strength),
             }
@@ -164,6 +188,7 @@ class Adain(tf.Module):
         return {
             name: tf.function(call, autograph=False).get_concrete_function(**specs)
             for name, (call, specs) in described.items()
+            if self._limits.several_styles or name not in graph_masks.SIGNATURES
         }
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -174,9 +199,7 @@ class Adain(tf.Module):
                 inputs[name] = graph_inputs.finite(inputs[name], name)
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
-            content = graph_inputs.content(
-                element, self._config.max_side_px, self._network.minimum_side_px, self._limits.max_pixels
-            )
+            content = self._content(element)
             if self._style is not None:
                 style = self._style
             elif "style_mean" in element:
@@ -187,8 +210,41 @@ class Adain(tf.Module):
                 return graph_pictures.encode(self._applied(content, pixels, element["style_strength"]))
             return graph_pictures.encode(self._network.apply(content, style, element["style_strength"]))
 
-        encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
-        return {"stylized_bytes": encoded}
+        return graph_inputs.each(stylized, inputs)
+
+    def stylize_blend(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `stylize_bytes` with several styles [B, K] and the share of each, style_blend [B, K]."""
+        inputs = graph_masks.one_count(self._checked(inputs), "style_bytes", "style_blend")
+
+        def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
+            content = self._content(element)
+            shares = graph_masks.shares_of(element["style_blend"], element["index"])
+            styles = self._styles(element, content, None)
+            style = adain.Moments(*(tf.tensordot(shares, part, 1)[tf.newaxis] for part in styles))
+            return graph_pictures.encode(
+                self._in_colour(content, self._network.apply, style, element["style_strength"])
+            )
+
+        return graph_inputs.each(stylized, inputs)
+
+    def stylize_regions(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `stylize_bytes` with several styles [B, K], where each goes and what is kept; see `graph_masks.specs`."""
+        inputs = self._checked(inputs)
+        if self._style is None:
+            inputs = graph_masks.one_count(inputs, "style_bytes", graph_masks.STYLE)
+
+        def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
+            content = self._content(element)
+            regions = graph_masks.read(element, tf.shape(content)[1:3], self._limits.max_pixels)
+            strength = element["style_strength"]
+            if self._style is not None:
+                image = self._network.apply(content, self._style, strength)
+            else:
+                styles = self._styles(element, content, regions.shares)
+                image = self._in_colour(content, self._network.apply_regions, styles, regions.shares, strength)
+            return graph_pictures.encode(graph_masks.with_kept(image, content, regions.keep))
+
+        return graph_inputs.each(stylized, inputs)
 
     def encode_style(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded pictures [B], each read with max_side_px [B] as its longer side -> moments [B, N]."""
@@ -222,6 +278,35 @@ class Adain(tf.Module):
         if "max_side_px" in inputs:
             inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
         return inputs | {"style_strength": graph_inputs.within(inputs["style_strength"], "style_strength", 1.0)}
+
+    def _content(self, element: graph_inputs.Tensors) -> tf.Tensor:
+        """The content of one element, [1, H, W, 3]."""
+        return graph_inputs.content(
+            element, self._config.max_side_px, self._network.minimum_side_px, self._limits.max_pixels
+        )
+
+    def _styles(self, element: graph_inputs.Tensors, content: tf.Tensor, regions: tf.Tensor | None) -> adain.Moments:
+        """The styles [K, N] of one element with several, whose colours may follow their regions [1, H, W, K]."""
+        side_px = tf.reduce_max(tf.shape(content)[1:3])
+
+        def moments(one: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            data, number = one
+            pixels = self._decoded_style(data, side_px, graph_masks.place(element["index"], number))
+            region = None if regions is None else tf.gather(regions, [number], axis=-1)
+            seen = graph_colours.before(content, pixels, self._config.colours, region)
+            return tf.concat(self._network.style_moments(seen.style), 0)  # [2, N]
+
+        count = tf.shape(element["style_bytes"])[0]
+        spec = tf.TensorSpec([2, self._network.encoder.output_shape[-1]], tf.float32)
+        both = tf.map_fn(
+            moments, (element["style_bytes"], tf.range(count)), fn_output_signature=spec, parallel_iterations=1
+        )
+        return adain.Moments(both[:, 0], both[:, 1])
+
+    def _in_colour(self, content: tf.Tensor, apply: Callable[..., tf.Tensor], *arguments: Any) -> tf.Tensor:
+        """What the network makes of a content with these arguments, in the colours that the configuration wants."""
+        seen = graph_colours.before(content, content, self._config.colours).content
+        return graph_colours.after(apply(seen, *arguments), content, self._config.colours)
 
     def _applied(self, content: tf.Tensor, style: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
         """Contents after the pictures of their styles, with the colours that the configuration wants."""

@@ -18,6 +18,7 @@ from nst_tf import configs, errors, files, messages, results
 from nst_tf.export import (
     adain_graph,
     gatys_graph,
+    gatys_requests,
     manifest,
     model_card,
     multi_style_graph,
@@ -75,7 +76,7 @@ def export_gatys(
             network = on_vgg19.Network(goal, precision, {"licence": "not known: the extractor was given"}, convolution)
         on_message("tracing the graph")
         module = gatys_graph.Gatys(network.objective, config, limits)
-        requests = gatys_graph.example_requests(network.objective, config, limits)
+        requests = gatys_requests.example_requests(network.objective, config, limits)
         facts = {"method": "gatys", "config": dataclasses.asdict(config), "weights": network.weights}
         return _finish(place, module, requests, limits, precision, facts, on_message)
 
@@ -207,6 +208,7 @@ def _finish(
     """Saves a module with all that belongs to it, checks it, and moves it to its version."""
     bundle = place.temporary
     signatures = module.signatures()
+    requests = [request for request in requests if request.signature in signatures]
     with _quiet_absl():
         tf.saved_model.save(module, str(bundle), signatures=signatures)
     for request in requests:
@@ -280,12 +282,14 @@ def _described(function: Any) -> dict[str, dict[str, str]]:
     """A signature's inputs and outputs: name -> `dtype [shape]`."""
     inputs = {spec.name: spec for spec in function.structured_input_signature[1].values()}
     sides = {"inputs": inputs, "outputs": function.structured_outputs}
-    axes = ("B", "H", "W", "C")
+    pictures, styles = ("B", "H", "W", "C"), ("B", "K")
+
+    def shape(spec: tf.TensorSpec) -> str:
+        axes = styles if len(spec.shape) == len(styles) else pictures
+        return ", ".join(str(n or axis) for n, axis in zip(spec.shape, axes, strict=False))
+
     return {
-        side: {
-            name: f"{spec.dtype.name} [{', '.join(str(n or axis) for n, axis in zip(spec.shape, axes, strict=False))}]"
-            for name, spec in specs.items()
-        }
+        side: {name: f"{spec.dtype.name} [{shape(spec)}]" for name, spec in specs.items()}
         for side, specs in sides.items()
     }
 

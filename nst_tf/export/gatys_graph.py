@@ -4,19 +4,29 @@ What `transfer.StyleTransfer` does from Python, with the same objective and the 
 of a request is loop tensors, so that requests at the same time cannot meet.
 """
 
-import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors, vgg
-from nst_tf.export import graph_colours, graph_guided_filter, graph_inputs, graph_pictures, trial_requests
-from nst_tf.losses import objective
-from nst_tf.optimisation import lbfgs, schedule, stages, transfer
+from nst_tf.export import (
+    gatys_schedule,
+    graph_colours,
+    graph_guided_filter,
+    graph_inputs,
+    graph_masks,
+    graph_pictures,
+)
+from nst_tf.losses import guidance, objective
+from nst_tf.optimisation import keeping, lbfgs
 
 CONTROLS = {"steps": tf.int32, "content_weight": tf.float32, "seed": tf.int32}  # each [batch]
 PICTURES = ("content_bytes", "style_bytes")
+_INSTEAD = {  # of a setting that a graph does not have
+    "style_blend": " Requests bring their shares, by the signature stylize_blend.",
+    "fine_style": " It is an optimisation of its own. Send the style picture that one has made.",
+}
 
 
 def check(config: configs.StyleTransferConfig) -> None:
@@ -43,7 +53,9 @@ def check(config: configs.StyleTransferConfig) -> None:
         received = getattr(config, name)
         if received not in allowed:
             choices = " or ".join(str(value) for value in allowed)
-            raise errors.ConfigError(f"{name} must be {choices} in an exported bundle. Received: {received}.")
+            raise errors.ConfigError(
+                f"{name} must be {choices} in an exported bundle. Received: {received}.{_INSTEAD.get(name, '')}"
+            )
     if "mrf" in config.style_terms:
         raise errors.ConfigError(
             "style_terms (--style_term) must be without mrf in an exported bundle, which reads the style in the graph. "
@@ -51,54 +63,9 @@ def check(config: configs.StyleTransferConfig) -> None:
         )
 
 
-def example_requests(
-    goal: objective.Objective, config: configs.StyleTransferConfig, limits: configs.ExportConfig
-) -> list[trial_requests.Example]:
-    """Small requests on both signatures, with the answers of `transfer.StyleTransfer`."""
-    engine = transfer.StyleTransfer(config, extractor=goal.extractor, adjustable=True)  # traced once for all of them
-
-    def answer(content: np.ndarray, style: np.ndarray, steps: int, content_weight: float, seed: int) -> np.ndarray:
-        steps = min(steps, limits.max_steps)
-        coarse_steps = int(coarse_steps_for(config, steps))
-        changed = dataclasses.replace(
-            config, steps=steps, coarse_steps=coarse_steps, content_weight=content_weight, seed=seed
-        )
-        engine.reconfigure(changed)
-        return engine(content, style, on_message=lambda _: None).image
-
-    side_px = min(144, config.max_side_px)  # two sizes of the schedule
-    contents = trial_requests.pictures(side_px, min(96, config.max_side_px))
-    styles = trial_requests.pictures(min(96, side_px), min(120, side_px))[::-1]
-    weight = min(config.content_weight or 1.0, limits.max_content_weight / 3)
-    controls = {
-        "steps": np.array([4, 3], np.int32),
-        "content_weight": np.array([weight, 3 * weight], np.float32),
-        "seed": np.array([0, 7], np.int32),
-    }
-    answers = [
-        answer(content, style, *(values[i].item() for values in controls.values()))
-        for i, (content, style) in enumerate(zip(contents, styles, strict=True))
-    ]
-    first = {name: values[:1] for name, values in controls.items()}
-    encoded = {"content_bytes": trial_requests.encoded(contents), "style_bytes": trial_requests.encoded(styles)}
-    encoded["max_side_px"] = np.array([side_px, side_px], np.int32)
-    return [
-        trial_requests.Example(
-            "pictures", "serving_default", encoded | controls, {"stylized_bytes": trial_requests.encoded(answers)}
-        ),
-        trial_requests.Example(
-            "tensors", "stylize_tensor", {"content": contents[0], "style": styles[0]} | first, {"stylized": answers[0]}
-        ),
-    ]
-
-
-def coarse_steps_for(config: configs.StyleTransferConfig, steps: tf.Tensor | int) -> tf.Tensor:
-    """The coarse_steps of a request for so many steps at the full size, int32.
-
-    Fewer steps leave out as much of the coarse work; more add none to it.
-    """
-    share = tf.cast(tf.minimum(steps, config.steps), tf.float32) / config.steps
-    return tf.maximum(1, tf.cast(tf.round(share * config.coarse_steps), tf.int32))
+def takes_several(config: configs.StyleTransferConfig, limits: configs.ExportConfig) -> bool:
+    """Whether the bundle has the signatures for several styles: the style must count in it."""
+    return limits.several_styles and bool(config.style_layers)
 
 
 class Gatys(tf.Module):
@@ -126,41 +93,76 @@ class Gatys(tf.Module):
         picture = tf.TensorSpec([1, None, None, 3])
         controls = [tf.TensorSpec([], dtype) for dtype in CONTROLS.values()]
         self._optimised = tf.function(self._optimise, input_signature=[picture, picture, *controls])
+        several = [tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None]), tf.TensorSpec([1, None, None, None])]
+        plane = tf.TensorSpec([1, None, None, 1])
+        self._optimised_in_regions = tf.function(
+            self._optimise_in_regions, input_signature=[picture, *several, plane, plane, *controls]
+        )
 
     def signatures(self) -> dict[str, Any]:
         """The signatures of the bundle: name -> concrete function."""
         controls = graph_inputs.specs(CONTROLS)
         encoded = graph_inputs.specs(dict.fromkeys(PICTURES, tf.string) | {"max_side_px": tf.int32})
         pixels = {name: tf.TensorSpec([None, None, None, 3], tf.float32, name) for name in ("content", "style")}
+        several = encoded | graph_masks.per_style({"style_bytes": tf.string})
+        blend = graph_masks.per_style({"style_blend": tf.float32})
+        described = {
+            "serving_default": (self.stylize_bytes, encoded),
+            "stylize_tensor": (self.stylize_tensor, pixels),
+        }
+        if takes_several(self._config, self._limits):
+            described["stylize_blend"] = (self.stylize_blend, several | blend)
+            described["stylize_regions"] = (self.stylize_regions, several | graph_masks.specs(of_styles=True))
         return {
-            "serving_default": tf.function(self.stylize_bytes, autograph=False).get_concrete_function(
-                **encoded, **controls
-            ),
-            "stylize_tensor": tf.function(self.stylize_tensor, autograph=False).get_concrete_function(
-                **pixels, **controls
-            ),
+            name: tf.function(call, autograph=False).get_concrete_function(**specs, **controls)
+            for name, (call, specs) in described.items()
         }
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded pictures [B] and controls [B] -> encoded pictures [B]."""
-        inputs = self._checked(inputs)
-        # A picture that does not decode fails its request now, and not after those before it were optimised.
-        pictures = {name: inputs[name] for name in (*PICTURES, "max_side_px", "index")}
-        shapes = tf.map_fn(
-            lambda element: tf.stack([tf.shape(picture) for picture in self._decoded(element)]),
-            pictures,
-            fn_output_signature=tf.TensorSpec([2, 4], tf.int32),
-            parallel_iterations=1,
-        )
-        with tf.control_dependencies([shapes]):
-            inputs = {name: tf.identity(value) for name, value in inputs.items()}
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
             content, style = self._decoded(element)
             return graph_pictures.encode(self._stylized(content, style, element))
 
-        encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
-        return {"stylized_bytes": encoded}
+        return graph_inputs.each(stylized, _proven(self._checked(inputs), self._decoded))
+
+    def stylize_blend(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `stylize_bytes` with several styles [B, K] and the share of each, style_blend [B, K]."""
+        inputs = graph_masks.one_count(self._checked(inputs), "style_bytes", "style_blend")
+
+        def read(element: graph_inputs.Tensors) -> list[tf.Tensor]:
+            return [
+                *self._contents_and_styles(element),
+                graph_masks.shares_of(element["style_blend"], element["index"]),
+            ]
+
+        def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
+            content = self._decoded_content(element)
+            everywhere = graph_masks.Regions(tf.ones_like(content[..., :1]), tf.zeros_like(content[..., :1]))
+            mixing = graph_masks.shares_of(element["style_blend"], element["index"])[tf.newaxis]  # [1, K]
+            return graph_pictures.encode(self._stylized_in_regions(content, mixing, everywhere, element))
+
+        return graph_inputs.each(stylized, _proven(inputs, read))
+
+    def stylize_regions(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `stylize_bytes` with several styles [B, K], where each goes and what is kept; see `graph_masks.specs`."""
+        inputs = graph_masks.one_count(self._checked(inputs), "style_bytes", graph_masks.STYLE)
+
+        def regions_of(element: graph_inputs.Tensors, content: tf.Tensor) -> graph_masks.Regions:
+            return graph_masks.read(element, tf.shape(content)[1:3], self._limits.max_pixels)
+
+        def read(element: graph_inputs.Tensors) -> list[tf.Tensor]:
+            content, sizes = self._contents_and_styles(element)
+            return [sizes, *regions_of(element, content)]
+
+        def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
+            content = self._decoded_content(element)
+            each_its_own = tf.eye(tf.shape(element["style_bytes"])[0])
+            regions = regions_of(element, content)
+            return graph_pictures.encode(self._stylized_in_regions(content, each_its_own, regions, element))
+
+        return graph_inputs.each(stylized, _proven(inputs, read))
 
     def stylize_tensor(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Pictures [B, H, W, 3] and [B, H', W', 3], and controls [B] -> pictures [B, H, W, 3]."""
@@ -189,13 +191,31 @@ class Gatys(tf.Module):
 
     def _decoded(self, element: graph_inputs.Tensors) -> tuple[tf.Tensor, tf.Tensor]:
         """Content and style of one element, each [1, H, W, 3] at its working size."""
+        content = self._decoded_content(element)
+        return content, self._decoded_style(element["style_bytes"], content, element["index"])
+
+    def _decoded_content(self, element: graph_inputs.Tensors) -> tf.Tensor:
         index = element["index"]
         content = graph_pictures.decode(element["content_bytes"], "content_bytes", index, self._limits.max_pixels)
-        style = graph_pictures.decode(element["style_bytes"], "style_bytes", index, self._limits.max_pixels)
         max_side_px = tf.clip_by_value(element["max_side_px"], self._stride_px, self._config.max_side_px)
         content = graph_pictures.resize(content, graph_pictures.fit(tf.shape(content)[1:3], max_side_px))
-        content = graph_inputs.at_least(content, self._stride_px, "content_bytes", index)
-        return content, self._scaled_style(style, content, "style_bytes", index)
+        return graph_inputs.at_least(content, self._stride_px, "content_bytes", index)
+
+    def _decoded_style(self, data: tf.Tensor, content: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        style = graph_pictures.decode(data, "style_bytes", index, self._limits.max_pixels)
+        return self._scaled_style(style, content, "style_bytes", index)
+
+    def _contents_and_styles(self, element: graph_inputs.Tensors) -> tuple[tf.Tensor, tf.Tensor]:
+        """The content of one element with several styles, and the shape of each of these, which all decode."""
+        content = self._decoded_content(element)
+        data = element["style_bytes"]
+        sizes = tf.map_fn(
+            lambda one: tf.shape(self._decoded_style(one[0], content, graph_masks.place(element["index"], one[1]))),
+            (data, tf.range(tf.shape(data)[0])),
+            fn_output_signature=tf.TensorSpec([4], tf.int32),
+            parallel_iterations=1,
+        )
+        return content, sizes
 
     def _scaled_style(self, style: tf.Tensor, content: tf.Tensor, name: str, index: tf.Tensor) -> tf.Tensor:
         """The style picture at the size that the configuration wants beside a content picture."""
@@ -206,81 +226,113 @@ class Gatys(tf.Module):
     def _stylized(self, content: tf.Tensor, style: tf.Tensor, element: graph_inputs.Tensors) -> tf.Tensor:
         seen = graph_colours.before(content, style, self._config.colours)
         image, loss = self._optimised(*seen, *[element[name] for name in CONTROLS])
+        return self._finished(image, loss, seen.content, content, element["index"])
+
+    def _stylized_in_regions(
+        self, content: tf.Tensor, mixing: tf.Tensor, regions: graph_masks.Regions, element: graph_inputs.Tensors
+    ) -> tf.Tensor:
+        """One picture with its K styles, of which each region has its mixture, [R, K]."""
+        seen = graph_colours.before(content, content, self._config.colours).content
+        controls = [element[name] for name in CONTROLS]
+        image, loss = self._optimised_in_regions(
+            seen, element["style_bytes"], mixing, regions.shares, regions.keep, regions.kept, *controls
+        )
+        image = self._finished(image, loss, seen, content, element["index"])
+        if self._config.guided_filter_radius or self._config.strength < 1:  # which changed what was kept
+            image = graph_masks.with_kept(image, content, regions.kept)
+        return image
+
+    def _finished(
+        self, image: tf.Tensor, loss: tf.Tensor, seen: tf.Tensor, content: tf.Tensor, index: tf.Tensor
+    ) -> tf.Tensor:
+        """An image of the network's as the user is to have it; seen is the content that the network saw."""
         rule = "]: the objective is not a finite number at the start"
         radius, epsilon = self._config.guided_filter_radius, self._config.guided_filter_epsilon
         if self._config.strength < 1:  # as `stages.with_own_extremes`
-            lost = seen.content - tf.clip_by_value(seen.content, lbfgs.SATURATION, 1 - lbfgs.SATURATION)
+            lost = seen - tf.clip_by_value(seen, lbfgs.SATURATION, 1 - lbfgs.SATURATION)
             image = tf.clip_by_value(image + (1 - self._config.strength) * lost, 0.0, 1.0)
-        image = graph_guided_filter.of_photograph(image, seen.content, radius, epsilon)
-        image = graph_pictures.checked(image, tf.math.is_finite(loss), "element[", element["index"], rule)
+        image = graph_guided_filter.of_photograph(image, seen, radius, epsilon)
+        image = graph_pictures.checked(image, tf.math.is_finite(loss), "element[", index, rule)
         return graph_colours.after(image, content, self._config.colours)
 
     def _optimise(
         self, content: tf.Tensor, style: tf.Tensor, steps: tf.Tensor, content_weight: tf.Tensor, seed: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """One pair, coarse to fine as `transfer.StyleTransfer`: the best image [1, H, W, 3] and its objective."""
-        full_size = tf.shape(content)[1:3]
-        image, loss, started = content, tf.constant(float("inf")), tf.constant(False)
-        for halvings in tf.range(self._config.scales - 1, -1, -1):
-            size = graph_pictures.scaled_size(full_size, tf.cast(0.5, tf.float64) ** tf.cast(halvings, tf.float64))
-            if halvings == 0 or tf.reduce_min(size) >= schedule.MIN_SIDE_PX:
-                style_scale = graph_pictures.at_least(
-                    tf.shape(style)[1:3], size[0] / full_size[0], self._style_stride_px
-                )
-                style_size = graph_pictures.scaled_size(tf.shape(style)[1:3], style_scale)
-                stage_content = graph_pictures.resize(content, size)
-                stage_style = graph_pictures.resize(style, style_size)
-                if started:
-                    coarse = graph_pictures.resize(content, tf.shape(image)[1:3])
-                    start = stages.enlarged(image, stage_content, coarse, self._config.strength)
-                    if self._config.grain:
-                        start = stages.grained(start, self._config.grain * self._config.strength, seed)
-                else:
-                    start = self._start(content, style, size, seed)
-                stage_steps = steps if halvings == 0 else self._coarse_steps(steps, halvings, ~started)
-                image, loss = self._run_stage(stage_content, stage_style, start, stage_steps, content_weight)
-                started = tf.constant(True)
-            image = tf.ensure_shape(image, [1, None, None, 3])
-        return image, loss
 
-    def _coarse_steps(self, steps: tf.Tensor, halvings: tf.Tensor, is_coarsest: tf.Tensor) -> tf.Tensor:
-        """Evaluations at a size before the last: those of `schedule.sizes`, or fewer for a request of few steps."""
-        config = self._config
-        asked_for = coarse_steps_for(config, steps)
-        if config.coarse_growth == 1:
-            return asked_for
-        table = np.zeros([2, config.scales, config.coarse_steps + 1], np.int32)  # by is_coarsest, halvings, asked_for
-        for place in np.ndindex(*table.shape):
-            reduced = dataclasses.replace(config, coarse_steps=max(1, place[2]))
-            table[place] = schedule.coarse_steps(reduced, max(1, place[1]), is_coarsest=bool(place[0]))
-        return tf.gather_nd(table, tf.stack([tf.cast(is_coarsest, tf.int32), halvings, asked_for]))
+        def targets(stage_content: tf.Tensor, size: tf.Tensor, scale: tf.Tensor) -> objective.Targets:
+            stage_style = graph_pictures.resize(style, self._style_size_at(style, scale))
+            return self._goal.targets(vgg.padded(stage_content, self._stride_px), [stage_style])
 
-    def _start(self, content: tf.Tensor, style: tf.Tensor, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        if self._config.initialisation == "noise":
-            shape = tf.concat([[1], size, [3]], 0)
-            noise = tf.random.stateless_normal(shape, tf.stack([seed, 0]), 0.5, self._config.noise_stddev)
-            return tf.clip_by_value(noise, 0.0, 1.0)
-        return graph_pictures.resize(style if self._config.initialisation == "style" else content, size)
+        controls = gatys_schedule.Controls(steps, content_weight, seed)
+        return gatys_schedule.optimised(content, style, controls, self._goal, targets, self._limits.max_steps)
 
-    def _run_stage(
-        self, content: tf.Tensor, style: tf.Tensor, start: tf.Tensor, steps: tf.Tensor, content_weight: tf.Tensor
+    def _optimise_in_regions(
+        self,
+        content: tf.Tensor,
+        style_bytes: tf.Tensor,
+        mixing: tf.Tensor,
+        shares: tf.Tensor,
+        keep: tf.Tensor,
+        kept: tf.Tensor,
+        steps: tf.Tensor,
+        content_weight: tf.Tensor,
+        seed: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Optimises at one size: the best image [1, H, W, 3] and its objective."""
-        targets = self._goal.targets(vgg.padded(content, self._stride_px), [style])
-        padded_start = vgg.padded(start, self._stride_px)
-        shape = tf.shape(padded_start)
+        """As `_optimise` with K encoded styles [K], of which each of R regions has its mixture [R, K].
 
-        def step(count: tf.Tensor, state: lbfgs.LbfgsState) -> tuple[tf.Tensor, lbfgs.LbfgsState]:
-            state, _ = lbfgs.lbfgs_step(
-                state,
-                shape,
-                lambda image: self._goal.terms_and_gradient(image, targets, weights={"content": content_weight}),
+        Shares are [1, H, W, R]; keep and kept, with what no region covers, [1, H, W, 1].
+        """
+        goal = guidance.guided(self._goal)
+        numbers = tf.range(tf.shape(style_bytes)[0])
+
+        def style_of(data: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+            style = self._decoded_style(data, content, number)
+            region = tf.gather(shares, [tf.minimum(number, tf.shape(shares)[3] - 1)], axis=3)
+            return graph_colours.before(content, style, self._config.colours, region).style
+
+        def targets(stage_content: tf.Tensor, size: tf.Tensor, scale: tf.Tensor) -> objective.Targets:
+            def measured(one: tuple[tf.Tensor, tf.Tensor]) -> objective.Targets:
+                style = style_of(*one)
+                style = graph_pictures.resize(style, self._style_size_at(style, scale))
+                found = guidance.measured(goal, style, tf.ones_like(style[..., :1]))
+                return tf.nest.map_structure(lambda statistic: statistic[0], found)
+
+            specs = {
+                term.name: dict.fromkeys(term.layers, tf.TensorSpec([None, None]))
+                for term in goal.feature_terms
+                if term.compares_with == "style"
+            }
+            each = tf.map_fn(measured, (style_bytes, numbers), fn_output_signature=specs, parallel_iterations=1)
+            mixed = tf.nest.map_structure(lambda statistics: tf.tensordot(mixing, statistics, 1), each)
+            padded = vgg.padded(stage_content, self._stride_px)
+            free, own = (
+                vgg.padded(graph_pictures.resize(plane, size), self._stride_px) for plane in (shares * (1 - keep), kept)
             )
-            return count + 1, state
+            return keeping.with_kept(guidance.targets(goal, padded, free, mixed), padded, own)
 
-        state = lbfgs.lbfgs_start(padded_start, self._config.lbfgs_memory)
-        _, state = tf.while_loop(
-            lambda count, _: count < steps, step, (tf.constant(0), state), maximum_iterations=self._limits.max_steps
-        )
-        size = tf.shape(start)[1:3]
-        return lbfgs.lbfgs_image(state.z, shape)[:, : size[0], : size[1]], state.loss
+        first = style_of(style_bytes[0], numbers[0])
+        controls = gatys_schedule.Controls(steps, content_weight, seed)
+        return gatys_schedule.optimised(content, first, controls, goal, targets, self._limits.max_steps)
+
+    def _style_size_at(self, style: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+        """The size of a style picture where the content has a share of its own, int32 [2]."""
+        size = tf.shape(style)[1:3]
+        return graph_pictures.scaled_size(size, graph_pictures.at_least(size, scale, self._style_stride_px))
+
+
+def _proven(
+    inputs: graph_inputs.Tensors, read: Callable[[graph_inputs.Tensors], Sequence[tf.Tensor]]
+) -> graph_inputs.Tensors:
+    """The inputs of a request all of whose pictures can be read.
+
+    A picture that does not decode fails its request now, and not after those before it were optimised.
+    """
+
+    def all_read(element: graph_inputs.Tensors) -> tf.Tensor:
+        with tf.control_dependencies(list(read(element))):
+            return tf.constant(True)
+
+    proofs = tf.map_fn(all_read, inputs, fn_output_signature=tf.bool, parallel_iterations=1)
+    with tf.control_dependencies([proofs]):
+        return {name: tf.identity(value) for name, value in inputs.items()}

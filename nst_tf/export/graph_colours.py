@@ -14,17 +14,18 @@ class Prepared(NamedTuple):
     style: tf.Tensor
 
 
-def before(content: tf.Tensor, style: tf.Tensor, control: str) -> Prepared:
+def before(content: tf.Tensor, style: tf.Tensor, control: str, region: tf.Tensor | None = None) -> Prepared:
     """The pictures of one request: themselves, or for `luminance` their luma, the style's like the content's.
 
     Args:
         content: float32 [B, H, W, 3] in [0, 1].
         style: the same, of any size.
         control: `style` or `luminance`.
+        region: [B, H, W, 1], how much of the style goes to each pixel of the content; everywhere when left out.
     """
     if control != "luminance":
         return Prepared(content, style)
-    mean, deviation = _spread(_luma(content))
+    mean, deviation = _spread(_luma(content), region)
     style_mean, style_deviation = _spread(_luma(style))
     scale = deviation / tf.maximum(style_deviation, colours.LEAST_DEVIATION)
     grey = tf.clip_by_value((_luma(style) - style_mean) * scale + mean, 0.0, 1.0)
@@ -43,7 +44,10 @@ def _luma(pixels: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(pixels * tf.constant(colours.LUMA), -1, keepdims=True)
 
 
-def _spread(luma: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _spread(luma: tf.Tensor, weights: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and standard deviation of each picture, [B, 1, 1, 1]."""
-    mean, variance = tf.nn.moments(luma, [1, 2], keepdims=True)
+    if weights is None:
+        mean, variance = tf.nn.moments(luma, [1, 2], keepdims=True)
+    else:
+        mean, variance = tf.nn.weighted_moments(luma, [1, 2], weights, keepdims=True)
     return mean, tf.sqrt(variance)

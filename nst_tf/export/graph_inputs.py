@@ -1,6 +1,6 @@
 """The inputs of a request, checked inside the graph: each check fails the request and names the element."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -39,6 +39,11 @@ def with_index(inputs: Tensors) -> Tensors:
         tf.strings.reduce_join(tf.strings.as_string(lengths), separator=", "),
     )
     return inputs | {"index": tf.range(batch)}
+
+
+def each(stylized: Callable[[Tensors], tf.Tensor], inputs: Tensors) -> dict[str, tf.Tensor]:
+    """The answer of a signature for encoded pictures: what `stylized` makes of each element, one after the other."""
+    return {"stylized_bytes": tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)}
 
 
 def content(element: Tensors, max_side_px: int, min_side_px: int, max_pixels: int) -> tf.Tensor:

@@ -84,11 +84,11 @@ def resize(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """`images.resize` in a graph: Lanczos, anti-aliased, clipped to [0, 1].
 
     Args:
-        image: float32 [1, H, W, 3].
+        image: float32 [1, H, W, C].
         size: int32 [2], H' and W'.
     """
     resized = tf.image.resize(image, size, "lanczos3", antialias=True)
-    return tf.ensure_shape(tf.clip_by_value(resized, 0.0, 1.0), [1, None, None, 3])
+    return tf.ensure_shape(tf.clip_by_value(resized, 0.0, 1.0), [1, None, None, image.shape[3]])
 
 
 def _is_text(part: str | tf.Tensor) -> bool:

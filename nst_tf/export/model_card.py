@@ -34,6 +34,7 @@ def text(record: Mapping[str, Any]) -> str:
         "",
         *(f"The style of {style['name']} (sha256 {style['sha256']}) is fixed." for style in record.get("styles", ())),
         *([f"A request names its style: {', '.join(names)}; or a blend, such as `{_blend(names)}`."] if names else []),
+        f"Signatures: {', '.join(f'`{name}`' for name in record.get('signatures', ()))}.",
         "",
         "## Weights",
         "",

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import configs, errors, messages
-from nst_tf.export import graph_inputs, graph_pictures, trial_requests
+from nst_tf.export import graph_inputs, graph_masks, graph_pictures, trial_requests
 from nst_tf.networks import multi_style, multi_style_transfer
 from nst_tf.weights import known_styles, style_files
 
@@ -108,11 +108,26 @@ def example_requests(
     encoded |= {"style_strength": strengths}
     tensors = {"content": contents[0], "style_strength": strengths[:1]}
     answer, one = {"stylized_bytes": trial_requests.encoded(answers)}, {"stylized": answers[0]}
+    given = trial_requests.masks(contents[0])
+    first = {name: values[:1] for name, values in encoded.items()} | {
+        graph_masks.KEEP: trial_requests.encoded([given.keep])
+    }
+    masks = {} if styles else {"style_masks": given.styles}
+    in_two = [known_styles.PREFIX + name for name in (known[-1], known[0])]
+    engine = multi_style_transfer.MultiStyleTransfer(
+        dataclasses.replace(config, max_side_px=side_px, style_blend=config.style_blend if styles else ()),
+        loaded=loaded,
+    )
+    image = engine(contents[0], list(styles) or in_two, keep_mask=given.keep, on_message=lambda _: None, **masks).image
+    of_regions = {"stylized_bytes": trial_requests.encoded([image])}
     if styles:
         return [
             trial_requests.Example("pictures", "serving_default", encoded, answer),
             trial_requests.Example("tensors", "stylize_tensor", tensors, one),
+            trial_requests.Example("regions", "stylize_regions", first, of_regions),
         ]
+    first |= {"style": np.array([in_two]).astype(bytes)}
+    first |= {graph_masks.STYLE: trial_requests.encoded(given.styles)[np.newaxis]}
     style = {part: np.stack([getattr(values, part) for values in numbers]) for part in multi_style.Style._fields}
     tensors |= {"style": requested[:1]}
     return [
@@ -120,6 +135,7 @@ def example_requests(
         trial_requests.Example("tensors", "stylize_tensor", tensors, one),
         trial_requests.Example("style", "encode_style", {"style": requested}, style),
         trial_requests.Example("applied", "apply_style", encoded | style, answer),
+        trial_requests.Example("regions", "stylize_regions", first, of_regions),
     ]
 
 
@@ -162,6 +178,7 @@ class MultiStyle(tf.Module):
             described = {
                 "serving_default": (self.stylize_bytes, content),
                 "stylize_tensor": (self.stylize_tensor, pixels),
+                "stylize_regions": (self.stylize_regions, content | graph_masks.specs(of_styles=False)),
             }
         else:
             described = {
@@ -169,25 +186,39 @@ class MultiStyle(tf.Module):
                 "stylize_tensor": (self.stylize_tensor, pixels | name),
                 "encode_style": (self.encode_style, name),
                 "apply_style": (self.stylize_bytes, content | numbers),
+                "stylize_regions": (
+                    self.stylize_regions,
+                    content | graph_masks.per_style({"style": tf.string}) | graph_masks.specs(of_styles=True),
+                ),
             }
         return {
             name: tf.function(call, autograph=False).get_concrete_function(**specs)
             for name, (call, specs) in described.items()
+            if self._limits.several_styles or name not in graph_masks.SIGNATURES
         }
 
     def stylize_bytes(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encoded contents, max_side_px, strength, and a style where none is baked in, each [B] -> encoded pictures."""
+        return graph_inputs.each(
+            lambda element: graph_pictures.encode(self._stylised(self._content(element), element)),
+            self._checked(inputs),
+        )
+
+    def stylize_regions(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `stylize_bytes` with several styles [B, K], where each goes and what is kept; see `graph_masks.specs`."""
+        inputs = graph_inputs.with_index(inputs)
+        if self._style is None:
+            inputs = graph_masks.one_count(inputs, "style", graph_masks.STYLE)
         inputs = self._checked(inputs)
-        inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
 
         def stylized(element: graph_inputs.Tensors) -> tf.Tensor:
-            content = graph_inputs.content(
-                element, self._config.max_side_px, multi_style.MINIMUM_SIDE_PX, self._limits.max_pixels
-            )
-            return graph_pictures.encode(self._stylised(content, element))
+            content = self._content(element)
+            regions = graph_masks.read(element, tf.shape(content)[1:3], self._limits.max_pixels)
+            drawn = self._drawn_in_regions(content, element, regions.shares)
+            image = strengthened(content, drawn, element["style_strength"])
+            return graph_pictures.encode(graph_masks.with_kept(image, content, regions.keep))
 
-        encoded = tf.map_fn(stylized, inputs, fn_output_signature=tf.string, parallel_iterations=1)
-        return {"stylized_bytes": encoded}
+        return graph_inputs.each(stylized, inputs)
 
     def encode_style(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Names or blends [B] -> gamma and beta [B, N]."""
@@ -199,6 +230,28 @@ class MultiStyle(tf.Module):
         pixels = graph_inputs.pixels(inputs, "content", multi_style.MINIMUM_SIDE_PX, self._config.max_side_px)
         return {"stylized": self._stylised(pixels, inputs)}
 
+    def _content(self, element: graph_inputs.Tensors) -> tf.Tensor:
+        """The content of one element, [1, H, W, 3]."""
+        return graph_inputs.content(
+            element, self._config.max_side_px, multi_style.MINIMUM_SIDE_PX, self._limits.max_pixels
+        )
+
+    def _drawn_in_regions(self, content: tf.Tensor, element: graph_inputs.Tensors, shares: tf.Tensor) -> tf.Tensor:
+        """A content in the style that is baked in, or in its styles [K, N] by their shares [1, H, W, K]."""
+        if self._style is not None:
+            return self._draw(content, self._style)
+        styles = (element["gamma"], element["beta"])
+        spec = tf.TensorSpec([None, None, 3], tf.float32)
+        drawn = tf.map_fn(
+            lambda one: self._draw(content, multi_style.Style(*one))[0],
+            styles,
+            fn_output_signature=spec,
+            parallel_iterations=1,
+        )  # [K, H, W, 3]
+        covered = tf.reduce_sum(tf.transpose(shares, [3, 1, 2, 0]) * drawn, 0, keepdims=True)
+        left = 1.0 - tf.reduce_sum(shares, -1, keepdims=True)
+        return tf.clip_by_value(covered + left * content, 0.0, 1.0)
+
     def _stylised(self, content: tf.Tensor, inputs: graph_inputs.Tensors) -> tf.Tensor:
         """The pictures in the style that is baked in, or of gamma and beta [N] or [B, N], with strength [] or [B]."""
         style = self._style or multi_style.Style(inputs["gamma"], inputs["beta"])
@@ -207,15 +260,23 @@ class MultiStyle(tf.Module):
     def _checked(self, inputs: graph_inputs.Tensors) -> graph_inputs.Tensors:
         """The inputs with their places, gamma and beta; fails where a value is out of its range."""
         inputs = graph_inputs.with_index(inputs)
+        if "max_side_px" in inputs:
+            inputs["max_side_px"] = graph_inputs.positive(inputs["max_side_px"], "max_side_px")
         strength = graph_inputs.within(inputs["style_strength"], "style_strength", 1.0)
         return inputs | {"style_strength": strength} | self._numbers(inputs)
 
     def _numbers(self, inputs: graph_inputs.Tensors) -> dict[str, tf.Tensor]:
-        """Gamma and beta [B, N] of a request, checked; nothing where the style is baked in."""
+        """Gamma and beta [B, N] of a request, or [B, K, N], checked; nothing where the style is baked in."""
         if "style" in inputs:
-            shares = tf.map_fn(self._shares, (inputs["style"], inputs["index"]), fn_output_signature=tf.float32)
+            texts, places = inputs["style"], inputs["index"]
+            if texts.shape.rank == 2:
+                batch, count = tf.unstack(tf.shape(texts))
+                places = graph_masks.place(tf.repeat(places, count), tf.tile(tf.range(count), [batch]))
+            shares = tf.map_fn(self._shares, (tf.reshape(texts, [-1]), places), fn_output_signature=tf.float32)
             shares = tf.ensure_shape(shares, [None, len(self.known.names)])
-            return {part: shares @ values for part, values in self.known.values._asdict().items()}
+            found = {part: shares @ values for part, values in self.known.values._asdict().items()}
+            shape = tf.concat([tf.shape(texts), [self._style_size]], 0)
+            return {part: tf.reshape(values, shape) for part, values in found.items()}
         return {part: graph_inputs.finite(inputs[part], part) for part in multi_style.Style._fields if part in inputs}
 
     def _shares(self, element: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:

@@ -18,6 +18,16 @@ LEVELS = 255.0
 TOLERANCE_LEVELS = {"float32": (0.05, 4.0), "mixed_bfloat16": (1.0, 32.0), "mixed_float16": (0.6, 16.0)}
 
 
+BLEND = (1.0, 3.0)  # of the two styles in requests for a blend
+
+
+class Masks(NamedTuple):
+    """Masks of a picture, each float32 [1, H, W, 3] as 8 bits hold it."""
+
+    styles: tuple[np.ndarray, np.ndarray]
+    keep: np.ndarray
+
+
 class Example(NamedTuple):
     """One request: arrays by name, and the answer that Python gives. Encoded pictures are arrays of bytes."""
 
@@ -32,6 +42,18 @@ def pictures(*sides_px: int) -> list[np.ndarray]:
     names = sorted(samples.NAMES)
     loaded = (images.load(samples.PREFIX + names[i % len(names)], max_side_px=side) for i, side in enumerate(sides_px))
     return [np.rint(picture.pixels * np.float32(LEVELS)) / np.float32(LEVELS) for picture in loaded]
+
+
+def masks(picture: np.ndarray) -> Masks:
+    """Soft masks for two styles, from the left and from the right, and of what is kept above."""
+    _, height, width, _ = picture.shape
+    x, y = np.linspace(0, 1, width), np.linspace(0, 1, height)[:, np.newaxis]
+    planes = [np.broadcast_to((1.5 - 2 * ramp).clip(0, 1), [height, width]) for ramp in (x, 1 - x, 3 * y)]
+    left, right, top = (
+        np.repeat(np.rint(plane * LEVELS).astype(np.float32)[np.newaxis, :, :, np.newaxis], 3, -1) / np.float32(LEVELS)
+        for plane in planes
+    )
+    return Masks((left, right), top)
 
 
 def encoded(pixels: Sequence[np.ndarray]) -> np.ndarray:

@@ -105,6 +105,11 @@ def adaptive_instance_normalisation(features: Tensor, style: Moments, weights: T
     return features * scale[:, None, None] + (style.mean - own.mean * scale)[:, None, None]
 
 
+def together(styles: Sequence[Moments]) -> Moments:
+    """The styles [1, N] of several regions as one batch, [K, N]."""
+    return Moments(*(tf.concat(parts, 0) for parts in zip(*styles, strict=True)))
+
+
 def blend(styles: Sequence[Moments], shares: Sequence[float] = ()) -> Moments:
     """One style between several.
 
@@ -188,30 +193,29 @@ class AdainNetwork(keras.Model):
         return self._picture(features + _per_image(strength) * change, images)
 
     def apply_regions(
-        self, images: Tensor, styles: Sequence[Moments], masks: Tensor, strength: Tensor | float = 1.0
+        self, images: Tensor, styles: Moments, masks: Tensor, strength: Tensor | float = 1.0
     ) -> tf.Tensor:
-        """Stylises each region of a batch after a style of its own.
+        """Stylises each region of one picture after a style of its own.
 
         Args:
-            images: the content, float32 [B, H, W, 3] in [0, 1].
-            styles: K of them, each [B, N] or [1, N].
-            masks: float32 [B or 1, H, W, K] in [0, 1], where each style goes. Where they add up to more than 1 they are
+            images: the content, float32 [1, H, W, 3] in [0, 1].
+            styles: [K, N], of as many regions.
+            masks: float32 [1, H, W, K] in [0, 1], where each style goes. Where they add up to more than 1 they are
                 shares; what they leave below 1 stays content.
             strength: as for `apply`.
 
         Returns:
-            float32 [B, H, W, 3], clipped to [0, 1].
+            float32 [1, H, W, 3], clipped to [0, 1].
 
         Source: Huang & Belongie 2017, "Runtime controls" (spatial control): each region by its own content statistics.
         Deviation: masks may be soft.
         """
         features = self.encode(images)
-        masks = self._at_features(masks)  # [B, h, w, K]
+        masks = self._at_features(masks)  # [1, h, w, K]
         masks = masks / tf.maximum(tf.reduce_sum(masks, -1, keepdims=True), 1.0)
-        masks = tf.broadcast_to(masks, tf.concat([tf.shape(features)[:3], [len(styles)]], 0))
-        change = tf.zeros_like(features)
-        for style, mask in zip(styles, tf.split(masks, len(styles), -1), strict=True):
-            change += mask * (adaptive_instance_normalisation(features, style, mask) - features)
+        masks = tf.transpose(masks, [3, 1, 2, 0])  # the regions take the place of a batch
+        changes = masks * (adaptive_instance_normalisation(features, styles, masks) - features)  # [K, h, w, N]
+        change = tf.reduce_sum(changes, 0, keepdims=True)
         return self._picture(features + _per_image(strength) * change, images)
 
     def _at_features(self, masks: Tensor) -> tf.Tensor:

@@ -141,7 +141,7 @@ class AdainTransfer:
             styles = [adain.blend(styles, self.config.style_blend)]
         if shares is None:
             return engine.apply(content, styles[0], strength)
-        return engine.apply_regions(content, styles, shares, strength)
+        return engine.apply_regions(content, adain.together(styles), shares, strength)
 
 
 def start(

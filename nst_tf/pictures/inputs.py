@@ -51,7 +51,7 @@ class _Need(NamedTuple):
 
 
 _ADAIN_NEED = _Need(9, "AdaIN", "Use a larger picture or size.")  # two rows and columns of features, for reflection
-_ASPECT_TOLERANCE = 0.02  # of a mask's or a judged picture's width; rounding a side to pixels costs at most one
+ASPECT_TOLERANCE = 0.02  # of a mask's or a judged picture's width; rounding a side to pixels costs at most one
 
 
 def read(content: Source, style: Source | Sequence[Source], config: configs.StyleTransferConfig) -> Inputs:
@@ -206,7 +206,7 @@ def _noted_aspect(start: images.Picture, content: images.Picture) -> images.Pict
 def has_aspect(picture: images.Picture, content: images.Picture) -> bool:
     """Whether a picture has another's aspect ratio, up to the rounding of sides to pixels."""
     expected_px = content.width_px / content.height_px * picture.height_px
-    return abs(picture.width_px - expected_px) <= max(1.0, _ASPECT_TOLERANCE * expected_px)
+    return abs(picture.width_px - expected_px) <= max(1.0, ASPECT_TOLERANCE * expected_px)
 
 
 def _check_aspect(picture: images.Picture, content: images.Picture) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from nst_tf import errors
 from nst_tf.pictures import images, inputs
 
-_LEAST_WHITE = 0.5  # of a mask's brightest pixel: one without any is taken for a mistake
+LEAST_WHITE = 0.5  # of a mask's brightest pixel: one without any is taken for a mistake
 
 
 class Given(NamedTuple):
@@ -144,7 +144,7 @@ def _read(source: inputs.Source, picture: images.Picture, whose: str, where: str
         values = (values - (1 - mask.alpha)).clip(0, 1)
     pixels = images.resize(values, picture.height_px, picture.width_px)
     brightest = float(pixels.mean(axis=-1).max())
-    if brightest < _LEAST_WHITE:
+    if brightest < LEAST_WHITE:
         raise errors.ImageError(
             f"{mask.name}: a mask must have white pixels where {where}. Received: none brighter than {brightest:.2f} "
             "of white. Paint that region white."

@@ -10,7 +10,9 @@ from nst_tf.pictures import images
 from nst_tf.serving import client
 from tests.tiny import tiny_adain, tiny_multi_style, tiny_network
 
-LIMITS = configs.ExportConfig(max_steps=6, max_pixels=2_000_000, max_content_weight=100.0)
+LIMITS = configs.ExportConfig(  # without the signatures for several styles, which take as long again to trace and load
+    max_steps=6, max_pixels=2_000_000, max_content_weight=100.0, several_styles=False
+)
 
 
 class Network(tiny_network.TinyNetwork):

@@ -33,6 +33,8 @@ def picture(height, width, seed=0):
 
 CONTENTS = (picture(40, 90, 1), picture(30, 20, 2))
 STYLES = (picture(70, 33, 3), picture(45, 99, 4))
+MASKS = trial_requests.masks(CONTENTS[0])
+UPRIGHT = trial_requests.masks(CONTENTS[1]).styles[0]
 
 
 def request(**overrides):
@@ -66,12 +68,88 @@ def test_luminance_is_what_python_makes_of_it_and_has_no_style_without_its_conte
     config = dataclasses.replace(CONFIG, colours="luminance")
     module = adain_graph.Adain(loaded.network, config, LIMITS)
     signatures = module.signatures()
-    assert sorted(signatures) == ["serving_default", "stylize_tensor"]
+    assert sorted(signatures) == ["serving_default", "stylize_blend", "stylize_regions", "stylize_tensor"]
     out = signatures["serving_default"](**request())["stylized_bytes"].numpy()
     for i in range(2):
         assert_same(out[i], expected(loaded, i, colours="luminance"))
+    assert_same(regions_of(signatures)[0], in_regions(loaded, colours="luminance"))
     with pytest.raises(errors.ConfigError, match="Received: luminance, which shifts the style to each content"):
         adain_graph.baked(loaded, [], config)
+
+
+def several(**overrides):
+    """A request of two pictures with two styles each."""
+    both = trial_requests.encoded(STYLES)
+    return request(style_bytes=np.stack([both, both[::-1]]), **overrides)
+
+
+def regions_of(signatures, **overrides):
+    masks = trial_requests.encoded(MASKS.styles)
+    inputs = {
+        "style_mask_bytes": np.array([masks, [b"", trial_requests.encoded([UPRIGHT])[0]]]),
+        "keep_mask_bytes": np.array([trial_requests.encoded([MASKS.keep])[0], b""]),
+    }
+    return signatures["stylize_regions"](**several(**(inputs | overrides)))["stylized_bytes"].numpy()
+
+
+def in_regions(loaded, **settings):
+    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, max_side_px=50, **settings), loaded=loaded)
+    return engine(CONTENTS[0], list(STYLES), style_masks=MASKS.styles, keep_mask=MASKS.keep).image
+
+
+def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them(served, loaded):
+    out = regions_of(served)
+    assert_same(out[0], in_regions(loaded))
+    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, strength=0.3), loaded=loaded)
+    masks = [np.ones_like(UPRIGHT), UPRIGHT]
+    assert_same(out[1], engine(CONTENTS[1], list(STYLES[::-1]), style_masks=masks).image)
+
+
+def test_several_styles_with_a_share_each_are_what_python_makes_of_them(served, loaded):
+    blend = np.array([[1, 3], [1, 0]], np.float32)
+    out = served["stylize_blend"](**several(style_blend=blend))["stylized_bytes"].numpy()
+    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, max_side_px=50, style_blend=(1.0, 3.0)), loaded=loaded)
+    assert_same(out[0], engine(CONTENTS[0], list(STYLES)).image)
+    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, strength=0.3), loaded=loaded)
+    assert_same(out[1], engine(CONTENTS[1], STYLES[1]).image)
+
+
+def test_a_baked_style_takes_a_mask_of_what_is_kept(loaded):
+    styles = [images.Picture(pixels=STYLES[0], alpha=None, sha256="", name="style")]
+    module = adain_graph.Adain(loaded.network, CONFIG, LIMITS, adain_graph.baked(loaded, styles, CONFIG))
+    values = {name: value[:1] for name, value in request().items() if name != "style_bytes"}
+    values |= {"keep_mask_bytes": trial_requests.encoded([MASKS.keep])}
+    out = tf.function(module.stylize_regions, autograph=False)(**values)["stylized_bytes"].numpy()
+    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, max_side_px=50, style_max_side_px=70), loaded=loaded)
+    assert_same(out[0], engine(CONTENTS[0], STYLES[0], keep_mask=MASKS.keep).image)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"style_mask_bytes": np.full([2, 3], b"")}, "one value for each of one or more styles. Received: 2, 3"),
+        ({"style_mask_bytes": np.array([[b"", b""], [b"", b"x"]])}, r"style_mask_bytes\[1, 1\]: a picture must be"),
+        ({"keep_mask_bytes": trial_requests.encoded([picture(30, 30)] * 2)}, r"keep_mask_bytes\[0\]: a mask must have"),
+        (
+            {"keep_mask_bytes": trial_requests.encoded([np.ones([1, 40, 90, 3])] * 2)},
+            r"keep_mask_bytes\[0\]: the mask must leave something",
+        ),
+        (
+            {"keep_mask_bytes": trial_requests.encoded([np.zeros([1, 40, 90, 3])] * 2)},
+            r"keep_mask_bytes\[0\]: a mask must have white pixels. Received: none brighter than 0",
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_hostile_masks_are_refused_with_their_place(served, changes, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        regions_of(served, **changes)
+
+
+@pytest.mark.parametrize("blend", [[[1, -1], [1, 1]], [[0, 0], [1, 1]], [[1, np.nan], [1, 1]]], ids=str)
+def test_shares_that_are_none_are_refused(served, blend):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"style_blend\[0\]: the shares must be at least 0"):
+        served["stylize_blend"](**several(style_blend=np.array(blend, np.float32)))
 
 
 def test_a_style_encoded_beforehand_gives_the_same_picture(served):
@@ -152,7 +230,7 @@ def test_a_graph_in_float16_for_gpus_draws_nearly_the_same_picture(served):
 def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(loaded):
     style = images.Picture(pixels=picture(300, 200), alpha=None, sha256="", name="style")
     module = adain_graph.Adain(loaded.network, CONFIG, LIMITS, adain_graph.baked(loaded, [style], CONFIG))
-    _, tensors = adain_graph.example_requests(loaded, CONFIG, [style])
+    _, tensors, _ = adain_graph.example_requests(loaded, CONFIG, [style])
     answer = tf.function(module.stylize_tensor)(**{name: tf.constant(v) for name, v in tensors.inputs.items()})
     mean, _ = trial_requests.difference(tensors, {name: value.numpy() for name, value in answer.items()})
     assert mean < trial_requests.TOLERANCE_LEVELS["float32"][0]
@@ -161,7 +239,7 @@ def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(load
 def test_the_bundle_answers_as_python_on_every_signature_in_the_c_library(adain_version):
     checks = json.loads((adain_version / manifest.PATH).read_text())["self_check"]
     assert {check["signature"] for check in checks["requests"].values()} == {
-        "serving_default", "stylize_tensor", "encode_style", "apply_style",
+        "serving_default", "stylize_tensor", "stylize_blend", "stylize_regions", "encode_style", "apply_style",
     }  # fmt: skip
     for check in checks["requests"].values():
         assert 0 <= check["mean_difference_levels"] <= checks["tolerance_levels"]["mean"]

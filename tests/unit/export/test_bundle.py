@@ -83,6 +83,17 @@ def test_the_weights_are_inside(tiny_version):
     assert sum(name.startswith("weights/") for name in names) == 4
 
 
+@pytest.mark.slow  # the graph of several styles takes as long again; adain's is in make test
+def test_a_bundle_of_gatys_answers_for_several_styles_as_python_in_the_c_library(tmp_path):
+    limits = dataclasses.replace(tiny_bundle.LIMITS, several_styles=True)
+    version = bundle.export_gatys(tmp_path / "m", tiny_bundle.config(), limits, extractor=tiny_bundle.Network())
+    record = json.loads((version / manifest.PATH).read_text())
+    assert {check["signature"] for check in record["self_check"]["requests"].values()} == {
+        "serving_default", "stylize_tensor", "stylize_blend", "stylize_regions",
+    }  # fmt: skip
+    assert record["signatures"]["stylize_regions"]["inputs"]["style_mask_bytes"] == "string [B, K]"
+
+
 def test_the_warm_up_requests_are_those_of_the_check(tiny_version):
     records = tf.data.TFRecordDataset(str(tiny_version / server_files.WARMUP)).as_numpy_iterator()
     requests = [prediction_log_pb2.PredictionLog.FromString(record).predict_log.request for record in records]
@@ -233,7 +244,7 @@ class OtherThanInPython(tiny_bundle.Network):
 
 @pytest.mark.slow  # a second export of an optimisation
 def test_a_bundle_that_computes_otherwise_than_python_is_refused(tmp_path):
-    config, limits = tiny_bundle.config(scales=1), configs.ExportConfig()
+    config, limits = tiny_bundle.config(scales=1), configs.ExportConfig(several_styles=False)
     with pytest.raises(errors.ExportError, match=r"must be within 0.05 levels of Python's on average"):
         bundle.export_gatys(tmp_path / "model", config, limits, extractor=OtherThanInPython())
 

@@ -28,6 +28,17 @@ def served():
     return module(NOISE).signatures()
 
 
+@pytest.fixture(scope="module")
+def controlled():
+    """A configuration with every control and two statistics of the style, and the graph of each signature."""
+    settings = {"photorealism_weight": 100.0, "guided_filter_radius": 0.05, "strength": 0.6, "colours": "luminance"}
+    settings |= {"style_terms": ("gram", "w2"), "total_variation_weight": 5.0}
+    config = tiny_bundle.config(initialisation="style", scales=2, **settings)
+    served = module(config)
+    names = ("stylize_bytes", "stylize_blend", "stylize_regions")
+    return config, {name: tf.function(getattr(served, name), autograph=False) for name in names}
+
+
 class Watched(tiny_bundle.Network):
     """Counts its calls, and overflows where it is told to."""
 
@@ -65,9 +76,9 @@ def request(batch=1, **overrides):
     return {name: tf.constant(value) for name, value in (values | overrides).items()}
 
 
-def python(content, style, config, **settings):
+def python(content, style, config, given=None, **settings):
     changed = dataclasses.replace(config, **settings)
-    return tiny_network.stylize(content, style, changed, adjustable=True).image
+    return tiny_network.stylize(content, style, changed, adjustable=True, **(given or {})).image
 
 
 def levels(data):
@@ -87,9 +98,9 @@ def test_each_picture_of_a_batch_is_what_python_makes_of_it(served):
     assert_each_picture_of_a_batch_is_what_python_makes_of_it(NOISE, served["serving_default"])
 
 
-def test_each_picture_of_a_batch_is_what_python_makes_of_it_with_every_control():
-    settings = {"photorealism_weight": 100.0, "guided_filter_radius": 0.05, "strength": 0.6, "colours": "luminance"}
-    assert_each_picture_of_a_batch_is_what_python_makes_of_it(*traced(initialisation="style", scales=2, **settings))
+def test_each_picture_of_a_batch_is_what_python_makes_of_it_with_every_control(controlled):
+    config, signatures = controlled
+    assert_each_picture_of_a_batch_is_what_python_makes_of_it(config, signatures["stylize_bytes"])
 
 
 @pytest.mark.slow  # as the check in each export
@@ -118,6 +129,69 @@ def assert_each_picture_of_a_batch_is_what_python_makes_of_it(config, run):
     second = {"steps": 2, "coarse_steps": 2, "content_weight": 7.0, "seed": 9}
     for i, own in enumerate([first, second]):
         assert_same(out[i].numpy(), python(pictures[i], pictures[2 + i], config, **own))
+
+
+CONTENTS = [np.rint(tiny_network.picture(*size, seed=i) * 255) / 255 for i, size in enumerate([(150, 131), (20, 37)])]
+STYLES = [np.rint(tiny_network.picture(*size, seed=i) * 255) / 255 for i, size in enumerate([(140, 90), (31, 28)])]
+
+
+def several(**overrides):
+    """A request of two pictures with two styles each."""
+    both = encoded(*STYLES)
+    values = {"content_bytes": encoded(*CONTENTS), "style_bytes": tf.stack([both, both[::-1]]), "steps": [5, 2]}
+    return request(2, **(values | {"content_weight": [1.0, 7.0], "max_side_px": [133, 999]} | overrides))
+
+
+FIRST = {"steps": 5, "coarse_steps": 4, "max_side_px": 133}
+SECOND = {"steps": 2, "coarse_steps": 2, "content_weight": 7.0}
+
+
+def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them():
+    config = tiny_bundle.config(scales=1, style_terms=("gram", "w2"))
+    run = tf.function(module(config).stylize_regions, autograph=False)
+    content, masks = CONTENTS[1], trial_requests.masks(CONTENTS[1])
+    inputs = {"style_mask_bytes": encoded(*masks.styles)[tf.newaxis], "keep_mask_bytes": encoded(masks.keep)}
+    values = request(content_bytes=encoded(content), style_bytes=encoded(*STYLES)[tf.newaxis], **inputs)
+    given = {"style_masks": masks.styles, "keep_mask": masks.keep}
+    assert_same(run(**values)["stylized_bytes"][0].numpy(), python(content, STYLES, config, steps=3, given=given))
+    bad = [[values["style_mask_bytes"][0, 0].numpy(), b"x"]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"style_mask_bytes\[0, 1\]: a picture must be a JPEG"):
+        run(**values | {"style_mask_bytes": tf.constant(bad)})
+
+
+@pytest.mark.slow
+def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them_with_every_control(controlled):
+    config, signatures = controlled
+    masks = [trial_requests.masks(content) for content in CONTENTS]
+    inputs = {
+        "style_mask_bytes": [list(encoded(*masks[0].styles).numpy()), [b"", encoded(masks[1].styles[1]).numpy()[0]]],
+        "keep_mask_bytes": [encoded(masks[0].keep).numpy()[0], b""],
+    }
+    out = signatures["stylize_regions"](**several(**inputs))["stylized_bytes"].numpy()
+    given = {"style_masks": masks[0].styles, "keep_mask": masks[0].keep}
+    assert_same(out[0], python(CONTENTS[0], STYLES, config, **FIRST, given=given))
+    given = {"style_masks": [np.ones_like(CONTENTS[1]), masks[1].styles[1]]}
+    assert_same(out[1], python(CONTENTS[1], STYLES[::-1], config, **SECOND, given=given))
+
+
+@pytest.mark.slow
+def test_several_styles_with_a_share_each_are_what_python_makes_of_them(controlled):
+    config, signatures = controlled
+    out = signatures["stylize_blend"](**several(style_blend=[[1.0, 3.0], [2.0, 0.0]]))["stylized_bytes"].numpy()
+    assert_same(out[0], python(CONTENTS[0], STYLES, config, **FIRST, style_blend=(1.0, 3.0)))
+    assert_same(out[1], python(CONTENTS[1], STYLES[1], config, **SECOND))
+
+
+@pytest.mark.slow
+def test_a_bad_style_or_mask_at_the_end_of_a_batch_is_named(controlled):
+    run = controlled[1]["stylize_regions"]
+    good = several(style_mask_bytes=[[b""] * 2] * 2, keep_mask_bytes=[b""] * 2)
+    bad = tf.constant([[b"", b""], [b"", b"x"]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"style_mask_bytes\[1, 1\]: a picture must be a JPEG"):
+        run(**good | {"style_mask_bytes": bad})
+    bad_style = tf.stack([[good["style_bytes"][0, 0].numpy(), b"x"], good["style_bytes"][1]])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"style_bytes\[0, 1\]: a picture must be a JPEG"):
+        run(**good | {"style_bytes": bad_style})
 
 
 def test_the_style_is_read_at_the_size_that_the_configuration_says(watched):

@@ -63,6 +63,44 @@ def test_gamma_and_beta_of_a_name_give_its_picture_again(served):
     assert list(again) == list(served["serving_default"](**request())["stylized_bytes"].numpy())
 
 
+MASKS = trial_requests.masks(CONTENTS[0])
+
+
+def regions_of(signatures, **overrides):
+    masks = trial_requests.encoded(MASKS.styles)
+    inputs = {
+        "style": np.array([[b"2", b"style:0=1,1=3"], [b"1", b"0"]]),
+        "style_mask_bytes": np.array([masks, [b"", b""]]),
+        "keep_mask_bytes": np.array([trial_requests.encoded([MASKS.keep])[0], b""]),
+    }
+    return signatures["stylize_regions"](**request(**(inputs | overrides)))["stylized_bytes"].numpy()
+
+
+def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them(served):
+    out = regions_of(served, style=np.array([["2", "style:0"], ["1", "0"]]))
+    engine = multi_style_transfer.MultiStyleTransfer(dataclasses.replace(CONFIG, max_side_px=58), loaded=LOADED)
+    given = {"style_masks": MASKS.styles, "keep_mask": MASKS.keep}
+    assert_same(out[0], engine(CONTENTS[0], ["style:2", "style:0"], **given).image)
+    engine = multi_style_transfer.MultiStyleTransfer(dataclasses.replace(CONFIG, strength=0.3), loaded=LOADED)
+    white = np.ones_like(CONTENTS[1])
+    assert_same(out[1], engine(CONTENTS[1], ["style:1", "style:0"], style_masks=[white, white]).image)
+
+
+def test_a_blend_goes_where_its_mask_is(served):
+    blend = regions_of(served)
+    assert blend[0] != regions_of(served, style=np.array([["2", "0"], ["1", "0"]]))[0]
+    assert blend[0] == regions_of(served, style=np.array([["2", "0=2,1=6"], ["1", "0"]]))[0]
+
+
+def test_a_wrong_style_of_several_is_named_by_its_place(served):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"style\[1, 0\]: a style must be one of 0, 1, 2"):
+        regions_of(served, style=np.array([["2", "0"], ["x", "0"]]))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"one value for each of one or more styles. Received: 1, 2"
+    ):
+        regions_of(served, style=np.array([["2"], ["0"]]))
+
+
 def test_numbers_of_a_trained_style_are_drawn(served):
     style = tiny_multi_style.style_file()
     gamma, beta = style.at(None)
@@ -132,7 +170,7 @@ def test_numbers_that_are_not_finite_are_refused(served):
 def test_the_bundle_answers_as_python_on_every_signature_in_the_c_library(styles_version):
     record = json.loads((styles_version / manifest.PATH).read_text())
     assert {check["signature"] for check in record["self_check"]["requests"].values()} == {
-        "serving_default", "stylize_tensor", "encode_style", "apply_style",
+        "serving_default", "stylize_tensor", "stylize_regions", "encode_style", "apply_style",
     }  # fmt: skip
     card = (styles_version / model_card.PATH).read_text()
     assert "A request names its style: 0, 1, 2; or a blend, such as `0=0.3,2=0.7`." in card

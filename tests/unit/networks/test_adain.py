@@ -79,22 +79,22 @@ def test_each_region_is_normalised_by_itself(network, styles):
         mean, deviation = numpy_adain.moments(region)
         region[...] = (region - mean) / deviation * style.deviation[0] + style.mean[0]
     expected = numpy_adain.decode(features, tiny_adain.decoder_convolutions()).clip(0, 1)
-    np.testing.assert_allclose(network.apply_regions(content, styles, masks)[0], expected, **CLOSE)
+    np.testing.assert_allclose(network.apply_regions(content, adain.together(styles), masks)[0], expected, **CLOSE)
 
 
 def test_a_mask_over_everything_is_no_mask_and_an_empty_one_leaves_the_content(network, styles):
     content = tiny_network.picture(13, 18)
     everywhere, nowhere = np.ones([1, 13, 18, 1], np.float32), np.zeros([1, 13, 18, 1], np.float32)
-    received = network.apply_regions(content, styles[:1], everywhere, 0.6)
+    received = network.apply_regions(content, styles[0], everywhere, 0.6)
     np.testing.assert_allclose(received, network.apply(content, styles[0], 0.6), **CLOSE)
-    received = network.apply_regions(content, styles[:1], nowhere)
+    received = network.apply_regions(content, styles[0], nowhere)
     np.testing.assert_allclose(received, network.apply(content, styles[0], 0.0), **CLOSE)
 
 
 def test_overlapping_masks_are_shares(network, styles):
     content = tiny_network.picture(12, 16)
     masks = np.ones([1, 12, 16, 2], np.float32)
-    received = network.apply_regions(content, styles, masks)
+    received = network.apply_regions(content, adain.together(styles), masks)
     np.testing.assert_allclose(received, network.apply(content, adain.blend(styles)), **CLOSE)
 
 

@@ -39,7 +39,7 @@ def test_masks_of_another_size_are_scaled_to_the_content():
     network = tiny_adain.network()
     styles = [network.style_moments(STYLE), network.style_moments(OTHER)]
     half = images.resize(left[None, :, :, None], 14, 18)
-    expected = network.apply_regions(CONTENT, styles, np.concatenate([half, 1 - half], axis=-1))
+    expected = network.apply_regions(CONTENT, adain.together(styles), np.concatenate([half, 1 - half], axis=-1))
     np.testing.assert_allclose(result.image, expected, atol=1e-3)
 
 
@@ -95,7 +95,7 @@ def test_transparent_pixels_neither_give_nor_take_style():
     np.testing.assert_array_equal(first, second)
     network = tiny_adain.network()
     content, style = (transparency.straight(sprite(pixels, 0.1)).pixels for pixels in (CONTENT, STYLE))
-    expected = network.apply_regions(content, [network.style_moments(style, alpha)], alpha)
+    expected = network.apply_regions(content, network.style_moments(style, alpha), alpha)
     np.testing.assert_allclose(first, expected, **CLOSE)
 
 
