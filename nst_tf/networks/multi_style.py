@@ -6,6 +6,7 @@ After every convolution the channels are normalised over the picture and get the
 network that comes with the package is 2406 numbers.
 """
 
+import contextvars
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,11 @@ from nst_tf.weights import multi_style as multi_style_weights
 EPSILON = 1e-5  # added to the variances; Magenta's image_stylization
 STRIDE = 4  # sides are padded by reflection to a multiple of it
 MINIMUM_SIDE_PX = 32  # reflection by four px at full size, by one px at a quarter of it; below, no style is seen
+
+_LEAST_VISIBLE = 1e-6  # a weight of every pixel beside that of its alpha
+# What can be seen of the pictures that pass the network now, [B or 1, H, W, 1]. The network is one functional model,
+# whose exports and saved forms have no input for it.
+_VISIBLE: contextvars.ContextVar[Any] = contextvars.ContextVar("visible", default=None)
 
 Tensor = Any  # tf.Tensor, or what converts to one
 Kernels = Mapping[str, np.ndarray]  # layer -> [H, W, I, O], in order; the names say the layers' places
@@ -94,9 +100,14 @@ class ConditionalInstanceNormalisation(keras.layers.Layer):
     def call(self, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
         """X [B, H, W, C], gamma and beta [B or 1, C] to [B, H, W, C], computed in float32.
 
-        Source: Dumoulin et al. 2017, eq. 5.
+        Source: Dumoulin et al. 2017, eq. 5.  Deviation: what cannot be seen of a picture has no part in its moments.
         """
-        mean, variance = tf.nn.moments(tf.cast(x, tf.float32), [1, 2], keepdims=True)  # [B, 1, 1, C]
+        visible, values = _VISIBLE.get(), tf.cast(x, tf.float32)
+        if visible is None:
+            mean, variance = tf.nn.moments(values, [1, 2], keepdims=True)  # [B, 1, 1, C]
+        else:
+            weights = tf.image.resize(visible, tf.shape(x)[1:3], "area")  # the mean of the pixels of a position
+            mean, variance = tf.nn.weighted_moments(values, [1, 2], weights, keepdims=True)
         scale = gamma[:, None, None] * tf.math.rsqrt(variance + EPSILON)
         shift = beta[:, None, None] - mean * scale
         return x * tf.cast(scale, x.dtype) + tf.cast(shift, x.dtype)
@@ -125,8 +136,13 @@ class MultiStyleNetwork(keras.Model):
         self.style_size = sum(self.channels)
         self.body = _build(kernels, policy)
 
-    def call(self, images: Tensor, style: Style) -> tf.Tensor:
+    def call(self, images: Tensor, style: Style, visible: Tensor | None = None) -> tf.Tensor:
         """Stylises images [B, H, W, 3] in a style [B, N], [1, N] for the whole batch, or [N].
+
+        Args:
+            images: in [0, 1].
+            style: gamma and beta.
+            visible: [B or 1, H, W, 1] in [0, 1], how much of each pixel can be seen; all of it when left out.
 
         Returns:
             float32 [B, H, W, 3] in [0, 1].
@@ -136,12 +152,22 @@ class MultiStyleNetwork(keras.Model):
         """
         images = layers.checked(images, MINIMUM_SIDE_PX)
         shape = tf.shape(images)
-        padded = tf.gather(tf.gather(images, _mirrored(shape[1]), axis=1), _mirrored(shape[2]), axis=2)
+        padded = _padded(images, shape)
         gamma, beta = (tf.reshape(tf.cast(part, tf.float32), [-1, self.style_size]) for part in style)
-        stylised = self.body([padded, gamma, beta])
+        # The least number leaves a mean of what is wholly transparent.
+        token = _VISIBLE.set(None if visible is None else _padded(visible, shape) + _LEAST_VISIBLE)
+        try:
+            stylised = self.body([padded, gamma, beta])
+        finally:
+            _VISIBLE.reset(token)
         pictures = stylised[:, : shape[1], : shape[2]]
         pictures.set_shape([*images.shape[:3], 3])
         return pictures
+
+
+def _padded(images: Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """Pictures of a shape, mirrored up to a multiple of the stride."""
+    return tf.gather(tf.gather(images, _mirrored(shape[1]), axis=1), _mirrored(shape[2]), axis=2)
 
 
 def _mirrored(size: tf.Tensor) -> tf.Tensor:

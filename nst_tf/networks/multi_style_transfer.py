@@ -112,8 +112,11 @@ class MultiStyleTransfer:
         content, shares = pictures.content, masks.shares(pictures)
         if not pictures.masks:
             styles = [multi_style.blend(styles, self.config.style_blend)]
+        visible = () if content.alpha is None else (content.alpha,)
+        apply = engine.apply if content.alpha is None else engine.apply_visible
         drawn = [
-            controls.of_result(engine.apply(content.pixels, *style).numpy(), content, self.config) for style in styles
+            controls.of_result(apply(content.pixels, *style, *visible).numpy(), content, self.config)
+            for style in styles
         ]
         if shares is None:
             return drawn[0]
@@ -189,17 +192,23 @@ def identity(style: known_styles.Known | style_files.StyleFile, values: multi_st
 
 
 class _Engine(NamedTuple):
-    """The network and its traced pass, which takes every size."""
+    """The network and its traced passes, each for every size; one of pictures with transparent parts."""
 
     loaded: multi_style.Loaded
     apply: Callable[..., tf.Tensor]
+    apply_visible: Callable[..., tf.Tensor]
 
 
 def _engine(loaded: multi_style.Loaded) -> _Engine:
     row = tf.TensorSpec([loaded.network.style_size])
 
-    def apply(image: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-        return loaded.network(image, multi_style.Style(gamma, beta))
+    def apply(image: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, visible: tf.Tensor | None = None) -> tf.Tensor:
+        return loaded.network(image, multi_style.Style(gamma, beta), visible)
 
     signature = [tf.TensorSpec([1, None, None, 3]), row, row]
-    return _Engine(loaded, tf.function(apply, input_signature=signature, autograph=False))
+    with_alpha = [*signature, tf.TensorSpec([1, None, None, 1])]
+    return _Engine(
+        loaded,
+        tf.function(lambda *arguments: apply(*arguments), input_signature=signature, autograph=False),
+        tf.function(apply, input_signature=with_alpha, autograph=False),
+    )

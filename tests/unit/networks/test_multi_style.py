@@ -51,6 +51,21 @@ def test_the_network_computes_what_plain_numpy_computes():
     np.testing.assert_allclose(drawn[0], numpy_network(PICTURE[0], style(1)), atol=2e-5)
 
 
+def test_what_cannot_be_seen_has_no_part_in_the_moments():
+    network = tiny_multi_style.loaded().network
+    alone = network(PICTURE[:, :, :32], style(1))
+    beside = np.concatenate([PICTURE[:, :, :32], np.repeat(PICTURE[:, :, 31:32], 64, 2)], 2)
+    visible = np.zeros([1, 36, 96, 1], np.float32)
+    visible[:, :, :32] = 1
+    inner = (slice(None), slice(None), slice(0, 8))  # beyond what the edge reaches
+    seen = np.abs(network(beside, style(1), visible)[inner] - alone[inner]).mean()
+    unseen = np.abs(network(beside, style(1))[inner] - alone[inner]).mean()
+    assert seen < 0.1 * unseen
+    everything = network(PICTURE, style(1), np.ones_like(PICTURE[..., :1]))
+    np.testing.assert_allclose(everything, network(PICTURE, style(1)), atol=1e-5)
+    assert np.isfinite(network(PICTURE, style(1), np.zeros_like(PICTURE[..., :1]))).all()
+
+
 def test_normalised_channels_have_the_styles_shift_and_scale():
     x = tf.random.stateless_normal([2, 6, 5, 3], [0, 1], 4.0, 3.0)
     gamma, beta = tf.constant([[1.0, 2.0, 0.5]]), tf.constant([[0.0, -1.0, 7.0]])
