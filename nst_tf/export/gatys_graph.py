@@ -92,11 +92,13 @@ class Gatys(tf.Module):
         self._style_stride_px = config.style_side_px
         picture = tf.TensorSpec([1, None, None, 3])
         controls = [tf.TensorSpec([], dtype) for dtype in CONTROLS.values()]
-        self._optimised = tf.function(self._optimise, input_signature=[picture, picture, *controls])
+        self._optimised = tf.function(self._optimise, input_signature=[picture, picture, *controls], autograph=False)
         several = [tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None]), tf.TensorSpec([1, None, None, None])]
         plane = tf.TensorSpec([1, None, None, 1])
         self._optimised_in_regions = tf.function(
-            self._optimise_in_regions, input_signature=[picture, *several, plane, plane, *controls]
+            self._optimise_in_regions,
+            input_signature=[picture, *several, plane, plane, *controls],
+            autograph=False,
         )
 
     def signatures(self) -> dict[str, Any]:

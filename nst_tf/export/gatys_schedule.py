@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from nst_tf import configs, vgg
 from nst_tf.export import graph_pictures
-from nst_tf.losses import objective
+from nst_tf.losses import loops, objective
 from nst_tf.optimisation import keeping, lbfgs, schedule, stages
 
 # The targets of one size, from the content at it, its height and width, and its share of the full height
@@ -22,6 +22,14 @@ class Controls(NamedTuple):
     steps: Any  # int32, evaluations at the full size
     content_weight: Any  # float32, in place of the objective's
     seed: Any  # int32, of noise and grain
+
+
+class _Found(NamedTuple):
+    """What the sizes so far came to."""
+
+    image: tf.Tensor  # [1, H, W, 3]; the content before the first size
+    loss: tf.Tensor  # scalar
+    started: tf.Tensor  # bool scalar, whether there was a size
 
 
 def coarse_steps_for(config: configs.StyleTransferConfig, steps: tf.Tensor | int) -> tf.Tensor:
@@ -53,24 +61,32 @@ def optimised(
     """
     config = goal.config
     full_size = tf.shape(content)[1:3]
-    image, loss, started = content, tf.constant(float("inf")), tf.constant(False)
-    for halvings in tf.range(config.scales - 1, -1, -1):
+
+    def at_size(halvings: tf.Tensor, size: tf.Tensor, found: _Found) -> _Found:
+        stage_content = graph_pictures.resize(content, size)
+
+        def finer() -> tf.Tensor:
+            coarse = graph_pictures.resize(content, tf.shape(found.image)[1:3])
+            start = stages.enlarged(found.image, stage_content, coarse, config.strength)
+            return stages.grained(start, config.grain * config.strength, controls.seed) if config.grain else start
+
+        start = tf.cond(found.started, finer, lambda: _start(content, style, size, controls.seed, config))
+        coarse_steps = _coarse_steps(controls.steps, halvings, ~found.started, config)
+        steps = tf.where(halvings == 0, controls.steps, coarse_steps)
+        targets = targets_of(stage_content, size, size[0] / full_size[0])
+        image, loss = _at_one_size(goal, targets, start, steps, controls.content_weight, most_steps)
+        return _Found(image, loss, tf.constant(True))
+
+    def with_size(index: tf.Tensor, found: _Found) -> _Found:
+        halvings = config.scales - 1 - index
         size = graph_pictures.scaled_size(full_size, tf.cast(0.5, tf.float64) ** tf.cast(halvings, tf.float64))
-        if halvings == 0 or tf.reduce_min(size) >= schedule.MIN_SIDE_PX:
-            stage_content = graph_pictures.resize(content, size)
-            if started:
-                coarse = graph_pictures.resize(content, tf.shape(image)[1:3])
-                start = stages.enlarged(image, stage_content, coarse, config.strength)
-                if config.grain:
-                    start = stages.grained(start, config.grain * config.strength, controls.seed)
-            else:
-                start = _start(content, style, size, controls.seed, config)
-            steps = controls.steps if halvings == 0 else _coarse_steps(controls.steps, halvings, ~started, config)
-            targets = targets_of(stage_content, size, size[0] / full_size[0])
-            image, loss = _at_one_size(goal, targets, start, steps, controls.content_weight, most_steps)
-            started = tf.constant(True)
-        image = tf.ensure_shape(image, [1, None, None, 3])
-    return image, loss
+        is_large = (halvings == 0) | (tf.reduce_min(size) >= schedule.MIN_SIDE_PX)
+        found = tf.cond(is_large, lambda: at_size(halvings, size, found), lambda: found)
+        return found._replace(image=tf.ensure_shape(found.image, content.shape))
+
+    nothing = _Found(content, tf.constant(float("inf")), tf.constant(False))
+    found = loops.in_order(with_size, nothing, config.scales)
+    return found.image, found.loss
 
 
 def _coarse_steps(

@@ -177,7 +177,7 @@ def _function(portable: Portable, specs: Sequence[tf.TensorSpec]) -> Any:
     def stylize(*values: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"stylized": portable.apply(**{spec.name: value for spec, value in zip(specs, values, strict=True)})}
 
-    return tf.function(stylize, input_signature=specs)
+    return tf.function(stylize, input_signature=specs, autograph=False)
 
 
 def _examples(

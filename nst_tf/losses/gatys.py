@@ -47,7 +47,6 @@ def content_loss_gradient(f: tf.Tensor, p: tf.Tensor) -> tf.Tensor:
     return tf.where(f > 0, f - p, 0)
 
 
-@tf.autograph.experimental.do_not_convert
 def gram_matrix(features: tf.Tensor) -> tf.Tensor:
     """Correlations between the filters of a layer, averaged over positions.
 

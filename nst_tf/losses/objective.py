@@ -278,7 +278,6 @@ def _style_term(name: str, weight: float, config: configs.StyleTransferConfig) -
     return statistic(**settings)
 
 
-@tf.autograph.experimental.do_not_convert
 def norm(gradient: tf.Tensor) -> tf.Tensor:
     """Euclidean norm of each image's gradient, [B]."""
     return tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]))

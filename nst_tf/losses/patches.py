@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, NamedTuple
 import tensorflow as tf
 
 from nst_tf import vgg
-from nst_tf.losses import terms
+from nst_tf.losses import loops, terms
 from nst_tf.pictures import images, turned
 
 SIDE = 3  # positions of a patch along a side; Li & Wand 2016, section 4
@@ -71,8 +71,9 @@ def nearest(features: tf.Tensor, style: Patches, stride: int) -> tf.Tensor:
     chunk = tf.maximum(CHUNK_BYTES // features.dtype.size // (positions + 2 * entries), 1)
     best = tf.zeros([shape[0], rows, columns], tf.int32)
     correlation = tf.fill([shape[0], rows, columns], tf.constant(-1.0, features.dtype))
-    for first in tf.range(0, tf.shape(style.index)[0], chunk):
-        tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+    def stronger(first: tf.Tensor, found: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        best, correlation = found
         patches = tf.gather(style.rows, style.index[first : first + chunk])  # [chunk, SIDE^2, N]
         norms = tf.sqrt(tf.reduce_sum(tf.square(patches), [1, 2], keepdims=True))
         filters = tf.transpose(tf.math.divide_no_nan(patches, norms), [1, 2, 0])
@@ -80,8 +81,9 @@ def nearest(features: tf.Tensor, style: Patches, stride: int) -> tf.Tensor:
         responses = tf.nn.conv2d(features, filters, stride, "VALID")  # [B, H', W', chunk]
         strongest = tf.reduce_max(responses, -1)
         best = tf.where(strongest > correlation, first + tf.argmax(responses, -1, tf.int32), best)
-        correlation = tf.maximum(correlation, strongest)
-    return best
+        return best, tf.maximum(correlation, strongest)
+
+    return loops.in_order(stronger, (best, correlation), tf.shape(style.index)[0], chunk)[0]
 
 
 def matched(features: tf.Tensor, style: Patches, stride: int) -> Matched:

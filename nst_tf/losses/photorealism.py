@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from nst_tf.losses import terms, tiles
+from nst_tf.losses import loops, terms, tiles
 
 # Levin et al.'s regularisation, on the 0 to 1 scale. EPSILON / 9, which a window's variance is compared with, is then
 # that of the rounding to 8 bits, (1 / 255)^2 / 12 = 1.3e-6: what is rounding noise in the content explains nothing.
@@ -75,12 +75,14 @@ def inverse_covariances(content: tf.Tensor) -> tf.Tensor:
     inverse = tf.zeros(tf.concat([shape[:3], [len(_PAIRS)]], 0), content.dtype)
     left = tf.constant(0)
     rows, columns = tf.unstack(tf.maximum(shape[1:3] - (_WINDOW_PX - 1), 0))  # of windows
-    for top in tf.range(0, rows, _STRIP_ROWS):
+
+    def with_strip(top: tf.Tensor, inverse: tf.Tensor) -> tf.Tensor:
         bottom = tf.minimum(top + _STRIP_ROWS, rows)
         pixels = tf.cast(content[:, top : bottom + _WINDOW_PX - 1], tf.float64)
         strip = tiles.Tile(top, bottom, left, columns, top, bottom, left, columns)
-        inverse = tiles.with_part_added(inverse, strip, tf.cast(_inverse(pixels), content.dtype))
-    return inverse
+        return tiles.with_part_added(inverse, strip, tf.cast(_inverse(pixels), content.dtype))
+
+    return loops.in_order(with_strip, inverse, rows, _STRIP_ROWS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)

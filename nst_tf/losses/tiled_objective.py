@@ -8,11 +8,12 @@ by strip.
 """
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
 from nst_tf import errors, vgg
-from nst_tf.losses import objective, terms, tiles
+from nst_tf.losses import loops, objective, terms, tiles
 
 Sums = objective.Targets  # what adds up over the tiles: by the name of a term, then by layer
 
@@ -126,14 +127,16 @@ class TiledObjective(objective.Objective):
         gradient = self._with_tile(gradient, tape, owned, pixels, kept, targets, slopes, loss_scale)
         with tf.control_dependencies([gradient]):
             slopes = tf.nest.map_structure(tf.identity, slopes)
-            for index in tf.range(others):
-                tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+            def with_other(index: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
                 tile = self._tile(index, shape)
                 pixels = tiles.read(image, tile)
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(pixels)
                     owned = self._owned(pixels, tile)
-                gradient = self._with_tile(gradient, tape, owned, pixels, tile, targets, slopes, loss_scale)
+                return self._with_tile(gradient, tape, owned, pixels, tile, targets, slopes, loss_scale)
+
+            gradient = loops.in_order(with_other, gradient, others)
         return evaluated, gradient
 
     def measurements(self, image: tf.Tensor, targets: objective.Targets) -> objective.Targets:
@@ -181,8 +184,9 @@ class TiledObjective(objective.Objective):
         if not weighted:
             return values, gradient
         shape, left = tf.shape(image), tf.constant(0)
-        for top in tf.range(0, shape[1], self.tile_height_px):
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+        def with_strip(top: tf.Tensor, found: tuple[dict[str, tf.Tensor], tf.Tensor]) -> Any:
+            values, gradient = found
             for term in weighted:
                 owned_bottom = tf.minimum(top + self.tile_height_px, shape[1])
                 bottom = tf.minimum(owned_bottom + term.reach_rows, shape[1])
@@ -193,9 +197,11 @@ class TiledObjective(objective.Objective):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(pixels)
                     part = _without_shared_rows(term, pixels, target, shared, shape[1:3])
-                values = values | {term.name: values[term.name] + part}  # rebound, so that the loop carries it
+                values = values | {term.name: values[term.name] + part}
                 gradient = tiles.with_part_added(gradient, strip, tape.gradient(part, pixels))
-        return values, gradient
+            return values, gradient
+
+        return loops.in_order(with_strip, (values, gradient), shape[1], self.tile_height_px)
 
     def _count(self, shape: tf.Tensor) -> tf.Tensor:
         """How many tiles cover an image of a shape [B, H, W, C]."""
@@ -251,12 +257,13 @@ class TiledObjective(objective.Objective):
             term.name: {layer: term.zeros(targets[term.name][layer], zero) for layer in term.layers}
             for term in self.feature_terms
         }
-        for index in tf.range(count):
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+        def with_tile(index: tf.Tensor, sums: Sums) -> Sums:
             tile = self._tile(index, shape)
             part = self._sums(self._owned(tiles.read(image, tile), tile), tile, targets, image.dtype)
-            sums = tf.nest.map_structure(tf.add, sums, part)
-        return sums
+            return tf.nest.map_structure(tf.add, sums, part)
+
+        return loops.in_order(with_tile, sums, count)
 
     def _terms_of(
         self,

@@ -116,7 +116,6 @@ class TotalVariationTerm(terms.PixelTerm):
 
     form: str
 
-    @tf.autograph.experimental.do_not_convert
     def value(self, image: tf.Tensor, target: dict[str, tf.Tensor], size: tf.Tensor | None = None) -> tf.Tensor:
         """The weighted total variation, [B]; 0 where it has no weight."""
         if not self.weight:

@@ -53,11 +53,11 @@ class Adam:
 
         def traced(targets: objective.Targets, loss_scale: tf.Tensor) -> objective.Terms:
             terms, gradient = terms_and_gradient(self._image.value(), targets, loss_scale)
-            improved = terms.total[0] < self._best_loss
-            if improved:
-                self._best_image.assign(self._image)
-                self._best_loss.assign(terms.total[0])
-            if tf.reduce_all(tf.math.is_finite(gradient)):
+
+            def keep() -> tf.Operation:
+                return tf.group(self._best_image.assign(self._image), self._best_loss.assign(terms.total[0]))
+
+            def update() -> tf.Operation:
                 self._updates.assign_add(1.0)
                 tf.raw_ops.ResourceApplyAdam(
                     var=self._image.handle,
@@ -71,10 +71,13 @@ class Adam:
                     epsilon=config.epsilon,
                     grad=gradient,
                 )
-                self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0))
+                return tf.group(self._image.assign(tf.clip_by_value(self._image, 0.0, 1.0)))
+
+            tf.cond(terms.total[0] < self._best_loss, keep, tf.no_op)
+            tf.cond(tf.reduce_all(tf.math.is_finite(gradient)), update, tf.no_op)
             return terms._replace(gradient_norm=objective.norm(gradient))
 
-        self._traced = tf.function(traced, jit_compile=jit_compile)
+        self._traced = tf.function(traced, autograph=False, jit_compile=jit_compile)
 
     def fits(self, shape: tf.TensorShape) -> bool:
         """Whether this optimiser can start at an image of a shape."""

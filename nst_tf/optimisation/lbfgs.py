@@ -65,7 +65,6 @@ def lbfgs_start(image: tf.Tensor, memory: int) -> LbfgsState:
     )
 
 
-@tf.autograph.experimental.do_not_convert
 def lbfgs_image(z: tf.Tensor, shape: tf.Tensor | tuple[int, ...]) -> tf.Tensor:
     """The image [1, H, W, 3] in (0, 1) that z stands for."""
     return tf.reshape(tf.sigmoid(SIGMOID_SLOPE * z), shape)
@@ -99,45 +98,56 @@ def lbfgs_step(
     gradient = tf.reshape(image_gradient * SIGMOID_SLOPE * image * (1 - image), [-1])
     finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
     decreased = loss <= state.loss + SUFFICIENT_DECREASE * state.step * state.slope
-    if finite & decreased:
-        return _accepted(state, z, loss, gradient), terms
-    return _rejected(state, loss, finite), terms
+    state = tf.cond(
+        finite & decreased, lambda: _accepted(state, z, loss, gradient), lambda: _rejected(state, loss, finite)
+    )
+    return state, terms
 
 
 def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor) -> LbfgsState:
     """Moves to z, remembers the pair, and computes the next direction."""
     s, y = z - state.z, gradient - state.gradient
     is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
-    s_pairs, y_pairs, sy, yy, pairs = state.s, state.y, state.sy, state.yy, state.pairs
-    if is_pair:
-        s_pairs, y_pairs = (*s_pairs[1:], s), (*y_pairs[1:], y)
+
+    def with_pair() -> LbfgsState:
+        s_pairs, y_pairs = (*state.s[1:], s), (*state.y[1:], y)
         y_with_y = _dots(y_pairs, y)
-        sy = _shifted(sy, row=_dots(y_pairs, s), column=_dots(s_pairs, y))
-        yy = _shifted(yy, row=y_with_y, column=y_with_y)
-        pairs = pairs + 1
-    next_state = state._replace(
-        z=z, loss=loss, gradient=gradient, s=s_pairs, y=y_pairs, sy=sy, yy=yy, pairs=pairs, backtracks=tf.constant(0)
-    )
-    direction = _quasi_newton_direction(next_state)
+        return state._replace(
+            s=s_pairs,
+            y=y_pairs,
+            sy=_shifted(state.sy, row=_dots(y_pairs, s), column=_dots(s_pairs, y)),
+            yy=_shifted(state.yy, row=y_with_y, column=y_with_y),
+            pairs=state.pairs + 1,
+        )
+
+    remembered = tf.cond(is_pair, with_pair, lambda: state)
+    moved = remembered._replace(z=z, loss=loss, gradient=gradient, backtracks=tf.constant(0))
+    direction = _quasi_newton_direction(moved)
     slope = _dot(gradient, direction)
-    if (pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope):
+    return tf.cond(
+        (moved.pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope),
         # Where the curvature along the way was not positive, the way may be twice as long.
-        return _steepest_descent(next_state, tf.maximum(2 * _root_mean_square(s), FIRST_STEP))
-    return next_state._replace(direction=direction, slope=slope, step=tf.ones_like(loss))
+        lambda: _steepest_descent(moved, tf.maximum(2 * _root_mean_square(s), FIRST_STEP)),
+        lambda: moved._replace(direction=direction, slope=slope, step=tf.ones_like(loss)),
+    )
 
 
 def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsState:
     """Shortens the step to the minimum of a parabola, or starts over when that has failed too often."""
-    if state.backtracks >= MAX_BACKTRACKS:
+
+    def restarted() -> LbfgsState:
         length = FIRST_STEP * 0.1 ** tf.cast(state.fallbacks + 1, loss.dtype)
         return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1), length)
-    rise = loss - state.loss - state.step * state.slope  # above 0, since the Armijo condition failed
-    shrink = -state.slope * state.step / (2 * rise)
-    shrink = tf.where(finite, tf.clip_by_value(shrink, 0.1, 0.5), 0.1)
-    return state._replace(step=state.step * shrink, backtracks=state.backtracks + 1)
+
+    def shortened() -> LbfgsState:
+        rise = loss - state.loss - state.step * state.slope  # above 0, since the Armijo condition failed
+        shrink = -state.slope * state.step / (2 * rise)
+        shrink = tf.where(finite, tf.clip_by_value(shrink, 0.1, 0.5), 0.1)
+        return state._replace(step=state.step * shrink, backtracks=state.backtracks + 1)
+
+    return tf.cond(state.backtracks >= MAX_BACKTRACKS, restarted, shortened)
 
 
-@tf.autograph.experimental.do_not_convert
 def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     """Drops the history: the next step follows the gradient and is `length` long (root mean square)."""
     step = tf.math.divide_no_nan(length, _root_mean_square(state.gradient))
@@ -155,7 +165,6 @@ def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     )
 
 
-@tf.autograph.experimental.do_not_convert
 def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots not yet filled contribute nothing."""
     memory = len(state.s)
@@ -179,26 +188,22 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     return direction
 
 
-@tf.autograph.experimental.do_not_convert
 def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
     """Products [m, m] without those of the oldest pair, with those of the newest as last row and column."""
     kept = tf.concat([matrix[1:, 1:], column[:-1, tf.newaxis]], 1)  # [m - 1, m]
     return tf.concat([kept, row[tf.newaxis]], 0)
 
 
-@tf.autograph.experimental.do_not_convert
 def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
     """The product of each vector with a, float64 [m]."""
     column = tf.reshape(a, [-1, 1])
     return tf.cast(tf.concat([tf.matmul(tf.reshape(v, [1, -1]), column) for v in vectors], 0)[:, 0], tf.float64)
 
 
-@tf.autograph.experimental.do_not_convert
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(a)))
 
 
-@tf.autograph.experimental.do_not_convert
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """The matrix product that tensordot comes to, without its 36 operations in the graph."""
     return tf.squeeze(tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [-1, 1])))
@@ -258,7 +263,7 @@ class Lbfgs:
             # Every side is open from the first size on, so that a run resumed at a later one has the same graph.
             signature = tf.nest.map_structure(lambda t: tf.TensorSpec([None] * t.shape.rank, t.dtype), arguments)
             signature = (signature[0], tf.TensorSpec([4], self._shape.dtype), *signature[2:])
-            self._traced = tf.function(self._step, signature, jit_compile=self._jit_compile)
+            self._traced = tf.function(self._step, signature, autograph=False, jit_compile=self._jit_compile)
         self._state, terms = self._traced(*arguments)
         return terms
 

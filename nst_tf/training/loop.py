@@ -183,9 +183,10 @@ class _Training:
         self._apply = tf.function(
             lambda image, gamma, beta: self._network(image, multi_style.Style(gamma, beta)),
             input_signature=[anything, row, row],
+            autograph=False,
         )
-        self._step = tf.function(self._traced_step, reduce_retracing=True)
-        self._evaluate = tf.function(self._traced_terms, reduce_retracing=True)
+        self._step = tf.function(self._traced_step, reduce_retracing=True, autograph=False)
+        self._evaluate = tf.function(self._traced_terms, reduce_retracing=True, autograph=False)
 
     @property
     def style(self) -> multi_style.Style:

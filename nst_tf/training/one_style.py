@@ -155,10 +155,11 @@ class _Training:
             tf.function(
                 self._traced_step,
                 input_signature=[tf.TensorSpec([config.batch, stage.crop_px, stage.crop_px, 3]), scalar, scalar],
+                autograph=False,
             )
             for stage in self._stages
         ]
-        self._apply = tf.function(self._network, reduce_retracing=True)
+        self._apply = tf.function(self._network, reduce_retracing=True, autograph=False)
         self._shown = images.load(loop.PREVIEW, max_side_px=loop.PREVIEW_SIDE_PX).pixels
         self._progress = _Progress(config.learning_rate)
         self._checkpoints: checkpoint.Checkpoints | None = None
