@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
 import fcntl
+import gc
 import os
 import pathlib
 import tempfile
@@ -8,6 +9,13 @@ import tempfile
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """Leaves TensorFlow's million objects out of the searches for garbage, which took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ operation of TensorFlow, which would not survive a fork.
 """
 
 import faulthandler
+import gc
 import importlib
 import json
 import os
@@ -26,6 +27,8 @@ IMPORTED = (
 def main() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # what a job looks through for garbage it has to copy first
     for line in sys.stdin:
         request = json.loads(line)
         if "pid" in request:
