@@ -166,7 +166,7 @@ def test_a_baked_style_needs_no_style_in_the_request(loaded):
     styles = [images.Picture(pixels=pixels, alpha=None, sha256="", name="style") for pixels in STYLES]
     config = dataclasses.replace(CONFIG, style_blend=(3.0, 1.0))
     module = adain_graph.Adain(loaded.network, config, LIMITS, adain_graph.baked(loaded, styles, config))
-    out = tf.function(module.stylize_tensor)(
+    out = tf.function(module.stylize_tensor, autograph=False)(
         content=tf.constant(CONTENTS[0][:, :, :60]), style_strength=tf.constant([0.7])
     )["stylized"]
     settings = dataclasses.replace(config, strength=0.7, style_max_side_px=99)
@@ -231,7 +231,9 @@ def test_the_check_of_a_baked_style_reads_it_at_the_size_it_was_baked_in_at(load
     style = images.Picture(pixels=picture(300, 200), alpha=None, sha256="", name="style")
     module = adain_graph.Adain(loaded.network, CONFIG, LIMITS, adain_graph.baked(loaded, [style], CONFIG))
     _, tensors, _ = adain_graph.example_requests(loaded, CONFIG, [style])
-    answer = tf.function(module.stylize_tensor)(**{name: tf.constant(v) for name, v in tensors.inputs.items()})
+    answer = tf.function(module.stylize_tensor, autograph=False)(
+        **{name: tf.constant(v) for name, v in tensors.inputs.items()}
+    )
     mean, _ = trial_requests.difference(tensors, {name: value.numpy() for name, value in answer.items()})
     assert mean < trial_requests.TOLERANCE_LEVELS["float32"][0]
 

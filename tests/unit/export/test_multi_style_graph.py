@@ -120,7 +120,9 @@ def test_a_baked_blend_needs_no_style_in_the_request():
     config = dataclasses.replace(CONFIG, style_blend=(1.0, 2.0))
     style = multi_style_graph.baked(LOADED, ["style:1", tiny_multi_style.style_file()], config)
     module = multi_style_graph.MultiStyle(LOADED, config, LIMITS, style)
-    out = tf.function(module.stylize_tensor)(content=tf.constant(CONTENTS[1]), style_strength=ONES[:1])["stylized"]
+    out = tf.function(module.stylize_tensor, autograph=False)(
+        content=tf.constant(CONTENTS[1]), style_strength=ONES[:1]
+    )["stylized"]
     styles = ["style:1", tiny_multi_style.style_file()]
     np.testing.assert_allclose(out, expected(CONTENTS[1], styles, style_blend=(1.0, 2.0)), atol=1e-5)
 

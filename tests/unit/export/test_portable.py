@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -57,10 +58,21 @@ def check_record(folder, format, written):
     return record
 
 
+@pytest.fixture(scope="module")
+def files_of_adain(loaded, tmp_path_factory):
+    """The files of a format, exported once: folder and paths."""
+
+    @functools.cache
+    def export(format):
+        folder = tmp_path_factory.mktemp(format) / "new"
+        return folder, portable.export(folder, CONFIG, limits(format), styles=[style()], loaded=loaded)
+
+    return export
+
+
 @pytest.mark.parametrize("format", FILES)
-def test_a_file_of_adain_gives_pythons_picture_of_any_size_in_its_own_runtime(loaded, tmp_path, format):
-    folder = tmp_path / "new"
-    written = portable.export(folder, CONFIG, limits(format), styles=[style()], loaded=loaded)
+def test_a_file_of_adain_gives_pythons_picture_of_any_size_in_its_own_runtime(loaded, files_of_adain, format):
+    folder, written = files_of_adain(format)
     assert {path.name for path in written} == FILES[format]
     check_record(folder, format, written)
     for path in written:
@@ -91,6 +103,7 @@ def test_a_file_of_many_styles_takes_gamma_and_beta_and_knows_its_names(tmp_path
             assert np.abs(run({"content": content} | parts) - expected).mean() * 255 < TOLERANCE.get(path.stem, 0.05)
 
 
+@pytest.mark.slow  # the file of a style with a network of its own has its style inside as well
 def test_a_learned_style_is_baked_in(tmp_path):
     learned = tiny_multi_style.style_file()
     (path,) = portable.export(tmp_path, STYLES_CONFIG, limits("onnx", "multi-style"), styles=[learned], loaded=STYLES)
@@ -112,10 +125,9 @@ def test_a_style_with_a_network_of_its_own_brings_it_along(tmp_path):
     assert json.loads((tmp_path / "onnx.manifest.json").read_text())["method"] == "one-style"
 
 
-@pytest.fixture(scope="module")
-def onnx_file(loaded, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("onnx")
-    (path,) = portable.export(folder, CONFIG, limits("onnx"), styles=[style()], loaded=loaded)
+@pytest.fixture
+def onnx_file(files_of_adain):
+    _, (path,) = files_of_adain("onnx")
     return path
 
 
@@ -161,9 +173,9 @@ def test_a_file_that_the_specification_does_not_have_is_refused_and_nothing_is_w
     assert not list(tmp_path.rglob("*.onnx"))
 
 
-def test_a_plain_saved_model_with_a_check_is_refused_and_the_one_before_it_stays(loaded, monkeypatch, tmp_path):
-    portable.export(tmp_path, CONFIG, limits("plain"), styles=[style()], loaded=loaded)
-    before = (tmp_path / "saved_model" / "saved_model.pb").read_bytes()
+def test_a_plain_saved_model_with_a_check_is_refused_and_the_one_before_it_stays(loaded, files_of_adain, monkeypatch):
+    folder, _ = files_of_adain("plain")
+    before = (folder / "saved_model" / "saved_model.pb").read_bytes()
 
     def checked(content, strength):
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_min(content) >= 0, [content])]):
@@ -171,9 +183,9 @@ def test_a_plain_saved_model_with_a_check_is_refused_and_the_one_before_it_stays
 
     monkeypatch.setattr(loaded.network, "apply", lambda content, style, strength: checked(content, strength))
     with pytest.raises(errors.ExportError, match="cannot hold Assert"):
-        portable.export(tmp_path, CONFIG, limits("plain"), styles=[style()], loaded=loaded)
-    assert (tmp_path / "saved_model" / "saved_model.pb").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain.manifest.json", "saved_model"]
+        portable.export(folder, CONFIG, limits("plain"), styles=[style()], loaded=loaded)
+    assert (folder / "saved_model" / "saved_model.pb").read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == ["plain.manifest.json", "saved_model"]
 
 
 def test_a_file_of_adain_without_its_style_is_refused(loaded, tmp_path):
