@@ -5,10 +5,10 @@ import json
 from tests.system import command_line
 
 
-def test_doctor_shows_the_machine_and_what_auto_chooses_and_remembers_the_measurement(tmp_path):
+def test_doctor_shows_the_machine_and_what_auto_chooses_and_remembers_the_measurement(commands, tmp_path):
     (tmp_path / "vgg19-normalised.weights.h5").write_bytes(b"0" * 2**20)
     environment = {"NST_TF_HOME": str(tmp_path)}
-    code, stdout, stderr = command_line.run("doctor", "--threads=1", env=environment)
+    code, stdout, stderr = commands.run("doctor", "--threads=1", env=environment)
     assert code == 0, stderr
     for fact in ("TensorFlow", "CPU features", "hardware threads", "--precision=auto", "--convolution=auto, float32"):
         assert fact.lower() in stdout.lower()

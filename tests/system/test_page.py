@@ -96,6 +96,8 @@ class Visitor:
         )
 
     def choose_properly(self, **settings):
+        """Chooses the slow method, with few pairs in the optimiser's memory, each of which takes time to trace."""
+        settings.setdefault("lbfgs_memory", 2)
         self.page.get_by_label("Properly").check()
         self.page.get_by_text("Every setting").click()
         for flag, value in settings.items():
@@ -182,7 +184,8 @@ def test_every_setting_of_the_method_is_offered_and_again_brings_those_of_a_pict
     visitor.page.get_by_role("button", name="Paint it once more").wait_for()
     visitor.wait_for_picture()
     visitor.page.get_by_text("Repeat it on the command line").click()
-    assert "--size=64 --steps=2" in visitor.page.locator("#command").inner_text()
+    command = visitor.page.locator("#command").inner_text().split()
+    assert {"--size=64", "--steps=2", "--lbfgs_memory=2"} <= {*command}
     visitor.page.get_by_label("At once").check()
     visitor.page.get_by_role("button", name="Cat", exact=False).first.click()
     visitor.page.locator("#history button").last.click()
@@ -275,7 +278,15 @@ def test_a_closed_tab_cancels_its_job(address, browser):
     tiny_page.until(lambda: get(f"{at}/jobs/{job['id']}?wait=5")["state"] == "done", timeout_s=60)
 
 
-@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark"), (390, "light"), (1440, "dark")])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        (1440, "light"),
+        (390, "dark"),
+        pytest.param(390, "light", marks=pytest.mark.slow),  # each width and each theme is among the two above
+        pytest.param(1440, "dark", marks=pytest.mark.slow),
+    ],
+)
 def test_no_state_of_the_page_has_a_serious_fault_of_accessibility(visit, width, theme):
     visitor = visit(width=width, theme=theme)
     visitor.wait_for_picture()
@@ -317,13 +328,13 @@ def get(url):
         return json.loads(answer.read())
 
 
-def test_the_command_that_is_shown_makes_the_same_picture(address, tmp_path):
+def test_the_command_that_is_shown_makes_the_same_picture(commands, address, tmp_path):
     client = tiny_page.Client(int(re.search(r":(\d+)/", address).group(1)))
     upload = client.upload(picture(), "my%20photo.png")
     order = {"method": "multi-style", "content": upload["reference"], "style": ["style:redon", "style:ejiri"]}
     job = client.finished(client.order(order | {"settings": {"style_blend": [0.7, 0.3], "strength": 0.8}}))
     (tmp_path / "my photo.png").write_bytes(picture())
-    code, _, stderr = command_line.run(*shlex.split(job["command"])[1:], cwd=tmp_path)
+    code, _, stderr = commands.run(*shlex.split(job["command"])[1:], folder=tmp_path)
     assert code == 0, stderr
     assert (tmp_path / job["file_name"]).read_bytes() == client.file(job)
 

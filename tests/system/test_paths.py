@@ -86,31 +86,25 @@ def test_a_file_named_like_a_home_is_read_as_it_is(folder):
     assert stylized("--style=~/photo.png").style == ("~/photo.png",)
 
 
-@pytest.fixture(scope="module")
-def jobs():
-    with command_line.Server() as server:
-        yield server
-
-
 @pytest.mark.parametrize("output", ["photo.png", "sub/../painting.png", "link.png"])
 @pytest.mark.parametrize("job", ["stylize", "client", "figure", "evaluate"])
-def test_an_output_that_is_an_input_is_refused_and_the_input_stays(folder, jobs, job, output):
+def test_an_output_that_is_an_input_is_refused_and_the_input_stays(folder, commands, job, output):
     os.mkdir("sub")
     os.symlink("painting.png", "link.png")
     before = sorted((path.name, path.read_bytes()) for path in folder.glob("*.png"))
     judged = [f"--images={folder}/Munch, 1893.png"] if job == "evaluate" else []
     pictures = [f"--content={folder}/photo.png", f"--style={folder}/painting.png", *judged]
-    code, _, error = jobs.run(job, *pictures, f"--output={folder}/{output}")
+    code, _, error = commands.run(job, *pictures, f"--output={folder}/{output}")
     assert code == program.MISTAKE
     assert "another file than every input" in error.splitlines()[0]
     assert sorted((path.name, path.read_bytes()) for path in folder.glob("*.png")) == before
 
 
-def test_a_cell_of_a_figure_that_is_an_input_is_refused(folder, jobs):
+def test_a_cell_of_a_figure_that_is_an_input_is_refused(folder, commands):
     cell = folder / "grid.cells" / "row1-column1.png"
     images.save(cell, GREY)
     arguments = (f"--content={folder}/photo.png", f"--style={cell}", f"--output={folder}/grid.png")
-    code, _, error = jobs.run("figure", *arguments)
+    code, _, error = commands.run("figure", *arguments)
     assert code == program.MISTAKE
     assert "another file than every input" in error
 
@@ -190,11 +184,11 @@ def test_snapshots_keep_alpha_and_depth_and_one_that_cannot_be_written_is_a_line
 
 
 @pytest.mark.parametrize("job", ["stylize", "figure", "evaluate"])
-def test_a_home_that_cannot_be_used_is_answered_before_tensorflow_loads(folder, job):
+def test_a_home_that_cannot_be_used_is_answered_before_tensorflow_loads(folder, commands, job):
     (folder / "home").write_text("a file")
     judged = ["--images=photo.png"] if job == "evaluate" else [f"--output={folder}/out.png"]
     pictures = ["--content=photo.png", "--style=painting.png", *judged]
     home = {"HOME": str(folder / "home"), "NST_TF_HOME": "", "XDG_CACHE_HOME": ""}
-    refused = command_line.run(job, *pictures, cwd=folder, env=home)
+    refused = commands.run(job, *pictures, folder=folder, env=home)
     command_line.assert_refused_in_one_line(*refused, ["Set NST_TF_HOME to a folder that can"])
     assert not (folder / "out.png").exists()

@@ -15,7 +15,7 @@ from tests.system import command_line
 
 RUN = (
     "stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=160", "--steps=6",
-    "--coarse_steps=5", "--checkpoint_interval_s=0", "--lbfgs_memory=8",
+    "--coarse_steps=5", "--checkpoint_interval_s=0", "--lbfgs_memory=4",
 )  # fmt: skip
 STEPS = 11  # two sizes
 PATIENCE_S = 600

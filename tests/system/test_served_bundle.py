@@ -12,7 +12,6 @@ import pytest
 
 from nst_tf.export import bundle, self_check, trial_requests
 from nst_tf.pictures import images
-from tests.system import command_line
 from tests.tiny import tiny_network
 
 
@@ -128,13 +127,21 @@ def test_saved_model_cli_runs_it(tiny_version, tmp_path):
 
 
 @pytest.mark.weights
-def test_the_real_network_is_exported_by_the_command(tmp_path):
-    root = tmp_path / "gatys"
-    flags = ("--size=64", "--scales=1", "--max_steps=3", "--lbfgs_memory=2")
-    code, stdout, stderr = command_line.run("export", f"--output_dir={root}", *flags, timeout_s=600)
+@pytest.mark.parametrize(
+    ("method", "flags"),
+    [
+        ("multi-style", ("--size=48", "--style=style:redon")),
+        # VGG-19 in a loop takes long to trace; with small networks its form is in make test
+        pytest.param("gatys", ("--size=64", "--scales=1", "--max_steps=3", "--lbfgs_memory=2"), marks=pytest.mark.slow),
+    ],
+)
+def test_a_real_network_is_exported_by_the_command(commands, tmp_path, method, flags):
+    root = tmp_path / "model"
+    flags = (f"--method={method}", f"--output_dir={root}", *flags)
+    code, stdout, stderr = commands.run("export", *flags, timeout_s=600)
     assert code == 0, stderr
     assert stdout == ""
-    assert "warning: the licence of the weights" in stderr
+    assert ("warning: the licence of the weights" in stderr) == (method == "gatys")
     assert re.search(rf"wrote {root}/1 \((\d+) MiB\)", stderr)
     assert sorted(path.name for path in root.iterdir()) == ["1", "compose.yaml", "models.config", "monitoring.config"]
     shutil.rmtree(root)

@@ -36,17 +36,24 @@ def test_a_closed_stderr_hides_a_mistake_and_no_file_takes_its_place(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
-@pytest.mark.parametrize(
-    "redirection",
-    [pytest.param("2>&-", marks=pytest.mark.slow), "0<&- 1>&- 2>&-", "2>/dev/full"],  # each loads TensorFlow
-)
-def test_no_state_of_stderr_costs_the_picture(tmp_path, redirection):
-    program = (
-        "import sys; import numpy as np; from cli import program, progress; from nst_tf.pictures import images;"
-        "main = lambda: (program.load_tensorflow(), program.say('a note'), progress.Progress().close(),"
-        f"images.save('{tmp_path}/out.png', np.full([1, 4, 4, 3], 0.5, np.float32)), 0)[-1];"
-        "sys.exit(program.run(main, ['nst-tf'], str))"
-    )
-    done = shell(f'{sys.executable} -c "{program}" {redirection}')
+PROGRAM = """import sys; import numpy as np; from cli import program, progress; from nst_tf.pictures import images
+main = lambda: (program.load_tensorflow(), program.say('a note'), progress.Progress().close(),
+    images.save('out.png', np.full([1, 4, 4, 3], 0.5, np.float32)), 0)[-1]
+sys.exit(program.run(main, ['nst-tf'], str))
+"""
+
+
+@pytest.mark.parametrize("redirection", [pytest.param("2>&-", marks=pytest.mark.slow), "0<&- 1>&- 2>&-"])
+def test_no_closed_stream_costs_the_picture(tmp_path, redirection):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    done = shell(f"cd {tmp_path}; {sys.executable} program.py {redirection}")
     assert done.returncode == 0, done.stderr
+    assert images.load(tmp_path / "out.png").pixels.shape == (1, 4, 4, 3)
+
+
+def test_a_full_disk_under_stderr_costs_no_picture(commands, tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    job = commands.start(program=tmp_path / "program.py", folder=tmp_path, stderr="/dev/full")
+    job.communicate()
+    assert job.returncode == 0
     assert images.load(tmp_path / "out.png").pixels.shape == (1, 4, 4, 3)

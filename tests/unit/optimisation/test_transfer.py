@@ -707,7 +707,9 @@ def test_full_size_without_the_filter_is_refused():
 
 @pytest.mark.weights
 def test_the_preset_photo_leaves_every_line_of_the_photograph_where_it_was():
-    config = configs.preset("photo", max_side_px=96, scales=1, steps=12, precision="float32", convolution="direct")
+    config = configs.preset(
+        "photo", max_side_px=96, scales=1, steps=12, precision="float32", convolution="direct", lbfgs_memory=4
+    )
     result = transfer.stylize("sample:launch-pad", "sample:shuttle-landing", config, on_message=lambda _: None)
     content = images.load("sample:launch-pad", max_side_px=96).pixels
     edges = [np.hypot(*np.gradient(colours.luma(pixels)[0, :, :, 0])).ravel() for pixels in (result.image, content)]
