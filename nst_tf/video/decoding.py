@@ -61,7 +61,7 @@ def open_video(path: pathlib.Path) -> frames.Film:
         seconds = _seconds(container, stream)
         count = stream.frames or (round(seconds * rate) if seconds else None)
         subtitles = [other for other in container.streams if other.type == "subtitle"]
-        audio = tuple(other.codec_context.name for other in container.streams.audio)
+        audio = tuple(_codec(other) for other in container.streams.audio)
         notes = _notes(first, stream, aspect, len(subtitles))
 
     def read(height_px: int, width_px: int, skip: int, on_message: messages.OnMessage) -> Iterator[frames.Frame]:
@@ -156,6 +156,10 @@ def _video_stream(container: Any, path: pathlib.Path) -> Any:
     raise errors.VideoError(
         f"{path}: a film must have a video stream. Received: {what} only. Name a file with moving pictures."
     )
+
+
+def _codec(stream: Any) -> str:
+    return "an unknown codec" if stream.codec_context is None else str(stream.codec_context.name)
 
 
 def _decoded(container: Any, stream: Any, damage: _Damage) -> Iterator[Any]:

@@ -56,6 +56,13 @@ def test_ten_bits_are_read_with_a_note(tmp_path):
     np.testing.assert_allclose(got[0].pixels, PICTURES[0], atol=2 / 255)
 
 
+def test_sound_that_ffmpeg_does_not_know_keeps_no_film_from_being_read(tmp_path):
+    path = tiny_films.write(tmp_path / "film.mkv", PICTURES, audio="aac")
+    path.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    film, got, _ = read(path)
+    assert (film.audio, len(got)) == (("an unknown codec",), 4)
+
+
 def test_skipped_frames_change_no_time(tmp_path):
     film = frames.open_film(tiny_films.write(tmp_path / "film.mp4", PICTURES))
     whole, rest = list(film.frames()), list(film.frames(skip=2))
