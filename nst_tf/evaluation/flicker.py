@@ -20,7 +20,7 @@ class Steadiness(NamedTuple):
     reliable: float  # the share of pixels that counted
 
 
-def steadiness(film: Iterable[np.ndarray], photographs: Iterable[np.ndarray]) -> Steadiness:
+def steadiness(film: Iterable[np.ndarray], photographs: Iterable[np.ndarray], *, fine: bool = False) -> Steadiness:
     """Measures a film by the motion in the photographs that it was made from.
 
     Each frame is compared with the one before it, moved bilinearly along the flow between the photographs, where that
@@ -30,6 +30,7 @@ def steadiness(film: Iterable[np.ndarray], photographs: Iterable[np.ndarray]) ->
     Args:
         film: frames, float32 [H, W, 3] in [0, 1].
         photographs: as many, of the same size. The film's own frames would flatter it.
+        fine: by fine flow, which small frames need for small things that move.
 
     Raises:
         VideoError: fewer than two frames.
@@ -40,7 +41,7 @@ def steadiness(film: Iterable[np.ndarray], photographs: Iterable[np.ndarray]) ->
     squares, counted, pixels, sharpness = 0.0, 0, 0, []
     for frame, photograph in zip(film, photographs, strict=False):
         if before is not None:
-            motion = flow.between(photograph, before[1])
+            motion = flow.between(photograph, before[1], fine=fine)
             counts = motion.reliable >= _RELIABLE
             difference = (frame - flow.warped(before[0], motion.backward, sharp=False))[counts]
             squares += float(np.square(difference, dtype=np.float64).sum()) / frame.shape[-1]

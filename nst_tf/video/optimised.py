@@ -82,7 +82,7 @@ class OptimisedArtist:
         """What the next frame is compared with, and where it starts; nothing at the first frame of a scene."""
         if not self._earlier:
             return (), None
-        motion = flow.between(photograph, self._earlier[-1].photograph)
+        motion = flow.between(photograph, self._earlier[-1].photograph, fine=True)
         if motion.reliability < steady.CUT_RELIABILITY:
             self._earlier = []
             return (), None
@@ -95,7 +95,7 @@ class OptimisedArtist:
             if distance > len(self._earlier):
                 break
             earlier = self._earlier[-distance]
-            motion = motion if distance == 1 else flow.between(photograph, earlier.photograph)
+            motion = motion if distance == 1 else flow.between(photograph, earlier.photograph, fine=True)
             weights = (motion.reliable - seen).clip(0, 1)  # c_long of eq. 9
             references.append(temporal.Reference(flow.warped(earlier.drawn, motion.backward).clip(0, 1), weights))
             seen += motion.reliable

@@ -1,6 +1,6 @@
 import numpy as np
 
-from nst_tf.pictures import flow
+from nst_tf.pictures import flow, images
 from tests.tiny import tiny_films
 
 
@@ -9,6 +9,24 @@ def test_the_shift_of_a_film_is_found():
     inside = motion.backward[8:-8, 8:-8]
     np.testing.assert_allclose(np.median(inside.reshape(-1, 2), 0), [tiny_films.SHIFT_PX, 0], atol=0.2)
     assert motion.reliability > 0.85
+
+
+def test_fine_flow_follows_a_small_thing_that_the_quick_one_misses():
+    noise = np.random.default_rng(0)
+    before = images.resize(noise.uniform(size=[1, 40, 52, 3]).astype(np.float32), 160, 208)[0]
+    thing = images.resize(noise.uniform(size=[1, 6, 6, 3]).astype(np.float32), 16, 16)[0]
+    after = before.copy()
+    before[70:86, 90:106] = after[70:86, 94:110] = thing
+    shifts = [flow.between(after, before, fine=fine).backward[70:86, 94:110, 0].mean() for fine in (False, True)]
+    np.testing.assert_allclose(shifts, [0, -4], atol=1)
+
+
+def test_a_small_frame_changes_no_later_flow():
+    noise = np.random.default_rng(1)
+    frames = [images.resize(noise.uniform(size=[1, 40, 52, 3]).astype(np.float32), 160, 208)[0] for _ in range(2)]
+    before = flow.between(*frames).backward
+    flow.between(tiny_films.frame(1), tiny_films.frame(0))
+    np.testing.assert_array_equal(flow.between(*frames).backward, before)
 
 
 def test_what_comes_from_outside_is_not_reliable():
