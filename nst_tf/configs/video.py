@@ -72,13 +72,14 @@ class VideoConfig:
         "OUTPUT.parts, until all are joined.",
     )
     temporal_weight: float = fields.setting(
-        1000.0,
+        200.0,
         group=_OPTIMISED,
         low=0,
         methods=("gatys",),
-        example="200",
+        example="1000",
         help="Weight of the temporal term: the mean squared difference to the frames before, moved along the optical "
-        "flow, where that can be relied on. 0 leaves only the start from the frame before.",
+        "flow, where that can be relied on. More of it calms the film and leaves less room to the style. 0 leaves "
+        "only the start from the frame before.",
     )
     temporal_distances: tuple[float, ...] = fields.setting(
         (1, 2, 4),
