@@ -10,7 +10,7 @@ demo: .venv/.run
 
 # What every commit has to pass, meant to take less than six minutes on two cores; test-slow holds the long forms.
 test: .venv/.dev
-	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --durations=10
+	$(BIN)/python -m pytest -m "not slow and not gpu" -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 test-slow: .venv/.dev
 	$(BIN)/python -m pytest -m "slow" --durations=10

@@ -11,6 +11,15 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+LONG_FIRST = ("tests/system", "tests/unit/export", "tests/unit/optimisation", "tests/unit/pipelines")
+
+
+def pytest_collection_modifyitems(items):
+    """Puts the folders of long files first: `make test` gives out whole files, and short ones end together."""
+    others = len(LONG_FIRST)
+    items.sort(key=lambda item: next((n for n, long in enumerate(LONG_FIRST) if item.nodeid.startswith(long)), others))
+
+
 def pytest_collection_finish():
     """Leaves TensorFlow's million objects out of the searches for garbage, which took a twentieth of the time."""
     gc.collect()
