@@ -104,7 +104,7 @@ def _decoder():
     def decode(data):
         return graph_pictures.decode(data, "content_bytes", tf.constant(0), SERVED_PIXELS)
 
-    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+    return tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 
 
 def _served(data: bytes) -> None:

@@ -221,8 +221,9 @@ def test_settings_that_a_graph_does_not_have_are_refused(name, value):
 
 def test_a_graph_in_float16_for_gpus_draws_nearly_the_same_picture(served):
     loaded = networks_adain.Loaded(tiny_adain.network("mixed_float16"), "mixed_float16", {})
-    half = adain_graph.Adain(loaded.network, CONFIG, LIMITS).signatures()["stylize_tensor"]
+    half = tf.function(adain_graph.Adain(loaded.network, CONFIG, LIMITS).stylize_tensor, autograph=False)
     inputs = {"content": CONTENTS[1], "style": STYLES[0][:, :60], "style_strength": np.ones([1], np.float32)}
+    inputs = {name: tf.constant(value) for name, value in inputs.items()}
     apart = np.abs(half(**inputs)["stylized"] - served["stylize_tensor"](**inputs)["stylized"]) * 255
     assert 0 < apart.max() < trial_requests.TOLERANCE_LEVELS["mixed_float16"][1]
 

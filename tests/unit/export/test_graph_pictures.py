@@ -21,6 +21,7 @@ def decode():
     return tf.function(
         lambda data: graph_pictures.decode(data, "content_bytes", tf.constant(3), MAX_PIXELS),
         input_signature=[tf.TensorSpec([], tf.string)],
+        autograph=False,
     )
 
 
@@ -136,6 +137,6 @@ def test_the_guided_filter_is_that_of_python(radius, size):
     image, content = (tiny_network.picture(*size, seed=seed) for seed in (1, 2))
     config = configs.preset("default", guided_filter_radius=radius)
     expected = guided_filter.of_photograph(image, content, config)
-    filtered = tf.function(graph_guided_filter.of_photograph)
+    filtered = tf.function(graph_guided_filter.of_photograph, autograph=False)
     got = filtered(tf.constant(image), tf.constant(content), radius, config.guided_filter_epsilon)
     np.testing.assert_allclose(got, expected, atol=1e-4)

@@ -93,10 +93,10 @@ def assert_the_gradient_is_that_of_finite_differences(**settings):
 
 
 def test_tiles_give_the_guided_terms_and_gradient_of_the_whole():
-    layers = {"content_layers": ("conv4_2",), "style_layers": ("conv1_1", "conv3_1", "conv5_1")}
+    layers = {"content_layers": ("conv3_2",), "style_layers": ("conv1_1", "conv4_1")}
     terms = ("gram", "w2", "moments")
     config = configs.preset("default", style_weight=50.0, strength=0.7, style_terms=terms, **layers)
-    parts = {"extractor": tiny_vgg.TinyVgg("conv5_1"), "config": config}
+    parts = {"extractor": tiny_vgg.TinyVgg("conv4_1"), "config": config}
     content, image = picture(0, 112, 144), picture(2, 112, 144)
     styles = [picture(1, 70, 96), picture(4, 112, 144)]
     found = []
@@ -105,7 +105,7 @@ def test_tiles_give_the_guided_terms_and_gradient_of_the_whole():
         tiled_objective.TiledObjective(**parts, tile_height_px=64, tile_width_px=80),
     ):
         aim, targets = guided(aim, soft(112, 144), styles, content)
-        terms, gradient = tf.function(aim.terms_and_gradient)(image, targets)
+        terms, gradient = tf.function(aim.terms_and_gradient, autograph=False)(image, targets)
         found.append((terms.total, *terms.values.values(), gradient))
     for whole, tiled in zip(*found, strict=True):
         np.testing.assert_allclose(tiled, whole, rtol=1e-9, atol=1e-10 * np.abs(whole).max())

@@ -183,7 +183,7 @@ def test_one_graph_gives_the_gradient_of_the_whole_at_every_size(pooling):
     whole, aim = objectives("content below style", tile=(48, 48), pooling=pooling)
     traces = []
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def compute(image, targets):
         traces.append(image.shape)
         return aim.terms_and_gradient(image, targets)
