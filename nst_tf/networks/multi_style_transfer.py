@@ -133,17 +133,11 @@ class MultiStyleTransfer:
         return self._engines[network]
 
     def can_take(self, config: configs.MultiStyleConfig) -> bool:
-        """Whether `reconfigure` takes a configuration: one with the same network."""
-        return config.network_file == self.config.network_file
+        """Whether `reconfigure` takes a configuration: any, since each network is kept under its name."""
+        return isinstance(config, configs.MultiStyleConfig)
 
     def reconfigure(self, config: configs.MultiStyleConfig) -> None:
-        """Takes other settings for the pictures to come; the network and its traced pass are kept.
-
-        Args:
-            config: one that `can_take` accepts.
-        """
-        if not self.can_take(config):
-            raise ValueError(f"an engine keeps its network. Received: {config}, not {self.config}")
+        """Takes other settings for the pictures to come; networks and their traced passes are kept."""
         with self._lock:
             self.config = config
 
