@@ -78,7 +78,7 @@ def replay(bundle: pathlib.Path, folder: pathlib.Path, *options: str) -> dict[st
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     result = subprocess.run(
-        [sys.executable, str(REPLAY), str(bundle), str(folder), *options],
+        [sys.executable, str(REPLAY), str(bundle.absolute()), str(folder.absolute()), *options],
         capture_output=True,
         text=True,
         errors="replace",

@@ -86,11 +86,12 @@ def test_a_file_of_adain_gives_pythons_picture_of_any_size_in_its_own_runtime(lo
 
 
 @pytest.mark.parametrize("format", FILES)
-def test_a_file_of_many_styles_takes_gamma_and_beta_and_knows_its_names(tmp_path, format):
-    written = portable.export(tmp_path, STYLES_CONFIG, limits(format, "multi-style"), loaded=STYLES)
+def test_a_file_of_many_styles_takes_gamma_and_beta_and_knows_its_names(monkeypatch, tmp_path, format):
+    monkeypatch.chdir(tmp_path)
+    written = portable.export("new", STYLES_CONFIG, limits(format, "multi-style"), loaded=STYLES)  # from where one is
     assert {path.name for path in written} == {*FILES[format], portable.STYLES}
-    check_record(tmp_path, format, written)
-    known = json.loads((tmp_path / portable.STYLES).read_text())
+    check_record(tmp_path / "new", format, written)
+    known = json.loads((tmp_path / "new" / portable.STYLES).read_text())
     assert known["names"] == ["0", "1", "2"]
     for path in written[:-1]:
         run = runner(path)
