@@ -291,6 +291,7 @@ class _Clock:
         self._on_report = on_report
         self._first_done: float | None = None
         self._reported = 0.0
+        self._told: tuple[int, int | None] | None = None  # the frame and the frames of the last report
 
     def tick(self, frame: int) -> None:
         """After a frame."""
@@ -303,10 +304,12 @@ class _Clock:
 
     def close(self, frame: int) -> None:
         """After the last frame."""
-        self._frames = frame
-        self._report(frame, time.perf_counter())
+        if self._told != (frame, frame):
+            self._frames = frame
+            self._report(frame, time.perf_counter())
 
     def _report(self, frame: int, now: float) -> None:
+        self._told = (frame, self._frames)
         if self._on_report is None:
             return
         after_first = frame - self._begun - 1

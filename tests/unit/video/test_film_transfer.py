@@ -46,6 +46,12 @@ def test_every_container_has_the_frames_at_their_times(clip, tmp_path, name):
     assert json.loads((tmp_path / f"{name}.json").read_text())["frames"] == 7
 
 
+def test_the_last_frame_is_reported_once(clip, tmp_path):
+    reports = []
+    stylize(clip, tmp_path / "out.mkv", on_report=reports.append, frames=1)
+    assert [(report.frame, report.frames) for report in reports] == [(1, 1)]
+
+
 @pytest.mark.parametrize("codec", ["av1", "h264"])
 def test_other_codecs_are_written_where_they_are_asked_for(tmp_path, codec):
     clip = tiny_films.write(tmp_path / "clip.mp4", [tiny_films.frame(n, 64, 64) for n in range(4)])
