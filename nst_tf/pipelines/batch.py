@@ -29,7 +29,7 @@ from apache_beam.runners import runner as beam_runner
 from apache_beam.utils import shared
 
 from nst_tf import errors, files
-from nst_tf.pictures import images, inputs, masks
+from nst_tf.pictures import controls, images, inputs, masks, transparency
 from nst_tf.pipelines import jobs, model_handler, runners, stores
 
 _WATCH_INTERVAL_S = 0.5
@@ -278,8 +278,12 @@ class _Model:
         return self._handler.engine()
 
     def stylise_alone(self, picture: images.Picture, given: masks.Given) -> np.ndarray:
-        """One picture with its masks and its transparency; a bundle knows of neither."""
-        return self.stylise(picture.pixels) if self._baked else self._engine(picture, given)
+        """One picture with its masks and its transparency, of which a bundle's style is put where they say."""
+        if not self._baked:
+            return np.asarray(self._engine(picture, given))
+        read = masks.read_content_masks(inputs.Inputs(transparency.straight(picture), ()), given)
+        image = self.stylise(read.content.pixels)
+        return controls.with_kept(image, read.content, masks.kept(read, with_uncovered=True))
 
 
 class _Report(beam.DoFn):

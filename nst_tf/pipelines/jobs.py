@@ -154,6 +154,7 @@ def describe(
             config=dataclasses.replace(config, bundle=_absolute(config.bundle)),
             network_sha256=(baked.sha256,),
             bundle=baked,
+            **masks,
         )
     style_paths = tuple(style if stores.is_in_store(style) else _absolute(samples.path_of(style)) for style in styles)
     side_px = config.style_max_side_px or config.max_side_px
@@ -170,11 +171,7 @@ def _checked_masks(
     paths: Sequence[str], styles: int, style_masks: Sequence[str], keep_mask: str, config: configs.BatchConfig
 ) -> dict[str, Any]:
     """The folders of masks, absolute; every picture has a mask in each."""
-    pictures_masks.check(pictures_masks.Given(style_masks), styles, config.style_blend)
-    if config.bundle and (style_masks or keep_mask):
-        raise errors.ConfigError(
-            "a bundle takes no masks in bulk work. Received: --bundle with a folder of masks. Leave out one of them."
-        )
+    pictures_masks.check(pictures_masks.Given(style_masks), 1 if config.bundle else styles, config.style_blend)
     folders = [_absolute(folder) for folder in (*style_masks, *([keep_mask] if keep_mask else []))]
     for folder in folders:
         known = masks_in(folder)

@@ -213,9 +213,9 @@ def bundle(tmp_path_factory):
     return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", tiny_network.picture(16, 16, seed=9))
 
 
-def describe_with(bundle, folder, styles=(), **settings):
+def describe_with(bundle, folder, styles=(), masks=None, **settings):
     config = configs.BatchConfig(**{"max_side_px": 32, "batch_size": 2, "bundle": str(bundle)} | settings)
-    return jobs.describe([str(folder / "photos" / "**")], styles, str(folder / "out"), config)
+    return jobs.describe([str(folder / "photos" / "**")], styles, str(folder / "out"), config, **(masks or {}))
 
 
 def test_a_bundle_gives_the_results_of_its_network(bundle, folder):
@@ -227,6 +227,24 @@ def test_a_bundle_gives_the_results_of_its_network(bundle, folder):
         (path,) = results(folder, str(number))
         expected = network.apply(picture.pixels, style, 0.7)
         np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
+
+
+def test_a_bundle_draws_where_the_masks_say(bundle, folder):
+    for path in sorted((folder / "photos").glob("*.png"))[1:]:
+        path.unlink()
+    left, top = np.zeros([1, 20, 30, 3], np.float32), np.zeros([1, 20, 30, 3], np.float32)
+    left[:, :, :15], top[:, :10] = 1, 1
+    images.save(folder / "where" / "0.png", left)
+    images.save(folder / "keep" / "0.png", top)
+    masks = {"style_masks": [str(folder / "where")], "keep_mask": str(folder / "keep")}
+    job = describe_with(bundle, folder, masks=masks)
+    assert batch.run(job)[:4] == (1, 0, 0, 0)
+    content = images.load(folder / "photos" / "0.png").pixels
+    network = tiny_adain.network()
+    drawn = network.apply(content, network.style_moments(tiny_network.picture(16, 16, seed=9))).numpy()
+    (path,) = results(folder)
+    expected = np.where((left > 0) & (top == 0), drawn, content)
+    np.testing.assert_allclose(images.load(path).pixels, expected, atol=1.01 / 255)
 
 
 def test_a_bundle_of_many_styles_with_one_inside_does_bulk_work_and_names_what_is_too_small(folder, tmp_path):
