@@ -69,6 +69,17 @@ def test_one_seed_gives_one_picture_to_the_bit():
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.slow  # a whole run; benchmarks/identity.py has more pictures
+@pytest.mark.weights
+def test_at_one_size_the_optimisation_leaves_a_picture_with_its_own_style_unchanged_to_the_eye():
+    content = images.load("sample:cat", max_side_px=256)
+    nearly = content.pixels.copy()
+    nearly[0, 0, 0, 0] += np.float32(1 / 255)  # another picture, so that the run does not return the content at once
+    result = transfer.StyleTransfer(configs.preset("default", max_side_px=256, scales=1))(content, nearly)
+    assert result.steps > 1
+    assert float(lpips.load("alexnet")(result.image, content.pixels)[0]) <= 0.02
+
+
 @pytest.mark.weights
 def test_a_content_that_is_its_own_style_comes_back_unchanged_to_the_eye():
     config = configs.preset("default", max_side_px=144, scales=2, steps=3, coarse_steps=3, lbfgs_memory=3)
