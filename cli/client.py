@@ -19,6 +19,7 @@ _INTRO = """nst-tf client: have a TensorFlow Serving server render a photograph 
       --output=out.png --steps=50
   nst-tf client --model=adain --content=photo.jpg --style=painting.jpg --save_style=painting.npz --output=out.png
   nst-tf client --model=adain --content=other.jpg --style=painting.npz --output=other.png
+  nst-tf client --model=adain --content=photo.jpg --style=a.jpg,b.jpg --style_masks=sky.png,land.png --output=out.png
   nst-tf client --model=styles --content=photo.jpg --style=style:redon=0.7,7=0.3 --output=out.png
 
 The server runs a bundle made by `nst-tf export`; see docs/serving.md."""
@@ -36,6 +37,10 @@ def main() -> int:
     images.check_writable(command.output)
     if command.save_style:
         files.check_writable(command.save_style)
+    if command.style_blend or command.style_masks or command.keep_mask:
+        if command.save_style:
+            raise flags.IllegalFlagValueError("--save_style needs one style, without shares and masks")
+        return _save(_of_several(command, config), command)
     pictures = client.load(command.content, command.style or None, config)
     if command.save_style and not isinstance(pictures.style, images.Picture):
         raise flags.IllegalFlagValueError("--save_style needs the picture to encode as --style")
@@ -46,7 +51,25 @@ def main() -> int:
         client.save_style(command.save_style, style)
         program.say(f"wrote {command.save_style}")
         pictures = pictures._replace(style=style)
-    result = client.stylize(*pictures, config)
+    return _save(client.stylize(*pictures, config), command)
+
+
+def _of_several(command: configs.ClientCommand, config: configs.ClientConfig) -> images.Picture:
+    """The answer to a request with shares or masks."""
+    if config.transport == "grpc":
+        program.load_tensorflow()
+    return client.stylize(
+        command.content,
+        [style for style in command.style.split(",") if style] or None,
+        config,
+        style_blend=command.style_blend,
+        style_masks=command.style_masks,
+        keep_mask=command.keep_mask or None,
+    )
+
+
+def _save(result: images.Picture, command: configs.ClientCommand) -> int:
+    """Writes a result and says so; returns the exit code."""
     for note in images.save(command.output, result.pixels, alpha=result.alpha):
         program.say(f"{command.output}: {note}")
     program.say(f"wrote {command.output} ({result.width_px} x {result.height_px} px)")

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 
 from nst_tf import errors
-from nst_tf.configs import evaluation, fields, figures, video
+from nst_tf.configs import evaluation, fields, figures, optimisation, video
 
 METHODS = ("gatys", "adain", "multi-style", "one-style", "recolour")
 ARCHITECTURES = ("multi-style", "one-style")
@@ -281,13 +281,14 @@ class BatchCommand:
         methods=(),
         example="sky-masks,land-masks",
         help="A folder of masks for each style, with one for each picture under the picture's name, whatever its "
-        "suffix: white where the style goes. What no mask covers is drawn without a style. Not with --bundle.",
+        "suffix: white where the style goes. What no mask covers is drawn without a style; with --bundle, which has "
+        "one style, it stays as it is.",
     )
     keep_mask: str = _same(
         "keep_mask",
         methods=(),
         example="faces",
-        help="A folder of masks in the same way: white where a picture stays as it is. Not with --bundle.",
+        help="A folder of masks in the same way: white where a picture stays as it is.",
     )
     output_dir: str = fields.setting(
         "",
@@ -399,8 +400,16 @@ class ClientCommand:
         example="painting.jpg",
         help="The picture whose style it takes: a path or sample:NAME, or a file of --save_style. For a bundle of "
         "multi-style style:NAME, style:NUMBER, a blend (style:NAME=0.7,NUMBER=0.3) or a .style file. Left out for a "
-        "bundle with its style inside.",
+        "bundle with its style inside. Several, separated by commas, with --style_blend or --style_masks.",
     )
+    style_blend: tuple[float, ...] = fields.like(optimisation.StyleTransferConfig, "style_blend", group=_FILES)
+    style_masks: tuple[str, ...] = _same(
+        "style_masks",
+        methods=(),
+        help="One picture for each style, of the content's aspect ratio: white where the style goes, black where not. "
+        "The server's bundle needs the signature stylize_regions.",
+    )
+    keep_mask: str = _same("keep_mask", methods=())
     save_style: str = fields.setting(
         "",
         group=_FILES,

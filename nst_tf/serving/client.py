@@ -9,13 +9,14 @@ import os
 import pathlib
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nst_tf import configs, errors, files, vgg
 from nst_tf.pictures import images, inputs
+from nst_tf.pictures import masks as pictures_masks
 from nst_tf.serving import grpc_transport, rest_transport, transport
 from nst_tf.weights import known_styles, style_files
 
@@ -56,15 +57,25 @@ Style = NamedStyle | LearnedStyle | EncodedStyle  # what is sent in a style pict
 
 
 def stylize(
-    content: inputs.Source, style: "inputs.Source | Style | None", config: configs.ClientConfig | None = None
+    content: inputs.Source,
+    style: "inputs.Source | Style | Sequence[inputs.Source | Style] | None",
+    config: configs.ClientConfig | None = None,
+    *,
+    style_blend: Sequence[float] = (),
+    style_masks: Sequence[inputs.Source] = (),
+    keep_mask: inputs.Source | None = None,
 ) -> images.Picture:
-    """Has a server render a picture in the style of another.
+    """Has a server render a picture in the style of another, or of several.
 
     Args:
         content: a path, `sample:NAME` or an `images.Picture`.
         style: the same; or an encoded style, or a learned one (`style:NAME`, a .style file), which need a bundle of
-            adain and of multi-style; None for a bundle that has its style inside.
+            adain and of multi-style; None for a bundle that has its style inside. Beside shares or masks a list of
+            pictures, or of learned styles by their names.
         config: the server and the settings of the request.
+        style_blend: none, or one share for each style picture; learned styles have theirs in their names.
+        style_masks: none, or one picture for each style: white where the style goes, black where not.
+        keep_mask: a picture that is white where the content stays as it is; soft edges blend.
 
     Returns:
         The result, with the content picture's transparency.
@@ -72,8 +83,14 @@ def stylize(
     Raises:
         ServingError: the server cannot be reached, does not answer in time, or refuses; the message says which.
         ImageError: a picture that cannot be read.
+        ConfigError: shares or masks that do not fit the styles.
     """
     config = configs.as_config(config, configs.ClientConfig)
+    given = pictures_masks.Given(style_masks, keep=keep_mask)
+    is_several = bool(style_blend or style_masks or keep_mask is not None or isinstance(style, list | tuple))
+    if is_several and not isinstance(style, Style):
+        listed = [] if style is None else list(style) if isinstance(style, list | tuple) else [style]
+        return _answered(*_several(content, listed, config, style_blend, given), config)
     picture, style_picture = load(content, style, config)
     values: dict[str, list[Any]] = {"content_bytes": [images.encode(picture.pixels, ".png")]}
     signature = transport.SIGNATURE
@@ -84,6 +101,13 @@ def stylize(
         values |= {name: [part.tolist()] for name, part in style_picture._asdict().items()}
     elif style_picture is not None:
         values["style_bytes"] = [images.encode(style_picture.pixels, ".png")]
+    return _answered(picture, values, signature, config)
+
+
+def _answered(
+    picture: images.Picture, values: dict[str, list[Any]], signature: str, config: configs.ClientConfig
+) -> images.Picture:
+    """The server's answer for one picture, with that picture's transparency."""
     outputs = predict(values, config, signature)
     try:
         (encoded,) = outputs["stylized_bytes"]
@@ -96,6 +120,47 @@ def stylize(
     if alpha is not None:
         alpha = images.resize(alpha, result.height_px, result.width_px)
     return images.Picture(pixels=result.pixels, alpha=alpha, sha256=result.sha256, name=picture.name)
+
+
+def _several(
+    content: inputs.Source,
+    styles: Sequence["inputs.Source | Style"],
+    config: configs.ClientConfig,
+    style_blend: Sequence[float],
+    given: pictures_masks.Given,
+) -> tuple[images.Picture, dict[str, list[Any]], str]:
+    """The picture, the values and the signature of a request for several styles."""
+    has_masks = bool(given.styles or given.keep is not None)
+    pictures_masks.check(given, len(styles), style_blend)
+    read = [load(content, style, config) for style in styles] or [load(content, None, config)]
+    values: dict[str, list[Any]] = {"content_bytes": [images.encode(read[0].content.pixels, ".png")]}
+    named = [one.style.style for one in read if isinstance(one.style, NamedStyle)]
+    pixels = [one.style.pixels for one in read if isinstance(one.style, images.Picture)]
+    if len(named) + len(pixels) != len(styles) or (named and pixels) or (named and style_blend):
+        raise errors.ConfigError(
+            "several styles must be pictures alone, or learned styles by name, whose shares are in their names "
+            f"(style:redon=0.7,7=0.3). Received: {', '.join(map(str, styles))}. Give styles of one kind."
+        )
+    if style_blend and len(style_blend) != len(styles):
+        raise errors.ConfigError(
+            f"style_blend needs one share for each of the {len(styles)} style pictures. Received: {len(style_blend)}."
+        )
+    if named:
+        values["style"] = [named]
+    elif pixels:
+        values["style_bytes"] = [[images.encode(one, ".png") for one in pixels]]
+    if not has_masks:
+        values["style_blend"] = [list(style_blend) or [1.0] * len(styles)]
+        return read[0].content, values, "stylize_blend"
+    masks = pictures_masks.read_content_masks(inputs.Inputs(read[0].content, ()), given)
+    if styles:
+        values["style_mask_bytes"] = [[_sent_mask(mask) for mask in masks.masks] or [b""] * len(styles)]
+    values["keep_mask_bytes"] = [_sent_mask(masks.keep) if masks.keep else b""]
+    return read[0].content, values, "stylize_regions"
+
+
+def _sent_mask(mask: images.Picture) -> bytes:
+    return images.encode(np.repeat(pictures_masks.plane(mask), 3, -1), ".png")
 
 
 def encode_style(style: inputs.Source, config: configs.ClientConfig | None = None) -> EncodedStyle:
@@ -187,7 +252,8 @@ def predict(
     if not taken:
         raise errors.ServingError(
             f"{config.model} must have the signature {signature}. Received: a model without it. Only bundles of "
-            "--method=adain and multi-style that were exported without --style have encode_style and apply_style."
+            "--method=adain and multi-style that were exported without --style have encode_style and apply_style; "
+            "stylize_blend and stylize_regions are left out by --several_styles=false."
         )
     batch = len(next(iter(pictures.values())))
     settings = _settings(config, taken)

@@ -28,7 +28,7 @@ class Rest:
     def predict(self, signature: str, values: transport.Values, timeout_s: float) -> dict[str, list[Any]]:
         """See `Transport`."""
         sent = {
-            name: [{"b64": base64.b64encode(item).decode()} for item in items] if name.endswith("_bytes") else items
+            name: [_in_json(item) for item in items] if name.endswith("_bytes") else items
             for name, items in values.items()
         }
         body = json.dumps({"signature_name": signature, "inputs": sent}).encode()
@@ -62,3 +62,8 @@ class Rest:
             raise transport.Unavailable(error.reason) from error
         except (OSError, ValueError) as error:  # cut off, or not JSON
             raise transport.refused(self._config, "no valid answer", error) from error
+
+
+def _in_json(item: Any) -> Any:
+    """Bytes, or a list of them, as a server's JSON has them."""
+    return {"b64": base64.b64encode(item).decode()} if isinstance(item, bytes) else [_in_json(one) for one in item]

@@ -45,6 +45,13 @@ class Model:
         return self.session.run(signature, typed)
 
 
+def decoded(value):
+    """What JSON has for bytes, at any depth of lists."""
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    return base64.b64decode(value["b64"]) if isinstance(value, dict) else value
+
+
 class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, models, unavailable):
         self.models = models
@@ -96,10 +103,7 @@ def rest_handler(models, unavailable):
             return {"model_spec": {"name": model.name}, "metadata": {"signature_def": {"signature_def": defs}}}
 
         def _predict(self, model, body):
-            inputs = {
-                name: [base64.b64decode(item["b64"]) if isinstance(item, dict) else item for item in items]
-                for name, items in body["inputs"].items()
-            }
+            inputs = {name: decoded(items) for name, items in body["inputs"].items()}
             outputs = {
                 name: [{"b64": base64.b64encode(item).decode()} for item in array]
                 if name.endswith("_bytes")

@@ -15,11 +15,13 @@ import pytest
 
 import nst_tf
 from nst_tf import configs, errors
+from nst_tf.export import trial_requests
+from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.serving import client
 from nst_tf.weights import style_files
 from tests.system import command_line
-from tests.tiny import tiny_bundle, tiny_multi_style, tiny_network
+from tests.tiny import tiny_adain, tiny_bundle, tiny_multi_style, tiny_network
 
 TRANSPORTS = ("grpc", "rest")
 
@@ -114,6 +116,30 @@ def test_learned_styles_are_sent_by_name_as_a_blend_and_as_a_file(ports, transpo
     expected = engine(sent, [learned, learned]).image
     result = client.stylize(picture(), tmp_path / "x.style", settings)
     np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_several_styles_are_sent_with_shares_or_masks(ports, transport):
+    settings = config(ports, transport, model="adain", steps=None, max_side_px=48)
+    content, styles = picture(32, 48), [picture(30, 44, seed=5), picture(40, 24, seed=6)]
+    sent = [images.load(images.encode(one.pixels, ".png")) for one in (content, *styles)]  # in 8 bits
+    loaded = adain.Loaded(tiny_adain.network(), "float32", {})
+    engine = nst_tf.AdainTransfer(configs.AdainConfig(max_side_px=48, style_blend=(1.0, 3.0)), loaded=loaded)
+    expected = engine(sent[0], sent[1:]).image
+    result = client.stylize(content, styles, settings, style_blend=(1.0, 3.0))
+    np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)
+    engine.reconfigure(configs.AdainConfig(max_side_px=48))
+    masks = trial_requests.masks(content.pixels)
+    given = {"style_masks": masks.styles, "keep_mask": masks.keep}
+    expected = engine(sent[0], sent[1:], **given).image
+    np.testing.assert_allclose(client.stylize(content, styles, settings, **given).pixels, expected, atol=1.01 / 255)
+
+
+def test_several_styles_of_two_kinds_are_refused_before_a_server_is_asked():
+    with pytest.raises(errors.ConfigError, match="several styles must be pictures alone, or learned styles by name"):
+        client.stylize(picture(), [picture(), "style:0"], keep_mask=np.eye(40, 60, dtype=np.float32))
+    with pytest.raises(errors.ConfigError, match="style_blend needs one share for each of the 2"):
+        client.stylize(picture(), [picture(), picture()], style_blend=(1.0,))
 
 
 def test_a_name_that_the_model_does_not_know_is_refused_with_those_it_knows(ports):
