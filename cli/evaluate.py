@@ -6,7 +6,7 @@ from absl import flags
 
 from nst_tf import configs, files
 from nst_tf.evaluation import flicker
-from nst_tf.pictures import flow, inputs
+from nst_tf.pictures import flow, inputs, masks
 from nst_tf.video import frames
 
 from . import config_flags, program, streams
@@ -40,11 +40,21 @@ def main() -> int:
     config = config_flags.config_from_flags(configs.EvaluationConfig)
     if command.output:
         files.check_writable(command.output)
-    inputs.read_judged(command.content, command.style, command.images, config.judge)  # before TensorFlow loads
+    pairs = inputs.read_judged(command.content, command.style, command.images, config.judge)  # before TensorFlow loads
+    given = masks.Given(command.style_masks)
+    masks.check(given, len(command.style), config.style_blend)
+    masks.read_content_masks(pairs[0][1], given)
     program.load_tensorflow(weights=[config.weights], threads=command.threads)
     from nst_tf import evaluation  # slow imports that --help and usage errors do not need
 
-    scores = evaluation.evaluate(command.content, command.style, command.images, config, on_message=program.say)
+    scores = evaluation.evaluate(
+        command.content,
+        command.style,
+        command.images,
+        config,
+        style_masks=command.style_masks,
+        on_message=program.say,
+    )
     if command.output:
         files.write_atomically(command.output, evaluation.as_csv(scores))
         program.say(f"wrote {command.output}")

@@ -239,6 +239,12 @@ class EvaluateCommand:
         example="a.png,b.png",
         help="The results to judge, separated by commas; each at its own size.",
     )
+    style_masks: tuple[str, ...] = _same(
+        "style_masks",
+        methods=(),
+        help="The masks that the results were made with, one for each style: each region is compared with its style, "
+        "and style_1, style_2 and so on are the distances of the regions, whatever their size.",
+    )
     video: str = fields.setting(
         "",
         group=_FILES,

@@ -44,6 +44,27 @@ def test_the_losses_are_those_of_the_objective(goal):
     assert score.lpips is None
 
 
+def test_each_region_is_judged_by_its_own_style(goal):
+    other = tiny_network.picture(12, 20, seed=5)
+    left = np.zeros([1, 14, 18, 3], np.float32)
+    left[:, :, :8] = 1
+    made = tiny_network.picture(14, 18, seed=3)
+    made[:, :, :8] = tiny_network.picture(14, 8, seed=2)
+
+    def losses(*styles):
+        masks = [left, 1 - left]
+        return evaluation.evaluate(CONTENT, list(styles), [made], objective=goal, style_masks=masks)[0].losses
+
+    found, turned = losses(STYLE, other), losses(other, STYLE)
+    assert list(found) == ["content", "style", "total_variation", "total", "style_1", "style_2"]
+    shares = (8 / 18, 10 / 18)
+    assert found["style"] == pytest.approx(shares[0] * found["style_1"] + shares[1] * found["style_2"], rel=1e-4)
+    assert found["total"] == pytest.approx(found["content"] + found["style"] + found["total_variation"], rel=1e-5)
+    assert found["style_1"] != pytest.approx(turned["style_1"], rel=1e-2)
+    with pytest.raises(errors.ConfigError, match="style_masks needs one mask for each of the 1"):
+        evaluation.evaluate(CONTENT, STYLE, [made], objective=goal, style_masks=[left, 1 - left])
+
+
 def test_a_result_is_judged_as_its_run_judged_it(goal):
     content, style = tiny_network.picture(56, 72, seed=1), tiny_network.picture(48, 80, seed=2)
     config = dataclasses.replace(goal.config, steps=4, max_side_px=36)
