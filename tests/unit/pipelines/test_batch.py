@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import shutil
 
 import numpy as np
@@ -133,26 +132,48 @@ def test_a_run_goes_on_where_results_are_missing_and_touches_no_others(network, 
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_a_bad_picture_is_listed_and_stops_nothing(network, folder):
-    good = (folder / "photos" / "4.png").read_bytes()
-    (folder / "photos" / "cut.png").write_bytes(good[: len(good) // 2])
-    (folder / "photos" / "text.png").write_text("no picture\n")
-    (folder / "photos" / "empty.jpg").write_bytes(b"")
-    (folder / "photos" / "link.png").symlink_to("nowhere")
-    images.save(folder / "photos" / "small.png", tiny_network.picture(4, 30))
-    assert run(folder)[:4] == (5, 0, 0, 5)
-    listed = failures(folder)
-    assert [os.path.basename(record["input"]) for record in listed] == [
-        "cut.png",
-        "empty.jpg",
-        "link.png",
-        "small.png",
-        "text.png",
-    ]
-    for record in listed:
-        assert record["error"] == "ImageError"
-        assert os.path.basename(record["input"]) in record["message"]
-    assert len(results(folder)) == 5
+NO_TEXT = os.fsdecode(b"caf\xe9"), os.fsdecode(b"na\xefve")  # names that are no UTF-8
+ALPHA = np.linspace(0, 1, 600, dtype=np.float32).reshape(1, 20, 30, 1)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """A folder after one job on pictures of every kind, good and bad, and the job's summary."""
+    folder, network = filled(tmp_path_factory.mktemp("mixed")), tiny_adain.network()
+    photos = folder / "photos"
+    good = (photos / "4.png").read_bytes()
+    (photos / "cut.png").write_bytes(good[: len(good) // 2])
+    (photos / "text.png").write_text("no picture\n")
+    (photos / "empty.jpg").write_bytes(b"")
+    (photos / "link.png").symlink_to("nowhere")
+    images.save(photos / "small.png", tiny_network.picture(4, 30))
+    images.save(photos / f"{'x' * 246}.png", tiny_network.picture(20, 30))  # whose result has too long a name
+    (photos / "other").mkdir()
+    shutil.copy(photos / "0.png", photos / "other" / "0.png")
+    shutil.copy(photos / "2.png", photos / "other" / "1.png")
+    images.save(photos / "alpha.png", tiny_network.picture(20, 30), alpha=ALPHA)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    lying = Image.fromarray((tiny_network.picture(20, 30)[0] * 255).astype(np.uint8))
+    lying.save(photos / "lying.jpg", exif=exif)
+    lying.convert("L").save(photos / "grey.png")
+    shutil.copy(photos / "0.png", photos / f"{NO_TEXT[0]}.png")
+    (photos / f"{NO_TEXT[1]}.png").write_bytes(b"no picture")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adain, "load", lambda **_: adain.Loaded(network, "float32", {}))
+        return folder, run(folder)
+
+
+def test_a_bad_picture_is_listed_and_stops_nothing(mixed):
+    folder, summary = mixed
+    assert summary[:4] == (10, 0, 1, 7)
+    assert len(results(folder)) == 10
+    listed = {os.path.basename(record["input"]): record for record in failures(folder)}
+    assert list(listed) == [os.path.basename(record["input"]) for record in failures(folder)] == sorted(listed)
+    for name in ("cut.png", "empty.jpg", "link.png", "small.png", "text.png"):
+        assert listed[name]["error"] == "ImageError"
+        assert name in listed[name]["message"]
+    assert len(listed) == 7
 
 
 def test_the_list_of_failures_is_that_of_the_last_run(network, done):
@@ -161,34 +182,31 @@ def test_the_list_of_failures_is_that_of_the_last_run(network, done):
     assert not (done / "out" / jobs.FAILURES).exists()
 
 
-def test_the_same_picture_in_two_folders_is_stylised_once(network, folder):
-    other = folder / "photos" / "other"
-    other.mkdir()
-    (other / "0.png").write_bytes((folder / "photos" / "0.png").read_bytes())
-    (other / "1.png").write_bytes((folder / "photos" / "2.png").read_bytes())
-    assert run(folder)[:4] == (6, 0, 1, 0)
+def test_the_same_picture_in_two_folders_is_stylised_once(mixed):
+    folder, _ = mixed
+    assert len(results(folder, "0")) == 1  # the summary has one that is repeated
     assert len(results(folder, "1")) == 2
 
 
-def test_a_result_that_cannot_be_written_is_listed(network, folder):
-    name = "x" * 246 + ".png"
-    images.save(folder / "photos" / name, tiny_network.picture(20, 30))
-    assert run(folder)[:4] == (5, 0, 0, 1)
-    assert failures(folder)[0]["error"] == "OutputError"
+def test_a_result_that_cannot_be_written_is_listed(mixed):
+    (record,) = [record for record in failures(mixed[0]) if "xxx" in record["input"]]
+    assert record["error"] == "OutputError"
 
 
-def test_alpha_orientation_and_grey_are_kept_as_by_stylize(network, folder):
-    alpha = np.linspace(0, 1, 600, dtype=np.float32).reshape(1, 20, 30, 1)
-    images.save(folder / "photos" / "alpha.png", tiny_network.picture(20, 30), alpha=alpha)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # lies on its side
-    lying = Image.fromarray((tiny_network.picture(20, 30)[0] * 255).astype(np.uint8))
-    lying.save(folder / "photos" / "lying.jpg", exif=exif)
-    lying.convert("L").save(folder / "photos" / "grey.png")
-    assert run(folder)[:4] == (8, 0, 0, 0)
-    np.testing.assert_allclose(images.load(results(folder, "alpha")[0]).alpha, alpha, atol=0.51 / 255)
+def test_alpha_orientation_and_grey_are_kept_as_by_stylize(mixed):
+    folder, _ = mixed
+    np.testing.assert_allclose(images.load(results(folder, "alpha")[0]).alpha, ALPHA, atol=0.51 / 255)
     assert images.load(results(folder, "lying")[0]).pixels.shape == (1, 30, 20, 3)
     assert images.load(results(folder, "grey")[0]).pixels.shape == (1, 20, 30, 3)
+
+
+def test_names_that_are_no_text_are_stylised_and_listed_like_any_other(mixed):
+    folder, _ = mixed
+    good, bad = NO_TEXT
+    assert len(results(folder, good)) == 1
+    assert r"na\udcefve.png" in (folder / "out" / jobs.FAILURES).read_text()
+    listed = [os.fsencode(record["input"]) for record in failures(folder)]
+    assert os.fsencode(folder / "photos" / f"{bad}.png") in listed
 
 
 def test_jpeg_results_have_its_suffix(network, folder):
@@ -321,17 +339,6 @@ def test_a_file_beside_those_of_a_bundle_is_named_but_servers_have_their_own(bun
     (copy / "variables" / "variables.data-00001-of-00002").write_bytes(b"other")
     with pytest.raises(errors.ExportError, match="the export did not write it"):
         describe_with(copy, folder)
-
-
-def test_names_that_are_no_text_are_stylised_and_listed_like_any_other(network, folder):
-    good, bad = (os.fsdecode(os.fsencode(folder / "photos") + name) for name in (b"/caf\xe9.png", b"/na\xefve.png"))
-    shutil.copy(folder / "photos" / "0.png", good)
-    pathlib.Path(bad).write_bytes(b"no picture")
-    summary = run(folder)
-    assert (summary.written, summary.failed) == (6, 1)
-    assert len(results(folder, os.fsdecode(b"caf\xe9"))) == 1
-    assert r"na\udcefve.png" in (folder / "out" / jobs.FAILURES).read_text()
-    assert os.fsencode(failures(folder)[0]["input"]) == os.fsencode(bad)
 
 
 @pytest.mark.parametrize(
