@@ -354,7 +354,7 @@ class TrainCommand:
         choices=ARCHITECTURES,
         example="one-style",
         help="multi-style: the style's 2406 numbers for the network of many styles, in about a minute. one-style: "
-        "a network of its own, from nothing, in an hour or more (Johnson et al. 2016).",
+        "a network of its own, from nothing, in hours on two cores (Johnson et al. 2016).",
     )
     output: str = _same(
         "output",
