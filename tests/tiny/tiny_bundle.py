@@ -41,12 +41,12 @@ def export_adain(root, *styles):
     )
 
 
-def export_multi_style(root, *styles):
+def export_multi_style(root, *styles, **limits):
     """A bundle of the tiny network for many styles, for results of at most 48 px; styles are baked in where given."""
     return bundle.export_multi_style(
         root,
         configs.MultiStyleConfig(max_side_px=48),
-        configs.ExportConfig(method="multi-style"),
+        configs.ExportConfig(method="multi-style", **limits),
         styles=styles,
         loaded=tiny_multi_style.loaded(),
     )

@@ -270,7 +270,7 @@ def test_a_bundle_of_many_styles_with_one_inside_does_bulk_work_and_names_what_i
     from tests.tiny import tiny_bundle, tiny_multi_style
 
     images.save(folder / "photos" / "large.png", tiny_network.picture(36, 40, seed=8))
-    version = tiny_bundle.export_multi_style(tmp_path / "one", "style:1")
+    version = tiny_bundle.export_multi_style(tmp_path / "one", "style:1", several_styles=False)
     assert "The style of style:1 (sha256 " in (version / model_card.PATH).read_text()
     job = describe_with(version, folder, max_side_px=48)
     assert batch.run(job)[:4] == (2, 0, 0, 4)
