@@ -1,7 +1,8 @@
 """What a summand of the objective is: a name, a weight, targets, a value, and how it adds up over tiles.
 
 A new loss is a class of one of the two kinds here, in a file of its own in this wing, and an entry in
-`objective.terms_of`. The loop, results, checkpoints, logs and tables take its name from the objective.
+`objective.terms_of`. The loop, results, checkpoints, logs and tables take its name from the objective. Steps are traced
+without AutoGraph: what depends on a tensor's values is a `tf.cond`, `tf.where` or `loops.in_order`, never an `if`.
 """
 
 import dataclasses
