@@ -77,7 +77,7 @@ def test_a_style_is_trained_and_then_drawn_without_naming_the_method(commands, t
     assert code == 0, stderr
     assert f"wrote {style}" in stderr
     assert images.load(f"{style}.preview.png").width_px > 64
-    flags = [f"--content={photo}", f"--style={style},style:7", "--style_blend=3,1", f"--output={out}"]
+    flags = [f"--content={photo}", f"--style={style},style:redon", "--style_blend=3,1", f"--output={out}"]
     code, _, stderr = commands.run("stylize", *flags)
     assert code == 0, stderr
     assert images.load(out).pixels.shape == (1, 48, 64, 3)
