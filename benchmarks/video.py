@@ -24,7 +24,7 @@ _CLIP = flags.DEFINE_string("clip", None, "the film", required=True)
 _STYLE = flags.DEFINE_string("style", "style:19", "a learned style")
 _FRAMES = flags.DEFINE_integer("frames", 36, "frames from the film's start")
 _SIZE = flags.DEFINE_integer("size", 480, "long side in px")
-_STABILITIES = flags.DEFINE_list("stabilities", ["0.5", "0.7", "0.8", "0.9"], "rows of the stabiliser")
+_STABILITIES = flags.DEFINE_list("stabilities", ["0.5", "0.6", "0.7", "0.8", "0.9"], "rows of the stabiliser")
 
 
 def main(_):
