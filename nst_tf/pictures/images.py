@@ -150,6 +150,8 @@ def read(source: str | os.PathLike[str]) -> bytes:
             received, fix = f"{path.stat().st_size} bytes, more than {_MAX_FILE_BYTES}", "Scale it down first."
         else:
             return path.read_bytes()
+    except errors.NstError:  # a sample of no such name, whose message says what to do
+        raise
     except (OSError, ValueError) as error:
         received = (error.strerror if isinstance(error, OSError) else None) or str(error)
         fix = "Check the path and the file's permissions."

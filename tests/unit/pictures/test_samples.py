@@ -116,3 +116,10 @@ def test_path_of_leaves_other_paths_alone(text):
 def test_an_unknown_name_is_answered_with_the_known_ones(call):
     with pytest.raises(errors.ImageError, match=r"launch-pad.*turner.*Received: 'mona-lisa'"):
         call("mona-lisa")
+
+
+def test_a_sample_of_no_such_name_is_refused_once_with_the_names():
+    with pytest.raises(errors.ImageError) as error:
+        images.load("sample:poppies")
+    assert str(error.value).startswith("sample:poppies: a sample's name must be one of temple, ")
+    assert str(error.value).endswith(" Received: 'poppies'. Choose one.")
