@@ -5,8 +5,8 @@
 
 It needs JAX, NumPy, Pillow and absl, and this project's files, but not TensorFlow. Squares of photographs are cut as
 `nst-tf train` cuts them, beforehand, and wait in the GPU's memory. The rate rises and falls as in `nst-tf train`, over
-the time that --seconds gives in place of a number of steps, since what is lent is time. With several weights of the
-style each gets an equal part of the time and starts anew.
+the time that --seconds gives in place of a number of steps, since time on a GPU is what one pays for. With several
+weights of the style each gets an equal part of the time and starts anew.
 """
 
 import concurrent.futures
