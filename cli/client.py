@@ -20,7 +20,7 @@ _INTRO = """nst-tf client: have a TensorFlow Serving server render a photograph 
   nst-tf client --model=adain --content=photo.jpg --style=painting.jpg --save_style=painting.npz --output=out.png
   nst-tf client --model=adain --content=other.jpg --style=painting.npz --output=other.png
   nst-tf client --model=adain --content=photo.jpg --style=a.jpg,b.jpg --style_masks=sky.png,land.png --output=out.png
-  nst-tf client --model=styles --content=photo.jpg --style=style:redon=0.7,7=0.3 --output=out.png
+  nst-tf client --model=styles --content=photo.jpg --style=style:redon=0.7,auvers=0.3 --output=out.png
 
 The server runs a bundle made by `nst-tf export`; see docs/serving.md."""
 

@@ -20,6 +20,8 @@ import time
 import numpy as np
 from absl import app, flags
 
+from benchmarks.gpu import lowering
+
 _FOLDER = flags.DEFINE_string("folder", None, "that lower_styles.py wrote", required=True)
 _PHOTOGRAPHS = flags.DEFINE_list("photographs", None, "folders or globs of photographs", required=True)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where the weights go", required=True)
@@ -61,16 +63,13 @@ def main(_):
     for weight in weights:
         run = Run(executable, about, constant, photographs, device)
         state = run.train(weight, _SECONDS.value / len(weights))
-        name = f"styles_{weight:g}.npz"
-        kept = {name: np.asarray(value) for name, value in state.items()}
-        path = pathlib.Path(_OUTPUT_DIR.value) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = {
-            name: value.astype(np.float16 if name.startswith("kernel") else np.float32) for name, value in kept.items()
+            name: np.asarray(value).astype(np.float16 if name.startswith("kernel") else np.float32)
+            for name, value in state.items()
         }
-        with open(f"{path}.partial", "wb") as file:
-            np.savez(file, **kept)
-        os.replace(f"{path}.partial", path)
+        path = pathlib.Path(_OUTPUT_DIR.value) / f"styles_{weight:g}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lowering.write(path, lambda file, kept=kept: np.savez(file, **kept))
     print(f"{time.perf_counter() - began:.0f} s in all")
 
 
@@ -133,8 +132,6 @@ class Run:
                 break
             rate = _LEARNING_RATE.value * min(1.0, step / WARM_UP_STEPS)
             rate *= FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * share)) / 2
-            if len(sequence) < batch:
-                sequence = np.concatenate([sequence, random.permutation(styles)])
             while len(sequence) < batch:
                 sequence = np.concatenate([sequence, random.permutation(styles)])
             now, sequence = sequence[:batch], sequence[batch:]

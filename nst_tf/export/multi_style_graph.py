@@ -1,7 +1,7 @@
 """The network for many styles as a graph: pictures in and out, in a style that a request names, blends or brings along.
 
 A name is one that `nst-tf stylize` knows: `redon`, `7`, with or without `style:`. Several with a share each are a
-blend: `redon=0.7,7=0.3`.
+blend: `redon=0.7,auvers=0.3`.
 """
 
 import dataclasses

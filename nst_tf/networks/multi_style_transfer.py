@@ -203,6 +203,6 @@ def _engine(loaded: multi_style.Loaded) -> _Engine:
     with_alpha = [*signature, tf.TensorSpec([1, None, None, 1])]
     return _Engine(
         loaded,
-        tf.function(lambda *arguments: apply(*arguments), input_signature=signature, autograph=False),
+        tf.function(apply, input_signature=signature, autograph=False),
         tf.function(apply, input_signature=with_alpha, autograph=False),
     )

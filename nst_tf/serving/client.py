@@ -36,7 +36,7 @@ class Pictures(NamedTuple):
 class NamedStyle(NamedTuple):
     """A learned style that a model knows by its name, or a blend of several."""
 
-    style: str  # such as "redon", "7", "redon=0.7,7=0.3"
+    style: str  # such as "redon", "7", "redon=0.7,auvers=0.3"
 
 
 class LearnedStyle(NamedTuple):
@@ -132,14 +132,14 @@ def _several(
     """The picture, the values and the signature of a request for several styles."""
     has_masks = bool(given.styles or given.keep is not None)
     pictures_masks.check(given, len(styles), style_blend)
-    read = [load(content, style, config) for style in styles] or [load(content, None, config)]
-    values: dict[str, list[Any]] = {"content_bytes": [images.encode(read[0].content.pixels, ".png")]}
-    named = [one.style.style for one in read if isinstance(one.style, NamedStyle)]
-    pixels = [one.style.pixels for one in read if isinstance(one.style, images.Picture)]
+    picture, read = _loaded(content, config.max_side_px), [_loaded_style(style, config) for style in styles]
+    values: dict[str, list[Any]] = {"content_bytes": [images.encode(picture.pixels, ".png")]}
+    named = [one.style for one in read if isinstance(one, NamedStyle)]
+    pixels = [one.pixels for one in read if isinstance(one, images.Picture)]
     if len(named) + len(pixels) != len(styles) or (named and pixels) or (named and style_blend):
         raise errors.ConfigError(
             "several styles must be pictures alone, or learned styles by name, whose shares are in their names "
-            f"(style:redon=0.7,7=0.3). Received: {', '.join(map(str, styles))}. Give styles of one kind."
+            f"(style:redon=0.7,auvers=0.3). Received: {', '.join(map(str, styles))}. Give styles of one kind."
         )
     if style_blend and len(style_blend) != len(styles):
         raise errors.ConfigError(
@@ -151,12 +151,12 @@ def _several(
         values["style_bytes"] = [[images.encode(one, ".png") for one in pixels]]
     if not has_masks:
         values["style_blend"] = [list(style_blend) or [1.0] * len(styles)]
-        return read[0].content, values, "stylize_blend"
-    masks = pictures_masks.read_content_masks(inputs.Inputs(read[0].content, ()), given)
+        return picture, values, "stylize_blend"
+    masks = pictures_masks.read_content_masks(inputs.Inputs(picture, ()), given)
     if styles:
         values["style_mask_bytes"] = [[_sent_mask(mask) for mask in masks.masks] or [b""] * len(styles)]
     values["keep_mask_bytes"] = [_sent_mask(masks.keep) if masks.keep else b""]
-    return read[0].content, values, "stylize_regions"
+    return picture, values, "stylize_regions"
 
 
 def _sent_mask(mask: images.Picture) -> bytes:
@@ -213,19 +213,25 @@ def load_style(path: str | os.PathLike[str]) -> EncodedStyle:
 
 def load(content: inputs.Source, style: "inputs.Source | Style | None", config: configs.ClientConfig) -> Pictures:
     """Reads the pictures of a request at the sizes they are sent at; those of `stylize`, before any server is asked."""
-    picture = _loaded(content, config.max_side_px)
+    return Pictures(_loaded(content, config.max_side_px), _loaded_style(style, config))
+
+
+def _loaded_style(
+    style: "inputs.Source | Style | None", config: configs.ClientConfig
+) -> "images.Picture | Style | None":
+    """What is sent of a style: a picture at its size, or what stands for one; None for a bundle that has its own."""
     if style is None or isinstance(style, Style):
-        return Pictures(picture, style)
+        return style
     if isinstance(style, str | os.PathLike):
         path = pathlib.Path(style)
         if str(style).startswith(known_styles.PREFIX):
-            return Pictures(picture, NamedStyle(str(style)))
+            return NamedStyle(str(style))
         if path.suffix.lower() == style_files.SUFFIX:
-            return Pictures(picture, LearnedStyle(*style_files.read(path).at(None)))
+            return LearnedStyle(*style_files.read(path).at(None))
         if path.suffix == STYLE_SUFFIX:
-            return Pictures(picture, load_style(path))
+            return load_style(path)
     side_px = config.style_max_side_px or config.max_side_px
-    return Pictures(picture, _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX))
+    return _loaded(style, side_px, min_side_px=_STYLE_MIN_SIDE_PX)
 
 
 def predict(
