@@ -84,8 +84,13 @@ class Visitor:
         self.page.set_input_files("#photograph-file", {"name": name, "mimeType": "image/png", "buffer": data})
 
     def natural_size(self):
+        """The width and the height, in pixels, of the newest picture once the browser has it."""
         return self.page.evaluate(
-            "[document.querySelector('#after').naturalWidth, document.querySelector('#after').naturalHeight]"
+            """async () => {
+                const picture = document.querySelector("#after");
+                await picture.decode();
+                return [picture.naturalWidth, picture.naturalHeight];
+            }"""
         )
 
     def fetch(self, selector):
