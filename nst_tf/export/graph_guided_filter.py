@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.export import graph_pictures
-from nst_tf.pictures import guided_filter
+from nst_tf.export import graph_colours, graph_pictures
+from nst_tf.pictures import colours as picture_colours
+from nst_tf.pictures import fine_contrast, guided_filter
 
 
 def of_photograph(image: tf.Tensor, content: tf.Tensor, radius: float, epsilon: float) -> tf.Tensor:
@@ -34,30 +35,52 @@ def of_photograph(image: tf.Tensor, content: tf.Tensor, radius: float, epsilon: 
     whole = _whole_picture_map(targets, colours)
     of_grain = _grain(content)
     calm = content - of_grain
-    filtered, grains = [], []
+    filtered, grains, of_grey = [], [], tf.zeros_like(content[..., :1])
     rows = [tf.unstack(whole[:, channel]) for channel in range(3)]
-    for row, (slopes, offset) in zip(
-        rows, guided_filter.changes(targets, colours, rows, box_mean, epsilon), strict=True
-    ):
+    found = guided_filter.changes(targets, colours, rows, box_mean, epsilon)
+    for row, (slopes, offset), weight in zip(rows, found, picture_colours.LUMA, strict=True):
         beyond = tf.stack([*map(box_mean, slopes), box_mean(offset)], axis=-1)[tf.newaxis]  # [1, h, w, 4]
         coefficients = beyond + tf.stack(row)
         *slopes, offset = tf.split(tf.image.resize(tf.cast(coefficients, image.dtype), size), 4, axis=-1)
         filtered.append(offset + tf.add_n([slope * calm[..., k : k + 1] for k, slope in enumerate(slopes)]))
         grains.append(tf.add_n([slope * of_grain[..., k : k + 1] for k, slope in enumerate(slopes)]))
-    changed = tf.concat(grains, axis=-1)
-    strength, of_changed = (tf.norm(values, axis=-1, keepdims=True) for values in (of_grain, changed))
-    changed *= tf.minimum(1.0, strength / tf.maximum(of_changed, np.finfo(np.float32).tiny))
-    return tf.clip_by_value(tf.concat(filtered, axis=-1) + changed, 0.0, 1.0)
+        of_grey += weight * tf.add_n(slopes)
+    grain = _changed_grain(of_grain, tf.concat(grains, axis=-1), tf.clip_by_value(of_grey, -1.0, 1.0))
+    return _with_finest_held(tf.clip_by_value(tf.concat(filtered, axis=-1) + grain, 0.0, 1.0), content)
+
+
+def _changed_grain(of_grain: tf.Tensor, changed: tf.Tensor, of_grey: tf.Tensor) -> tf.Tensor:
+    """`fine_contrast.changed_grain` [1, H, W, 3], of what the slopes make of grain and of greys."""
+    before, after = (tf.norm(values, axis=-1, keepdims=True) for values in (of_grain, changed))
+    changed *= tf.minimum(1.0, before / tf.maximum(after, np.finfo(np.float32).tiny))
+    return changed + of_grey * graph_colours.luma(of_grain) - graph_colours.luma(changed)
+
+
+def _with_finest_held(image: tf.Tensor, content: tf.Tensor) -> tf.Tensor:
+    """A picture [1, H, W, 3] as `fine_contrast.hold_finest` leaves it."""
+
+    def blurred(plane: tf.Tensor) -> tf.Tensor:
+        return fine_contrast.binomial(tf.pad(plane, [[1, 1], [1, 1]], mode="SYMMETRIC"))
+
+    lumas = [graph_colours.luma(pixels)[0, :, :, 0] for pixels in (content, image)]
+    bands = [fine_contrast.finest(plane, blurred) for plane in lumas]
+    moments = [
+        measure
+        for plane, band in zip(lumas, bands, strict=True)
+        for measure in (tf.reduce_mean(tf.square(band)), tf.math.reduce_variance(plane))
+    ]
+    lost = tf.maximum(0.0, 1 - fine_contrast.share_kept(*moments))
+    return tf.clip_by_value(image - lost * bands[1][tf.newaxis, :, :, tf.newaxis], 0.0, 1.0)
 
 
 def _grain(content: tf.Tensor) -> tf.Tensor:
-    """`guided_filter.grain` of a picture [1, H, W, 3]."""
+    """`fine_contrast.grain` of a picture [1, H, W, 3]."""
 
     def box_mean(plane: tf.Tensor) -> tf.Tensor:
-        return _box_mean(plane, tf.constant(guided_filter.GRAIN_RADIUS_PX))
+        return _box_mean(plane, tf.constant(fine_contrast.GRAIN_RADIUS_PX))
 
     planes = tf.unstack(tf.cast(content[0], tf.float64), axis=-1)
-    return tf.cast(tf.stack([guided_filter.grain(plane, box_mean) for plane in planes], -1), content.dtype)[tf.newaxis]
+    return tf.cast(tf.stack([fine_contrast.grain(plane, box_mean) for plane in planes], -1), content.dtype)[tf.newaxis]
 
 
 def _whole_picture_map(targets: list[tf.Tensor], colours: list[tf.Tensor]) -> tf.Tensor:

@@ -2,8 +2,8 @@
 
 First comes the one affine map of all colours that is nearest to the picture; what a window has beyond it is filtered.
 The coefficients are fitted at one size and may be applied at another, so that a small run gives a large picture. Where
-they strengthen contrasts they leave the photograph's grain as it is. Time and memory do not grow with the radius, and
-both steps go band by band.
+they strengthen contrasts they leave the photograph's grain as it is (`fine_contrast`). Time and memory do not grow with
+the radius, and both steps go band by band.
 """
 
 import functools
@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_tf import errors
-from nst_tf.pictures import inputs
+from nst_tf.pictures import fine_contrast, inputs
 
 MOST_RADIUS_PX = 64  # of a fit; a larger radius is fitted at a smaller size
 HELD = 1e-3  # squared, on the 0 to 1 scale: along colours that vary less the map of the whole picture keeps to I
-GRAIN = 2e-3  # squared, on the 0 to 1 scale: fine contrasts below this are grain, which is not strengthened
-GRAIN_RADIUS_PX = 2  # of the windows in which contrasts are fine
 _FIT_ROWS = 256  # of a band where coefficients are fitted, without its margins
 _APPLIED_ROWS = 64  # of a band where they are applied
 _PAIRS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))  # the entries of a symmetric 3 x 3 matrix
@@ -107,7 +105,8 @@ def fit(image: np.ndarray, guide: np.ndarray, *, radius_px: int, epsilon: float)
 def apply(coefficients: Coefficients, guide: np.ndarray) -> np.ndarray:
     """The picture that coefficients make of a guide, which may be larger or smaller than the one they were fitted to.
 
-    The guide's grain is changed like the colours around it, but not beyond its own strength.
+    The guide's grain is changed like the colours around it, but not beyond its own strength, and the finest band of the
+    picture is no larger a share of its contrast than in the guide.
 
     Args:
         coefficients: of `fit`; interpolated linearly between their pixels.
@@ -117,20 +116,20 @@ def apply(coefficients: Coefficients, guide: np.ndarray) -> np.ndarray:
         float32 [1, H, W, 3], clipped to [0, 1].
 
     Source: He & Sun 2015, "Fast Guided Filter", where the coefficients of a small picture are enlarged.  Deviation:
-    the grain.
+    the fine contrast.
     """
     height, width = guide.shape[1:3]
     result = np.empty(guide.shape, np.float32)
+    margin = 2 * fine_contrast.GRAIN_RADIUS_PX
     for top in range(0, height, _APPLIED_ROWS):
         rows = slice(top, min(top + _APPLIED_ROWS, height))
         slopes, offsets = (_enlarged(values, rows, (height, width)) for values in coefficients)
-        first = max(0, top - 2 * GRAIN_RADIUS_PX)
-        around = guide[0, first : rows.stop + 2 * GRAIN_RADIUS_PX]
-        of_grain = grain(around, _mean_around)[top - first : rows.stop - first]
-        changed = _times(of_grain, slopes)
-        strength, of_changed = (np.sqrt(np.einsum("hwc,hwc->hw", values, values)) for values in (of_grain, changed))
-        excess = 1 - np.minimum(1, strength / np.maximum(of_changed, np.finfo(np.float32).tiny))
-        result[0, rows] = (offsets + _times(guide[0, rows], slopes) - excess[..., np.newaxis] * changed).clip(0, 1)
+        first = max(0, top - margin)
+        around = guide[0, first : rows.stop + margin]
+        grain = fine_contrast.grain(around, _mean_around)[top - first : rows.stop - first]
+        calm = _times(guide[0, rows] - grain, slopes)
+        result[0, rows] = (offsets + calm + fine_contrast.changed_grain(grain, slopes)).clip(0, 1)
+    fine_contrast.hold_finest(result, guide)
     return result
 
 
@@ -149,21 +148,6 @@ def whole_picture_map(image: np.ndarray, guide: np.ndarray) -> np.ndarray:
     known = np.append(colours, np.ones([len(colours), 1]), axis=1)  # [P, 4]
     moments, change = known.T @ known / len(known), known.T @ (targets - colours) / len(known)
     return np.asarray(np.eye(4, 3) + np.linalg.solve(moments + np.diag([HELD, HELD, HELD, 0]), change))
-
-
-def grain(plane: Any, box_mean: Callable[[Any], Any]) -> Any:
-    """What a channel of a guide has of fine structure of low contrast: the channel less its own guided filter.
-
-    Args:
-        plane: an array [H, W, ...] or a tensor [H, W].
-        box_mean: the mean of each pixel's window, of GRAIN_RADIUS_PX.
-
-    Source: He, Sun & Tang 2013, section 3.2, the filter that keeps edges.
-    """
-    mean = box_mean(plane)
-    variance = box_mean(plane * plane) - mean * mean
-    slope = variance / (variance + GRAIN)
-    return plane - box_mean(slope) * plane - box_mean(mean - slope * mean)
 
 
 def changes(
@@ -225,15 +209,16 @@ def _box_mean(plane: np.ndarray, radius_px: int) -> np.ndarray:
 
 
 def _mean_around(pixels: np.ndarray) -> np.ndarray:
-    """The mean of each pixel's window of GRAIN_RADIUS_PX, of what lies within [H, W, C]; without running sums."""
+    """The mean of each pixel's window of the grain, of what lies within [H, W, C]; without running sums."""
+    radius_px = fine_contrast.GRAIN_RADIUS_PX
     for axis in (0, 1):
         margins = [(0, 0)] * pixels.ndim
-        margins[axis] = (GRAIN_RADIUS_PX, GRAIN_RADIUS_PX)
+        margins[axis] = (radius_px, radius_px)
         length = pixels.shape[axis]
         total = np.zeros_like(pixels)
         counts = np.zeros([length if place == axis else 1 for place in range(pixels.ndim)], pixels.dtype)
         padded, inside = np.pad(pixels, margins), np.pad(np.ones_like(counts), margins)
-        for shift in range(2 * GRAIN_RADIUS_PX + 1):
+        for shift in range(2 * radius_px + 1):
             window = (slice(None),) * axis + (slice(shift, shift + length),)
             total += padded[window]
             counts += inside[window]

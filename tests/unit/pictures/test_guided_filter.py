@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
-from nst_tf import configs, errors
-from nst_tf.pictures import guided_filter, images
+from nst_tf import configs, errors, evaluation
+from nst_tf.pictures import colours, fine_contrast, guided_filter, images
 from tests.tiny import tiny_network
+
+LUMA = np.array(colours.LUMA, np.float32)
 
 
 def pictures(height=21, width=26):
@@ -18,7 +20,7 @@ def windows(height, width, radius):
 
 
 def by_definition(image, guide, radius, epsilon):
-    """The nearest affine map, what is beyond it filtered, the grain held back; window by window.
+    """The nearest affine map, what is beyond it filtered, the grain and the finest band held back; window by window.
 
     He et al. 2013, eq. 19 to 21, and for the grain section 3.2.
     """
@@ -41,18 +43,33 @@ def by_definition(image, guide, radius, epsilon):
     changed = np.einsum("hwk,hwkc->hwc", grain, total[..., :3, :])
     strength, of_changed = np.linalg.norm(grain, axis=-1), np.linalg.norm(changed, axis=-1)
     changed *= np.minimum(1, strength / of_changed)[..., np.newaxis]
-    result = np.einsum("hwk,hwkc->hwc", i - grain, total[..., :3, :]) + total[..., 3, :] + changed
-    return result.clip(0, 1)[np.newaxis]
+    of_grey = np.einsum("hwkc,c->hw", total[..., :3, :], LUMA).clip(-1, 1)
+    changed += (of_grey * (grain @ LUMA) - changed @ LUMA)[..., np.newaxis]
+    result = (np.einsum("hwk,hwkc->hwc", i - grain, total[..., :3, :]) + total[..., 3, :] + changed).clip(0, 1)
+    (fine, whole), (fine_after, whole_after) = (
+        (np.mean(finest(luma) ** 2), luma.var()) for luma in (i @ LUMA, result @ LUMA)
+    )
+    lost = 1 - min(1, np.sqrt(fine / whole * whole_after / fine_after))
+    return (result - lost * finest(result @ LUMA)[..., np.newaxis]).clip(0, 1)[np.newaxis]
+
+
+def finest(luma):
+    """What two binomial blurs take off."""
+    for _ in range(2):
+        padded = np.pad(luma, 1, mode="edge")
+        weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
+        luma = luma - np.einsum("hwyx,yx->hw", np.lib.stride_tricks.sliding_window_view(padded, (3, 3)), weights)
+    return luma
 
 
 def calm(colours):
     """Each channel under its own guided filter."""
     fitted, result = np.empty([2, *colours.shape]), np.empty(colours.shape)
-    for y, x, window in windows(*colours.shape[:2], guided_filter.GRAIN_RADIUS_PX):
+    for y, x, window in windows(*colours.shape[:2], fine_contrast.GRAIN_RADIUS_PX):
         mean, variance = colours[window].mean(axis=(0, 1)), colours[window].var(axis=(0, 1))
-        slope = variance / (variance + guided_filter.GRAIN)
+        slope = variance / (variance + fine_contrast.GRAIN)
         fitted[:, y, x] = slope, mean - slope * mean
-    for y, x, window in windows(*colours.shape[:2], guided_filter.GRAIN_RADIUS_PX):
+    for y, x, window in windows(*colours.shape[:2], fine_contrast.GRAIN_RADIUS_PX):
         slope, offset = (values[window].mean(axis=(0, 1)) for values in fitted)
         result[y, x] = slope * colours[y, x] + offset
     return result
@@ -75,6 +92,7 @@ def test_bands_give_the_coefficients_of_the_whole(monkeypatch):
 
 def test_an_affine_change_of_the_guides_colours_passes_unchanged(monkeypatch):
     monkeypatch.setattr(guided_filter, "HELD", 1e-6)
+    monkeypatch.setattr(fine_contrast, "GRAIN", 1e-12)
     _, guide = pictures()
     matrix = np.array([[0.5, 0.2, 0.0], [0.1, 0.6, 0.1], [0.3, 0.0, 0.4]], np.float32)
     image = guide @ matrix + np.float32(0.05)
@@ -95,6 +113,30 @@ def test_grain_is_not_strengthened_where_edges_are():
     for side in np.s_[:, :, :14], np.s_[:, :, 26:]:
         assert got[side].std() < 1.2 * guide[side].std()  # 2 without care
     assert got[:, :, 26:].mean() - got[:, :, :14].mean() > 1.8 * 0.2
+
+
+def test_a_map_that_mixes_colours_makes_no_luma_of_their_noise():
+    red, blue = np.random.default_rng(2).normal(0, 0.02, [2, 30, 30]).astype(np.float32)
+    noise = np.stack([red, np.zeros_like(red), blue], axis=-1)
+    noise -= (noise @ LUMA)[..., np.newaxis]  # colour alone
+    mixing = np.eye(3, dtype=np.float32) + np.array([[1, 1, 1], [-1, -1, -1], [0, 0, 0]], np.float32)
+    slopes = np.broadcast_to(mixing, [30, 30, 3, 3])
+    assert (noise @ mixing @ LUMA).std() > 0.02
+    np.testing.assert_allclose(fine_contrast.changed_grain(noise, slopes) @ LUMA, 0, atol=1e-6)
+
+
+def test_the_finest_band_keeps_its_share_of_the_contrast_where_light_becomes_even(monkeypatch):
+    monkeypatch.setattr(fine_contrast, "_BAND_ROWS", 17)
+    detail = np.random.default_rng(3).uniform(-0.1, 0.1, [1, 60, 80, 1]).astype(np.float32)
+    light = np.linspace(0.2, 0.8, 80, dtype=np.float32)[:, np.newaxis]
+    photograph, even = (np.tile(picture + detail, [1, 1, 1, 3]) for picture in (light, 0.5 + 0.7 * (light - 0.5)))
+    got = even.copy()
+    fine_contrast.hold_finest(got, photograph)
+    shares = [evaluation.high_frequency_share(picture) for picture in (photograph, even, got)]
+    assert shares[1] > 1.5 * shares[0]
+    assert shares[2] < 1.1 * shares[0]
+    fine_contrast.hold_finest(photograph, even)
+    np.testing.assert_array_equal(photograph, np.tile(light + detail, [1, 1, 1, 3]))
 
 
 def test_colours_that_hardly_vary_in_the_photograph_are_not_made_strong():
