@@ -18,7 +18,7 @@ class VideoConfig:
     """How a film is kept steady and how it is written. Every field is also a flag of `nst-tf video`."""
 
     stability: float = fields.setting(
-        0.6,
+        0.7,
         group=_FILM,
         low=0,
         high=1,

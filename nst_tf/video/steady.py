@@ -7,8 +7,9 @@ import numpy as np
 from nst_tf.pictures import flow
 
 CUT_RELIABILITY = 0.3  # the share of reliable pixels below which a scene begins; 0.0 to 0.1 was seen at cuts
-_RESIDUAL = 0.1  # difference between photographs, of 1, at which e^-1 of the old frame is kept: light that changes
+_RESIDUAL = 0.0225  # difference between photographs, of 1, at which e^-1 of the old frame is kept
 _RESIDUAL_SIGMA_PX = 1.5
+_NOISE_OF_MEDIAN = 1.18  # the mean of the absolute values of normal noise, over their median
 _FINE_SIGMA_PX = 1.0  # what is finer counts as fine contrast
 _MOST_GAIN = 1.5  # of fine contrast
 _GAIN_DECAY = 0.8  # of the gain's running mean over the frames, which must not flicker itself
@@ -21,13 +22,13 @@ class Stabiliser:
 
     y_i = a m w(y_{i-1}) + (1 - a m) f(s_i), s_i = a m w(s_{i-1}) + (1 - a m) x_i: x are the photographs, f stylises, w
     warps along the flow between the photographs, m is its reliability. Steady photographs alone leave two thirds of the
-    flicker. Where the photograph's light changes m is lower, and at a cut everything starts anew.
+    flicker. Where a photograph differs from the warped one before it m is lower, and at a cut everything starts anew.
 
     Blending averages strokes that moved against each other, which costs fine contrast. `blended` gives it back: the
     band below one pixel of what it returns is raised to the energy that it has frame by frame; y itself stays as it is.
 
     Source: the recursion is that of Chen et al. 2017, "Coherent Online Video Style Transfer", on pixels, with the masks
-    of Ruder et al. 2016. Deviations: steadied photographs, cubic warps, the gain.
+    of Ruder et al. 2016. Deviations: steadied photographs, cubic warps, the difference of the photographs, the gain.
 
     Args:
         stability: a, in [0, 1]; 0 changes nothing.
@@ -50,10 +51,7 @@ class Stabiliser:
             motion = flow.between(photograph, kept.photograph)
             if motion.reliability >= CUT_RELIABILITY:
                 before = flow.warped(kept.steady, motion.backward)
-                red, green, blue = np.moveaxis(np.abs(before - photograph), -1, 0)
-                mean = (red + green + blue) / np.float32(3)  # mean() takes three times as long over so short an axis
-                residual = flow.smoothed(mean, _RESIDUAL_SIGMA_PX)
-                weight = self.stability * motion.reliable * np.exp(-np.square(residual / _RESIDUAL))
+                weight = self.stability * motion.reliable * _likeness(before - photograph)
                 self._weight, self._backward = weight[..., np.newaxis], motion.backward
                 steady = (photograph + self._weight * (before - photograph)).clip(0, 1)
         stylised, gain = (kept.stylised, kept.gain) if kept and self._weight is not None else (photograph, 1.0)
@@ -97,6 +95,31 @@ class _Kept(NamedTuple):
     steady: np.ndarray
     stylised: np.ndarray  # y, without the gain
     gain: float
+
+
+def _likeness(difference: np.ndarray) -> np.ndarray:
+    """How much of the old frame is kept where photographs differ, from 1 to 0, float32 [H, W].
+
+    A difference shows light that changes, and things whose motion the flow missed: their old strokes would be seen as a
+    ghost. What the film's noise accounts for does not count.
+
+    Args:
+        difference: float32 [H, W, 3], of the warped frame before and the photograph.
+    """
+    red, green, blue = np.moveaxis(np.abs(difference), -1, 0)
+    mean = (red + green + blue) / np.float32(3)  # mean() takes three times as long over so short an axis
+    residual = flow.smoothed(mean, _RESIDUAL_SIGMA_PX) - np.float32(_noise(difference[..., 1]))
+    return np.asarray(np.exp(-np.square(np.maximum(residual, 0) / np.float32(_RESIDUAL))))
+
+
+def _noise(plane: np.ndarray) -> float:
+    """The mean absolute value of a plane's white noise, from differences that light and most things do not have.
+
+    Source: the mask is that of Immerkaer 1996, "Fast Noise Variance Estimation", at half its order; the median leaves
+    edges out.
+    """
+    corners = plane[:-1:2, :-1:2] - plane[:-1:2, 1::2] - plane[1::2, :-1:2] + plane[1::2, 1::2]
+    return _NOISE_OF_MEDIAN / 2 * float(np.median(np.abs(corners)))
 
 
 def _root_mean_square(values: np.ndarray) -> float:

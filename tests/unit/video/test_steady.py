@@ -55,6 +55,26 @@ def test_what_a_moving_square_uncovers_holds_no_ghost_of_it():
     assert np.abs(uncovered).mean() < 0.01
 
 
+def test_what_moves_faster_than_the_flow_finds_leaves_no_ghost_where_the_ground_is_smooth():
+    ground = np.full_like(PHOTOGRAPHS[0], 0.4)
+    photographs = []
+    for number in range(3):
+        photographs.append(ground.copy())
+        photographs[-1][20:28, 2 + 20 * number : 10 + 20 * number] = (0.9, 0.9, 0.2)
+    stabiliser = steady.Stabiliser(0.9)
+    frames = [stabiliser.blended(stabiliser.steadied(photograph)) for photograph in photographs]
+    assert np.abs(frames[-1][18:30, :30] - ground[18:30, :30]).max() < 0.02
+
+
+def test_a_films_noise_is_taken_for_no_motion():
+    generator = np.random.default_rng(0)
+    noisy = [(PHOTOGRAPHS[0] + generator.normal(0, 0.03, ground.shape)).clip(0, 1) for ground in PHOTOGRAPHS]
+    noisy = [photograph.astype(np.float32) for photograph in noisy]
+    frames = film(0.8, noisy)
+    alone = [(photograph + strokes(number)).clip(0, 1) for number, photograph in enumerate(noisy)]
+    assert np.diff(frames[4:], axis=0).std() < 0.6 * np.diff(alone[4:], axis=0).std()
+
+
 def test_a_restored_state_continues_with_the_same_bits():
     whole = film(0.8)
     first, second = steady.Stabiliser(0.8), steady.Stabiliser(0.8)
