@@ -92,13 +92,13 @@ class Gatys(tf.Module):
         self._style_stride_px = config.style_side_px
         picture = tf.TensorSpec([1, None, None, 3])
         controls = [tf.TensorSpec([], dtype) for dtype in CONTROLS.values()]
-        self._optimised = tf.function(self._optimise, input_signature=[picture, picture, *controls], autograph=False)
+        one = [picture, picture, *controls]
+        self._optimised = _untracked(tf.function(self._optimise, input_signature=one, autograph=False))
         several = [tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None]), tf.TensorSpec([1, None, None, None])]
         plane = tf.TensorSpec([1, None, None, 1])
-        self._optimised_in_regions = tf.function(
-            self._optimise_in_regions,
-            input_signature=[picture, *several, plane, plane, *controls],
-            autograph=False,
+        several = [picture, *several, plane, plane, *controls]
+        self._optimised_in_regions = _untracked(
+            tf.function(self._optimise_in_regions, input_signature=several, autograph=False)
         )
 
     def signatures(self) -> dict[str, Any]:
@@ -321,6 +321,11 @@ class Gatys(tf.Module):
         """The size of a style picture where the content has a share of its own, int32 [2]."""
         size = tf.shape(style)[1:3]
         return graph_pictures.scaled_size(size, graph_pictures.at_least(size, scale, self._style_stride_px))
+
+
+def _untracked(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A traced function that a module may hold: TensorFlow would trace it again to save it, wanted or not."""
+    return lambda *args: function(*args)
 
 
 def _proven(
