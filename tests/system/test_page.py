@@ -17,7 +17,7 @@ from tests.system import command_line
 from tests.tiny import tiny_network, tiny_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE_MS = 90_000  # for a machine that has other work
+PATIENCE_MS = 1000 * tiny_page.PATIENCE_S
 SERIOUS = ("serious", "critical")
 
 pytestmark = [
@@ -36,7 +36,7 @@ def program():
     program.address = found.group(1)
     yield program
     program.send_signal(signal.SIGINT)
-    _, rest = program.communicate(timeout=30)
+    _, rest = program.communicate(timeout=tiny_page.PATIENCE_S)
     assert program.returncode == 0, rest
     assert "Traceback" not in rest
 
@@ -279,8 +279,12 @@ def test_a_closed_tab_cancels_its_job(address, browser):
     (job,) = [job for job in get(at)["jobs"] if job["method"] == "gatys"]
     assert job["state"] == "running"
     visitor.close()
-    time.sleep(4)  # whoever asks keeps the visit alive
-    tiny_page.until(lambda: get(f"{at}/jobs/{job['id']}?wait=5")["state"] == "done", timeout_s=60)
+
+    def has_ended():
+        time.sleep(2)  # longer than cancel_after_s: whoever asks keeps the visit alive
+        return get(f"{at}/jobs/{job['id']}")["state"] == "done"
+
+    tiny_page.until(has_ended)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +333,7 @@ def test_a_page_under_a_path_survives_its_server(browser):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=tiny_page.PATIENCE_S) as answer:
         return json.loads(answer.read())
 
 

@@ -14,6 +14,7 @@ from nst_tf.pictures import images
 from nst_tf.serving.page import running, studio
 from tests.tiny import tiny_multi_style, tiny_network
 
+PATIENCE_S = 90  # for a machine that has other work
 QUICK = {"method": "multi-style", "content": "sample:temple", "style": ["style:1"], "settings": {"max_side_px": 48}}
 _OBJECTIVE = {name: value for name, value in tiny_network.SETTINGS.items() if name != "precision"}
 LONG = {
@@ -54,11 +55,11 @@ def server(work=None, *, port=0, **settings):
         thread = threading.Thread(target=process.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
-            assert started.wait(30)
+            assert started.wait(PATIENCE_S)
             yield Client(listening.getsockname()[1], config.root_path)
         finally:
             process.should_exit = True
-            thread.join(timeout=30)
+            thread.join(timeout=PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -83,7 +84,7 @@ class Client:
 
     def request(self, method, path, body=None, **headers):
         """Status, headers and body of an answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         with contextlib.closing(connection):
             connection.request(method, f"{self.root_path}{path}", body, headers)
             response = connection.getresponse()
@@ -125,7 +126,7 @@ def png(side_px=40, colour=0.5, seed=0):
     return images.encode(tiny_network.picture(side_px, side_px, seed=seed) * colour, ".png")
 
 
-def until(condition, timeout_s=30):
+def until(condition, timeout_s=PATIENCE_S):
     """What a condition gives once it gives something true."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

@@ -3,6 +3,7 @@
 Imports TensorFlow at the first use, in the worker's thread, so that the page is there before TensorFlow is.
 """
 
+import collections
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,13 @@ from nst_tf.serving.page import orders
 
 _WARM_STYLE = "style:starry-night"
 _WARM_SIDE_PX = 64
+_MOST_KEPT_PIXELS = 2**22  # 50 MB: the first picture and the walls of eight samples
 
 
 class Studio:
     """One engine for each method, kept as long as the next order can use its network.
+
+    Every visit starts with the same pictures, so those of samples are drawn once for all; the latest ones are kept.
 
     Args:
         prepare: called once before TensorFlow is imported.
@@ -27,6 +31,7 @@ class Studio:
         self._prepare = prepare
         self._is_prepared = False
         self._engines = dict(engines or {})
+        self._kept: collections.OrderedDict[Any, tuple[results.Result, list[str]]] = collections.OrderedDict()
 
     def warm_up(self) -> None:
         """Loads TensorFlow and the network of the first picture, and traces it.
@@ -56,6 +61,34 @@ class Studio:
         Raises:
             NstError: a picture, setting or network is unusable; the message says how to fix it.
         """
+        if not order.is_quick or any(reference.startswith(orders.PICTURE) for reference in order.references):
+            return self._made(order, load, on_report, on_message)
+        key = (order.command, order.config)
+        if key not in self._kept:
+            said: list[str] = []
+            self._keep(key, self._made(order, load, on_report, said.append), said)
+        self._kept.move_to_end(key)
+        result, messages = self._kept[key]
+        for message in messages:
+            on_message(message)
+        return result
+
+    def _keep(self, key: Any, result: results.Result, messages: list[str]) -> None:
+        """Keeps a picture, and as many of the latest before it as there is room for."""
+        self._kept[key] = result, messages
+        while (
+            len(self._kept) > 1 and sum(kept.image[..., 0].size for kept, _ in self._kept.values()) > _MOST_KEPT_PIXELS
+        ):
+            self._kept.popitem(last=False)
+
+    def _made(
+        self,
+        order: orders.Order,
+        load: Callable[[str], Any],
+        on_report: results.OnReport,
+        on_message: Callable[[str], None],
+    ) -> results.Result:
+        """Makes the picture of an order, as `make`."""
         self._load_tensorflow()
         import nst_tf
 
