@@ -64,7 +64,7 @@ class Parts:
             raise self._refused("a damaged film.json")
         if known != self._identity:
             differing = [name for name in self._identity if known.get(name) != self._identity[name]]
-            raise self._refused(f"one with another {' and '.join(differing) or 'version'}")
+            raise self._refused(f"one that differs in its {' and '.join(differing) or 'version'}")
         for number in range(10**6):
             files.remove_leftovers(self.segment(number))
             if not self.segment(number).exists():

@@ -115,7 +115,7 @@ def test_an_unfinished_film_of_other_settings_is_refused(clip, tmp_path):
         patch.setattr(transfer, "_REPORT_INTERVAL_S", 0.0)
         with pytest.raises(KeyboardInterrupt):
             stylize(clip, tmp_path / "out.mkv", on_report=stop)
-    with pytest.raises(errors.OutputError, match="another settings"):
+    with pytest.raises(errors.OutputError, match="differs in its settings"):
         stylize(clip, tmp_path / "out.mkv", stability=0.1)
 
 
