@@ -67,11 +67,10 @@ def reflections_in_one_operation(models: Iterable[Any]) -> Iterator[None]:
 
 
 def convolution(x: Any, name: str, filters: int, policy: str, activation: str | None = "relu") -> Any:
-    """A 3 x 3 convolution of reflected features, named after its layer."""
+    """A 3 x 3 convolution of reflected features, named after its layer; zeros until its weights are set."""
     x = ReflectionPadding(name=f"{name}_padding", dtype=dtype_policy(policy))(x)
-    return keras.layers.Conv2D(
-        filters, 3, activation=activation, name=name, dtype=dtype_policy(policy), data_format=DATA_FORMAT
-    )(x)
+    stated = {"dtype": dtype_policy(policy), "data_format": DATA_FORMAT, "kernel_initializer": "zeros"}
+    return keras.layers.Conv2D(filters, 3, activation=activation, name=name, **stated)(x)
 
 
 def pooling(x: Any, policy: str) -> Any:
