@@ -75,10 +75,10 @@ def example_requests(
         largest_px = max(max(picture.height_px, picture.width_px) for picture in styles)
         config = dataclasses.replace(config, style_max_side_px=max(16, largest_px))
     config = dataclasses.replace(config, max_side_px=side_px)
+    engine = one_pass.AdainTransfer(config, loaded=loaded)
     answers = []
     for content, picture, strength in zip(contents, pictures, strengths, strict=True):
-        changed = dataclasses.replace(config, strength=float(strength))
-        engine = one_pass.AdainTransfer(changed, loaded=loaded)
+        engine.reconfigure(dataclasses.replace(config, strength=float(strength)))
         answers.append(engine(content, list(styles) or picture, on_message=lambda _: None).image)
     sizes = {"max_side_px": np.full([2], side_px, np.int32)}
     one = {"content": contents[0], "style_strength": strengths[:1]}
@@ -87,7 +87,7 @@ def example_requests(
     given = trial_requests.masks(contents[0])
     first = {name: values[:1] for name, values in encoded.items()}
     keep = {graph_masks.KEEP: trial_requests.encoded([given.keep])}
-    engine = one_pass.AdainTransfer(config, loaded=loaded)
+    engine.reconfigure(config)
 
     def answered(*chosen: Any, **controls: Any) -> dict[str, np.ndarray]:
         image = engine(contents[0], list(chosen), on_message=lambda _: None, **controls).image

@@ -98,10 +98,11 @@ def example_requests(
     strengths = np.array([1.0, 0.4], np.float32)
     if styles:
         chosen = [(list(styles), config.style_blend)] * len(contents)
+    engine = multi_style_transfer.MultiStyleTransfer(loaded=loaded)
     answers, numbers = [], []
     for content, (sources, shares), strength in zip(contents, chosen, strengths, strict=True):
         changed = dataclasses.replace(config, max_side_px=side_px, style_blend=shares, strength=float(strength))
-        engine = multi_style_transfer.MultiStyleTransfer(changed, loaded=loaded)
+        engine.reconfigure(changed)
         answers.append(engine(content, sources, on_message=lambda _: None).image)
         numbers.append(baked(loaded, sources, changed))
     encoded = {"content_bytes": trial_requests.encoded(contents), "max_side_px": np.full([2], side_px, np.int32)}
@@ -114,9 +115,8 @@ def example_requests(
     }
     masks = {} if styles else {"style_masks": given.styles}
     in_two = [known_styles.PREFIX + name for name in (known[-1], known[0])]
-    engine = multi_style_transfer.MultiStyleTransfer(
-        dataclasses.replace(config, max_side_px=side_px, style_blend=config.style_blend if styles else ()),
-        loaded=loaded,
+    engine.reconfigure(
+        dataclasses.replace(config, max_side_px=side_px, style_blend=config.style_blend if styles else ())
     )
     image = engine(contents[0], list(styles) or in_two, keep_mask=given.keep, on_message=lambda _: None, **masks).image
     of_regions = {"stylized_bytes": trial_requests.encoded([image])}

@@ -13,10 +13,8 @@ import sys
 import numpy as np
 import pytest
 
-import nst_tf
 from nst_tf import configs, errors
 from nst_tf.export import trial_requests
-from nst_tf.networks import adain
 from nst_tf.pictures import images
 from nst_tf.serving import client
 from nst_tf.weights import style_files
@@ -106,9 +104,7 @@ def test_learned_styles_are_sent_by_name_as_a_blend_and_as_a_file(ports, transpo
     settings = config(ports, transport, model="styles", steps=None, max_side_px=48)
     learned = tiny_multi_style.style_file()
     style_files.write(tmp_path / "x.style", learned)
-    engine = nst_tf.MultiStyleTransfer(
-        configs.MultiStyleConfig(max_side_px=48, style_blend=(1.0, 3.0)), loaded=tiny_multi_style.loaded()
-    )
+    engine = tiny_multi_style.engine(max_side_px=48, style_blend=(1.0, 3.0))
     sent = images.load(images.encode(client.load(picture(), None, settings).content.pixels, ".png"))  # in 8 bits
     expected = engine(sent, ["style:0", "style:2"]).image
     result = client.stylize(picture(), "style:0=1,2=3", settings)
@@ -123,12 +119,11 @@ def test_several_styles_are_sent_with_shares_or_masks(ports, transport):
     settings = config(ports, transport, model="adain", steps=None, max_side_px=48)
     content, styles = picture(32, 48), [picture(30, 44, seed=5), picture(40, 24, seed=6)]
     sent = [images.load(images.encode(one.pixels, ".png")) for one in (content, *styles)]  # in 8 bits
-    loaded = adain.Loaded(tiny_adain.network(), "float32", {})
-    engine = nst_tf.AdainTransfer(configs.AdainConfig(max_side_px=48, style_blend=(1.0, 3.0)), loaded=loaded)
+    engine = tiny_adain.engine(max_side_px=48, style_blend=(1.0, 3.0))
     expected = engine(sent[0], sent[1:]).image
     result = client.stylize(content, styles, settings, style_blend=(1.0, 3.0))
     np.testing.assert_allclose(result.pixels, expected, atol=1.01 / 255)
-    engine.reconfigure(configs.AdainConfig(max_side_px=48))
+    engine = tiny_adain.engine(max_side_px=48)
     masks = trial_requests.masks(content.pixels)
     given = {"style_masks": masks.styles, "keep_mask": masks.keep}
     expected = engine(sent[0], sent[1:], **given).image

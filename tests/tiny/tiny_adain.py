@@ -1,8 +1,11 @@
 """AdaIN's network with few channels and random weights, for tests that need no real one."""
 
+import functools
+
 import numpy as np
 
-from nst_tf.networks import adain
+from nst_tf import configs
+from nst_tf.networks import adain, one_pass
 
 ENCODER = (("block1_conv1", 3, 4), ("block1_conv2", 4, 4), ("block2_conv1", 4, 6), ("block3_conv1", 6, 8))
 STRIDE = 4
@@ -21,6 +24,22 @@ def network(policy="float32", seed=0):
         adain.build_encoder(encoder_convolutions(seed), policy=policy),
         adain.build_decoder(decoder_convolutions(seed + 1), policy=policy),
     )
+
+
+def loaded():
+    return adain.Loaded(network(), "float32", {"decoder": {"source": "tiny"}})
+
+
+def engine(**settings):
+    """An engine on the tiny network, which all tests share: it has these settings until it is asked for with others."""
+    shared = _engine()
+    shared.reconfigure(configs.AdainConfig(**settings))
+    return shared
+
+
+@functools.cache
+def _engine():
+    return one_pass.AdainTransfer(loaded=loaded())
 
 
 def _random(layers, seed):

@@ -1,10 +1,12 @@
 """The network for many styles with few channels and random weights, as arrays, as a loaded one and as an ONNX file."""
 
+import functools
 import hashlib
 
 import numpy as np
 
-from nst_tf.networks import multi_style
+from nst_tf import configs
+from nst_tf.networks import multi_style, multi_style_transfer
 from nst_tf.weights import style_files
 
 STYLES = 3
@@ -50,6 +52,18 @@ def known(seed=0):
 def loaded(seed=0):
     weights = {"source": "tiny", "sha256": hashlib.sha256(b"tiny").hexdigest(), "licence": "none"}
     return multi_style.Loaded(multi_style.MultiStyleNetwork(kernels(seed)), known(seed), weights)
+
+
+def engine(**settings):
+    """An engine on the tiny network, which all tests share: it has these settings until it is asked for with others."""
+    shared = _engine()
+    shared.reconfigure(configs.MultiStyleConfig(**settings))
+    return shared
+
+
+@functools.cache
+def _engine():
+    return multi_style_transfer.MultiStyleTransfer(loaded=loaded())
 
 
 def style_file(sizes_px=(384,), **changes):

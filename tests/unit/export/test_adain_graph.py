@@ -8,7 +8,6 @@ import tensorflow as tf
 from nst_tf import configs, errors
 from nst_tf.export import adain_graph, manifest, trial_requests
 from nst_tf.networks import adain as networks_adain
-from nst_tf.networks import one_pass
 from nst_tf.pictures import images
 from tests.tiny import tiny_adain, tiny_network
 
@@ -47,10 +46,9 @@ def request(**overrides):
     return {name: tf.constant(value) for name, value in (values | overrides).items()}
 
 
-def expected(loaded, i, **settings):
+def expected(i, **settings):
     settings = {"strength": (1.0, 0.3)[i], "max_side_px": (50, 64)[i]} | settings
-    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, **settings), loaded=loaded)
-    return engine(CONTENTS[i], STYLES[i], on_message=lambda _: None).image
+    return tiny_adain.engine(**settings)(CONTENTS[i], STYLES[i], on_message=lambda _: None).image
 
 
 def assert_same(data, image):
@@ -61,7 +59,7 @@ def assert_same(data, image):
 def test_each_picture_of_a_batch_is_what_python_makes_of_it(served, loaded):
     out = served["serving_default"](**request())["stylized_bytes"].numpy()
     for i in range(2):
-        assert_same(out[i], expected(loaded, i))
+        assert_same(out[i], expected(i))
 
 
 def test_luminance_is_what_python_makes_of_it_and_has_no_style_without_its_content(loaded):
@@ -71,8 +69,8 @@ def test_luminance_is_what_python_makes_of_it_and_has_no_style_without_its_conte
     assert sorted(signatures) == ["serving_default", "stylize_blend", "stylize_regions", "stylize_tensor"]
     out = signatures["serving_default"](**request())["stylized_bytes"].numpy()
     for i in range(2):
-        assert_same(out[i], expected(loaded, i, colours="luminance"))
-    assert_same(regions_of(signatures)[0], in_regions(loaded, colours="luminance"))
+        assert_same(out[i], expected(i, colours="luminance"))
+    assert_same(regions_of(signatures)[0], in_regions(colours="luminance"))
     with pytest.raises(errors.ConfigError, match="Received: luminance, which shifts the style to each content"):
         adain_graph.baked(loaded, [], config)
 
@@ -92,15 +90,15 @@ def regions_of(signatures, **overrides):
     return signatures["stylize_regions"](**several(**(inputs | overrides)))["stylized_bytes"].numpy()
 
 
-def in_regions(loaded, **settings):
-    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, max_side_px=50, **settings), loaded=loaded)
+def in_regions(**settings):
+    engine = tiny_adain.engine(max_side_px=50, **settings)
     return engine(CONTENTS[0], list(STYLES), style_masks=MASKS.styles, keep_mask=MASKS.keep).image
 
 
 def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them(served, loaded):
     out = regions_of(served)
-    assert_same(out[0], in_regions(loaded))
-    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, strength=0.3), loaded=loaded)
+    assert_same(out[0], in_regions())
+    engine = tiny_adain.engine(max_side_px=64, strength=0.3)
     masks = [np.ones_like(UPRIGHT), UPRIGHT]
     assert_same(out[1], engine(CONTENTS[1], list(STYLES[::-1]), style_masks=masks).image)
 
@@ -108,9 +106,9 @@ def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them(served, 
 def test_several_styles_with_a_share_each_are_what_python_makes_of_them(served, loaded):
     blend = np.array([[1, 3], [1, 0]], np.float32)
     out = served["stylize_blend"](**several(style_blend=blend))["stylized_bytes"].numpy()
-    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, max_side_px=50, style_blend=(1.0, 3.0)), loaded=loaded)
+    engine = tiny_adain.engine(max_side_px=50, style_blend=(1.0, 3.0))
     assert_same(out[0], engine(CONTENTS[0], list(STYLES)).image)
-    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, strength=0.3), loaded=loaded)
+    engine = tiny_adain.engine(max_side_px=64, strength=0.3)
     assert_same(out[1], engine(CONTENTS[1], STYLES[1]).image)
 
 
@@ -120,7 +118,7 @@ def test_a_baked_style_takes_a_mask_of_what_is_kept(loaded):
     values = {name: value[:1] for name, value in request().items() if name != "style_bytes"}
     values |= {"keep_mask_bytes": trial_requests.encoded([MASKS.keep])}
     out = tf.function(module.stylize_regions, autograph=False)(**values)["stylized_bytes"].numpy()
-    engine = one_pass.AdainTransfer(dataclasses.replace(CONFIG, max_side_px=50, style_max_side_px=70), loaded=loaded)
+    engine = tiny_adain.engine(max_side_px=50, style_max_side_px=70)
     assert_same(out[0], engine(CONTENTS[0], STYLES[0], keep_mask=MASKS.keep).image)
 
 
@@ -169,8 +167,7 @@ def test_a_baked_style_needs_no_style_in_the_request(loaded):
     out = tf.function(module.stylize_tensor, autograph=False)(
         content=tf.constant(CONTENTS[0][:, :, :60]), style_strength=tf.constant([0.7])
     )["stylized"]
-    settings = dataclasses.replace(config, strength=0.7, style_max_side_px=99)
-    engine = one_pass.AdainTransfer(settings, loaded=loaded)
+    engine = tiny_adain.engine(max_side_px=64, style_blend=(3.0, 1.0), strength=0.7, style_max_side_px=99)
     np.testing.assert_allclose(out, engine(CONTENTS[0][:, :, :60], list(STYLES)).image, atol=1e-5)
 
 

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from nst_tf import configs, errors
 from nst_tf.export import bundle, manifest, model_card, multi_style_graph, trial_requests
-from nst_tf.networks import multi_style_transfer
 from nst_tf.pictures import images
 from tests.tiny import tiny_multi_style, tiny_network
 
@@ -40,8 +39,7 @@ def request(*styles, **overrides):
 
 
 def expected(content, styles, **settings):
-    engine = multi_style_transfer.MultiStyleTransfer(dataclasses.replace(CONFIG, **settings), loaded=LOADED)
-    return engine(content, styles).image
+    return tiny_multi_style.engine(**{"max_side_px": 64} | settings)(content, styles).image
 
 
 def assert_same(data, image):
@@ -78,10 +76,10 @@ def regions_of(signatures, **overrides):
 
 def test_styles_by_masks_and_what_is_kept_are_what_python_makes_of_them(served):
     out = regions_of(served, style=np.array([["2", "style:0"], ["1", "0"]]))
-    engine = multi_style_transfer.MultiStyleTransfer(dataclasses.replace(CONFIG, max_side_px=58), loaded=LOADED)
+    engine = tiny_multi_style.engine(max_side_px=58)
     given = {"style_masks": MASKS.styles, "keep_mask": MASKS.keep}
     assert_same(out[0], engine(CONTENTS[0], ["style:2", "style:0"], **given).image)
-    engine = multi_style_transfer.MultiStyleTransfer(dataclasses.replace(CONFIG, strength=0.3), loaded=LOADED)
+    engine = tiny_multi_style.engine(max_side_px=64, strength=0.3)
     white = np.ones_like(CONTENTS[1])
     assert_same(out[1], engine(CONTENTS[1], ["style:1", "style:0"], style_masks=[white, white]).image)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from nst_tf import configs, errors
 from nst_tf.export import onnx_files, portable
 from nst_tf.networks import adain as networks_adain
-from nst_tf.networks import multi_style_transfer, one_pass, one_style
+from nst_tf.networks import one_style
 from nst_tf.pictures import images
 from nst_tf.weights import multi_style as weights
 from tests.tiny import tiny_adain, tiny_multi_style, tiny_network
@@ -79,8 +79,7 @@ def test_a_file_of_adain_gives_pythons_picture_of_any_size_in_its_own_runtime(lo
         run = runner(path)
         for height, width, strength in ((30, 44, 1.0), (17, 61, 0.25)):
             content = tiny_network.picture(height, width, seed=height)
-            config = configs.AdainConfig(strength=strength, style_max_side_px=50)
-            expected = one_pass.AdainTransfer(config, loaded=loaded)(content, style()).image
+            expected = tiny_adain.engine(strength=strength, style_max_side_px=50)(content, style()).image
             received = run({"content": content, "style_strength": np.array([strength], np.float32)})
             assert np.abs(received - expected).mean() * 255 < TOLERANCE.get(path.stem, 0.05)
 
@@ -97,8 +96,7 @@ def test_a_file_of_many_styles_takes_gamma_and_beta_and_knows_its_names(monkeypa
         run = runner(path)
         for height, width, number in ((50, 44, 1), (33, 61, 2)):
             content = tiny_network.picture(height, width, seed=height)
-            engine = multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(strength=0.8), loaded=STYLES)
-            expected = engine(content, f"style:{number}").image
+            expected = tiny_multi_style.engine(strength=0.8)(content, f"style:{number}").image
             parts = {part: np.array(known[part], np.float32)[number : number + 1] for part in ("gamma", "beta")}
             parts["style_strength"] = np.array([0.8], np.float32)
             assert np.abs(run({"content": content} | parts) - expected).mean() * 255 < TOLERANCE.get(path.stem, 0.05)
@@ -109,7 +107,7 @@ def test_a_learned_style_is_baked_in(tmp_path):
     learned = tiny_multi_style.style_file()
     (path,) = portable.export(tmp_path, STYLES_CONFIG, limits("onnx", "multi-style"), styles=[learned], loaded=STYLES)
     content = tiny_network.picture(41, 38)
-    expected = multi_style_transfer.MultiStyleTransfer(loaded=STYLES)(content, learned).image
+    expected = tiny_multi_style.engine()(content, learned).image
     received = runner(path)({"content": content, "style_strength": np.ones([1], np.float32)})
     np.testing.assert_allclose(received, expected, atol=1e-5)
 

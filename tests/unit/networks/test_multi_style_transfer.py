@@ -13,8 +13,7 @@ PICTURE = tiny_network.picture(36, 44)
 LOADED = tiny_multi_style.loaded()
 
 
-def engine(**settings):
-    return multi_style_transfer.MultiStyleTransfer(configs.MultiStyleConfig(**settings), loaded=LOADED)
+engine = tiny_multi_style.engine
 
 
 def drawn(gamma, beta):

@@ -13,9 +13,7 @@ CLOSE = {"atol": 2e-5}
 CONTENT, STYLE, OTHER = (tiny_network.picture(14, 18, seed=seed) for seed in (1, 2, 3))
 
 
-def engine(**settings):
-    loaded = adain.Loaded(tiny_adain.network(), "float32", {"decoder": {"source": "tiny"}})
-    return one_pass.AdainTransfer(configs.AdainConfig(**settings), loaded=loaded)
+engine = tiny_adain.engine
 
 
 def test_a_picture_gets_the_style_at_its_strength():
@@ -100,7 +98,7 @@ def test_transparent_pixels_neither_give_nor_take_style():
 
 
 def test_a_style_that_comes_again_is_encoded_once_and_one_engine_serves_every_size():
-    stylize = engine()
+    stylize = one_pass.AdainTransfer(loaded=tiny_adain.loaded())
     first = stylize(CONTENT, STYLE)
     encoded = []
     moments = stylize._engine.moments
