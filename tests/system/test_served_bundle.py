@@ -130,7 +130,7 @@ def test_saved_model_cli_runs_it(tiny_version, tmp_path):
 @pytest.mark.parametrize(
     ("method", "flags"),
     [
-        ("multi-style", ("--size=48", "--style=style:redon")),
+        ("multi-style", ("--size=48", "--style=style:redon", "--several_styles=false")),
         # VGG-19 in a loop takes long to trace; with small networks its form is in make test
         pytest.param("gatys", ("--size=64", "--scales=1", "--max_steps=3", "--lbfgs_memory=2"), marks=pytest.mark.slow),
     ],

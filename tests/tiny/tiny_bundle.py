@@ -29,13 +29,13 @@ def config(**overrides):
     return tiny_network.config(**(settings | overrides))
 
 
-def export_adain(root, *styles):
-    """A bundle of the tiny AdaIN network for results of at most 48 px, its style baked in where pixels are given."""
+def export_adain(root, *styles, **limits):
+    """A bundle of the tiny AdaIN network for results of at most 48 px, styles baked in where pixels are given."""
     pictures = [images.Picture(pixels=style, alpha=None, sha256="", name="style.png") for style in styles]
     return bundle.export_adain(
         root,
         configs.AdainConfig(max_side_px=48),
-        configs.ExportConfig(method="adain"),
+        configs.ExportConfig(method="adain", **limits),
         styles=pictures,
         loaded=adain.Loaded(tiny_adain.network(), "float32", {"licence": "none"}),
     )

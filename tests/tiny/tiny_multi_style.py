@@ -49,6 +49,7 @@ def known(seed=0):
     )
 
 
+@functools.cache
 def loaded(seed=0):
     weights = {"source": "tiny", "sha256": hashlib.sha256(b"tiny").hexdigest(), "licence": "none"}
     return multi_style.Loaded(multi_style.MultiStyleNetwork(kernels(seed)), known(seed), weights)

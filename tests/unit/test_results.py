@@ -4,15 +4,12 @@ import pytest
 
 import nst_tf
 from nst_tf import configs, results
-from nst_tf.networks import adain, one_pass
 from nst_tf.optimisation import transfer
 from tests.tiny import tiny_adain, tiny_network
 
 ENGINES: dict[str, results.Engine] = {  # mypy checks that each has the protocol's form
     "gatys": transfer.StyleTransfer(tiny_network.config(steps=2, lbfgs_memory=2), extractor=tiny_network.TinyNetwork()),
-    "adain": one_pass.AdainTransfer(
-        configs.AdainConfig(), loaded=adain.Loaded(tiny_adain.network(), "float32", {"decoder": {"source": "tiny"}})
-    ),
+    "adain": tiny_adain.engine(),
 }
 
 

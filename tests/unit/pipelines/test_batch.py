@@ -228,7 +228,8 @@ def bundle(tmp_path_factory):
     pytest.importorskip("tensorflow_serving", reason="needs the extra [serving]")
     from tests.tiny import tiny_bundle
 
-    return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", tiny_network.picture(16, 16, seed=9))
+    style = tiny_network.picture(16, 16, seed=9)
+    return tiny_bundle.export_adain(tmp_path_factory.mktemp("bundles") / "style", style, several_styles=False)
 
 
 def describe_with(bundle, folder, styles=(), masks=None, **settings):
