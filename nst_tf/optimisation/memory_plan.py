@@ -124,7 +124,8 @@ def _candidates(
             # The guided features of all regions forwards, and what comes back to them.
             features += 2 * read[0] * read[1] * regions * _item_bytes(policy) * vgg.CHANNELS_PER_BLOCK[0]
             strip = tile_height * width * _strip_bytes(config)
-            fixed = float(BASE_BYTES) + forms.filter_bytes(vgg.up_to(config.layers), _form(config, policy))
+            computed, form = vgg.up_to(config.layers), _form(config, policy)
+            fixed = float(BASE_BYTES) + forms.filter_bytes(computed, form) + forms.strip_bytes(computed, form)
             fixed += max(features, strip)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
             fixed += height * width * _GUIDE_BYTES * regions + _patch_bytes(config, height, width)

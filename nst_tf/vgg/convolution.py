@@ -12,7 +12,7 @@ overlap by two, gives a tile of 4 x 4 results:
 
     Y = A^T [ (G g G^T) * (B^T d B) ] A,    summed over the input channels in between            (eq. 8 and 12)
 
-where * is by element. U = G g G^T is computed once, since the filters are fixed; over all tiles the middle is one
+where * is by element. U = G g G^T is computed once, since the filters are fixed; over some tiles the middle is one
 matrix product for each of the 36 elements; and B (x) B, A (x) A are products with one small matrix each, so that the
 whole layer runs without compilation.
 
@@ -57,37 +57,64 @@ def transformed_filters(kernel: np.ndarray) -> np.ndarray:
     return u.reshape(TILE * TILE, *kernel.shape[2:]).astype(np.float32)
 
 
-def winograd(x: tf.Tensor, u: tf.Tensor, *, turned: bool = False) -> tf.Tensor:
+def winograd(
+    x: tf.Tensor,
+    u: tf.Tensor,
+    *,
+    turned: bool = False,
+    features: tf.Tensor | None = None,
+    bias: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Convolves with zero padding of one position, F(4 x 4, 3 x 3).
+
+    The rows of tiles of all pictures are one list, computed in strips of about `forms.STRIP_TILES` tiles: what a strip
+    takes stays in the processor's cache, and its memory is used again by the next. Whole layers would be slower by half
+    where there are many positions.
 
     Args:
         x: float32 [B, H, W, I], of any height and width.
         u: the transformed filters, float32 [36, I, O].
         turned: convolves with the filters turned by 180 degrees and their channels exchanged, as the gradient needs;
             x then has O channels, and the result I.
+        features: [B, H, W, I]; x counts only where they are positive, as behind a ReLU.
+        bias: [O], to add before a ReLU; neither is computed without it.
 
     Returns:
         float32 [B, H, W, O].
     """
-    at, _, bt = interpolation_matrices()
-    if turned:
-        at, bt = at[::-1], bt[:, ::-1]
-    batch, height, width, _ = _sizes(x)
+    batch, height, width, inputs = _sizes(x)
+    channels = u.shape[1 if turned else 2]
     rows, columns = -(-height // OUTPUTS), -(-width // OUTPUTS)  # of tiles
-    d = _tiles(x, rows, columns)  # [36, B rows columns I]
-    v = tf.matmul(tf.constant(_both_sides(bt)[:, _TILE_ORDER], tf.float32), d)
-    v = tf.reshape(v, [TILE * TILE, batch * rows * columns, u.shape[2 if turned else 1]])
-    m = tf.matmul(v, u, transpose_b=turned)  # [36, B rows columns, O]
-    channels = m.shape[2]
-    y = tf.matmul(tf.constant(_both_sides(at), tf.float32), tf.reshape(m, [TILE * TILE, -1]))  # [16, B rows columns O]
-    y = tf.reshape(y, [OUTPUTS, OUTPUTS, batch, rows, columns, channels])
-    y = tf.transpose(y, [2, 3, 0, 4, 1, 5])
-    y = tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])
-    return y[:, :height, :width]
+    at_most = -(-batch * rows * columns // forms.STRIP_TILES)
+    strip_rows = -(-batch * rows // at_most)
+    strips = -(-batch * rows // strip_rows)
+    at, bt = (tf.constant(_both_sides(matrix), tf.float32) for matrix in _transforms(turned))
+    sources = [tf.reshape(each, [-1, inputs]) for each in (x, features) if each is not None]
+
+    def strip(index: tf.Tensor) -> tf.Tensor:
+        """The results of some rows of tiles, [4 rows, 4 columns, O]."""
+        tile_rows = index * strip_rows + tf.range(strip_rows)
+        positions, start, count = _positions(tile_rows, batch, height, width)
+        parts = [tf.slice(source, [start, 0], [count, inputs]) for source in sources]  # rows of memory, not copied
+        part = parts[0] if features is None else tf.raw_ops.ReluGrad(gradients=parts[0], features=parts[1])
+        d = tf.gather(tf.concat([part, tf.zeros([1, inputs])], 0), positions)  # [36 tiles, I], zeros outside
+        v = tf.reshape(tf.matmul(bt, tf.reshape(d, [TILE * TILE, -1])), [TILE * TILE, -1, inputs])
+        m = tf.matmul(v, u, transpose_b=turned)  # [36, tiles, O]
+        y = tf.matmul(at, tf.reshape(m, [TILE * TILE, -1]))  # [16, tiles O]
+        y = tf.transpose(tf.reshape(y, [OUTPUTS, OUTPUTS, strip_rows, columns, channels]), [2, 0, 3, 1, 4])
+        y = tf.reshape(y, [strip_rows * OUTPUTS, columns * OUTPUTS, channels])
+        return y if bias is None else tf.nn.relu(tf.nn.bias_add(y, bias))
+
+    if isinstance(strips, int) and strips == 1:
+        y = strip(tf.constant(0))
+    else:
+        y = tf.map_fn(strip, tf.range(strips), parallel_iterations=1, fn_output_signature=tf.float32)
+    y = tf.reshape(y, [-1, columns * OUTPUTS, channels])[: batch * rows * OUTPUTS]
+    return tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])[:, :height, :width]
 
 
 class FrozenConvolution(keras.layers.Conv2D):
-    """Keras' Conv2D of 3 x 3, stride 1 and `same` padding, whose filters never change, computed in another form.
+    """Keras' Conv2D of 3 x 3, stride 1, `same` padding and a ReLU, with fixed filters, computed in another form.
 
     Args:
         form: `rotated` or `winograd`; `direct` is Keras' own layer.
@@ -99,36 +126,42 @@ class FrozenConvolution(keras.layers.Conv2D):
 
     def __init__(self, *, form: str, convolution: tuple[np.ndarray, np.ndarray], **settings: Any) -> None:
         super().__init__(**settings)
-        kernel, bias = convolution
         with tf.init_scope():
-            self._fixed_bias = tf.constant(bias, self.compute_dtype)
-            self._convolve = MAKERS[form](kernel, self.compute_dtype)
+            self._convolve = MAKERS[form](*convolution, self.compute_dtype)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The convolution, bias and activation: [B, H, W, I] -> [B, H, W, O]."""
-        return self.activation(tf.nn.bias_add(self._convolve(inputs), self._fixed_bias))
+        """The convolution, bias and ReLU: [B, H, W, I] -> [B, H, W, O]."""
+        return self._convolve(inputs)
 
 
-def _rotated_form(kernel: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    filters = tf.constant(kernel, dtype)
+def _rotated_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    filters, added = tf.constant(kernel, dtype), tf.constant(bias, dtype)
     turned = tf.constant(np.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3)), dtype)
 
     @tf.custom_gradient
     def convolve(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        return tf.nn.conv2d(x, filters, 1, "SAME"), lambda upstream: tf.nn.conv2d(upstream, turned, 1, "SAME")
+        y = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, filters, 1, "SAME"), added))
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.nn.conv2d(tf.raw_ops.ReluGrad(gradients=upstream, features=y), turned, 1, "SAME")
+
+        return y, gradient
 
     return convolve
 
 
-def _winograd_form(kernel: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    u = tf.constant(transformed_filters(kernel))
-
-    def computed(x: tf.Tensor, turned: bool) -> tf.Tensor:
-        return tf.cast(winograd(tf.cast(x, tf.float32), u, turned=turned), dtype)
+def _winograd_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    u, added = tf.constant(transformed_filters(kernel)), tf.constant(bias, tf.float32)
 
     @tf.custom_gradient
     def convolve(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        return computed(x, False), lambda upstream: computed(upstream, True)
+        y = tf.cast(winograd(tf.cast(x, tf.float32), u, bias=added), dtype)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            g, f = (tf.cast(each, tf.float32) for each in (upstream, y))
+            return tf.cast(winograd(g, u, turned=True, features=f), dtype)
+
+        return y, gradient
 
     return convolve
 
@@ -136,38 +169,41 @@ def _winograd_form(kernel: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.T
 MAKERS = {"rotated": _rotated_form, "winograd": _winograd_form}
 
 
-def _tiles(x: tf.Tensor, rows: Any, columns: Any) -> tf.Tensor:
-    """Every tile's 36 positions, [36, B rows columns I], in the order of `_TILE_ORDER`.
+def _positions(tile_rows: tf.Tensor, batch: Any, height: Any, width: Any) -> tuple[tf.Tensor, tf.Tensor, Any]:
+    """Where the positions of some rows of tiles are, in the order of their matrices.
 
-    The picture is cut into blocks of 4 x 4, once. A tile is its own block and the first two rows and columns of the
-    blocks below and to the right, which copies whole rows of memory where strided slices would copy single positions.
+    Args:
+        tile_rows: their numbers, in a list of the rows of tiles of all pictures; what is beyond it gives zeros.
+        batch: of pictures, of a height and a width.
+        height: of each picture.
+        width: the same.
+
+    Returns:
+        int32 [36 tiles], counted from a first position among all, [B H W]; that position; and how many are read from
+        there. What is outside a picture has the number behind the last.
     """
-    batch, height, width, channels = _sizes(x)
-    after = [[1, 4 * rows + TAPS - height], [1, 4 * columns + TAPS - width]]
-    blocks = tf.reshape(tf.pad(x, [[0, 0], *after, [0, 0]]), [batch, rows + 1, 4, columns + 1, 4, channels])
-    blocks = tf.transpose(blocks, [2, 4, 0, 1, 3, 5])  # [4, 4, B, rows + 1, columns + 1, I]
-    parts = [
-        blocks[:, :, :, :-1, :-1],
-        blocks[:2, :, :, 1:, :-1],
-        blocks[:, :2, :, :-1, 1:],
-        blocks[:2, :2, :, 1:, 1:],
-    ]
-    return tf.concat([tf.reshape(part, [-1, batch * rows * columns * channels]) for part in parts], 0)
+    rows, columns = -(-height // OUTPUTS), -(-width // OUTPUTS)
+    picture, row = tile_rows // rows, OUTPUTS * (tile_rows % rows) - 1
+    row = row + tf.range(TILE)[:, tf.newaxis]  # [6, rows]
+    column = OUTPUTS * tf.range(columns) - 1 + tf.range(TILE)[:, tf.newaxis]  # [6, columns]
+    first = (picture * height + row) * width  # of each row of positions
+    inside_rows = (row >= 0) & (row < height) & (picture < batch)
+    inside = inside_rows[:, tf.newaxis, :, tf.newaxis] & ((column >= 0) & (column < width))[:, tf.newaxis, :]
+    count = tf.minimum((OUTPUTS * tf.size(tile_rows) + 2) * width, batch * height * width)
+    start = tf.clip_by_value(first[0, 0], 0, batch * height * width - count)
+    at = first[:, tf.newaxis, :, tf.newaxis] + column[:, tf.newaxis, :] - start  # [6, 6, rows, columns]
+    return tf.reshape(tf.where(inside, at, count), [-1]), start, count
+
+
+def _transforms(turned: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A^T [4, 6] and B^T [6, 6], for turned filters from the other end."""
+    at, _, bt = interpolation_matrices()
+    return (at[::-1], bt[:, ::-1]) if turned else (at, bt)
 
 
 def _both_sides(matrix: np.ndarray) -> np.ndarray:
     """M (x) M, which takes the rows of a flattened X to those of M X M^T."""
     return np.kron(matrix, matrix)
-
-
-def _tile_order() -> list[int]:
-    """Where each position that `_tiles` gives is in a flattened tile."""
-    first, last = range(OUTPUTS), range(OUTPUTS, TILE)
-    parts = [(first, first), (last, first), (first, last), (last, last)]
-    return [TILE * row + column for rows, columns in parts for row in rows for column in columns]
-
-
-_TILE_ORDER = _tile_order()
 
 
 def _sizes(x: tf.Tensor) -> list[Any]:

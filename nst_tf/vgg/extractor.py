@@ -10,6 +10,7 @@ from nst_tf.tensorflow_keras import keras
 from nst_tf.vgg import convolution as frozen
 from nst_tf.vgg import forms
 from nst_tf.vgg import layers as vgg_layers
+from nst_tf.vgg import pooling as pooling_functions
 
 
 def feature_extractor(
@@ -36,7 +37,7 @@ def feature_extractor(
     """
     image_dtype = "float64" if policy == "float64" else "float32"
     image = keras.Input([None, None, 3], dtype=image_dtype, name="image")
-    x = keras.layers.Lambda(preprocess, name="preprocess", dtype=image_dtype)(image)
+    x = keras.layers.Lambda(_preprocess, name="preprocess", dtype=image_dtype)(image)
     deepest = vgg_layers.keras_name(max(layers, key=vgg_layers.LAYERS.index))
     outputs = {}
     for layer, settings in _keras_layers():
@@ -70,7 +71,8 @@ def _rebuilt(
     """A fresh layer like Keras', with the wanted pooling, policy and form; no global setting of Keras counts."""
     settings = settings | {"dtype": keras.dtype_policies.get(policy), "data_format": "channels_last"}
     if issubclass(layer, keras.layers.MaxPooling2D):
-        return (keras.layers.AveragePooling2D if pooling == "average" else keras.layers.MaxPooling2D)(**settings)
+        pool = functools.partial(pooling_functions.pooled, pooling=pooling)
+        return keras.layers.Lambda(pool, name=settings["name"], dtype=settings["dtype"])
     settings["kernel_initializer"] = "zeros"  # random numbers for 20 million weights would only be overwritten
     form = forms.form_of(vgg_layers.layer_name(settings["name"]), convolution)
     if form == "direct":
@@ -80,7 +82,16 @@ def _rebuilt(
 
 def preprocess(rgb: tf.Tensor) -> tf.Tensor:
     """From sRGB in [0, 1] to BGR in 0-255 minus the training mean."""
-    return rgb[..., ::-1] * 255.0 - tf.constant(vgg_layers.VGG_MEAN_BGR, rgb.dtype)
+    return _centred(rgb[..., ::-1])
+
+
+def _preprocess(rgb: tf.Tensor) -> tf.Tensor:
+    """The same by an operation that is six times as fast, with its gradient, but several operations in an ONNX file."""
+    return _centred(tf.reverse(rgb, [-1]))
+
+
+def _centred(bgr: tf.Tensor) -> tf.Tensor:
+    return bgr * 255.0 - tf.constant(vgg_layers.VGG_MEAN_BGR, bgr.dtype)
 
 
 def padded(image: tf.Tensor, multiple: int) -> tf.Tensor:

@@ -16,10 +16,11 @@ _BY_DEPTH = {
     "winograd-rotated": ("rotated", "winograd"),
 }
 FORMS = tuple(_BY_DEPTH)
-FIRST_WINOGRAD_BLOCK = 3  # with 64 and 128 channels the transforms cost as much as they save
+FIRST_WINOGRAD_BLOCK = 2  # with 64 channels the transforms cost as much as they save
 OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
 TAPS = 3  # r: the filter's side
 TILE = OUTPUTS + TAPS - 1  # positions of a tile along a side
+STRIP_TILES = 384  # computed at a time: fewer read the filters too often, more do not stay in the cache
 _FLOAT32_BYTES = 4
 _COPIES = {"direct": 0, "rotated": 2 * TAPS**2, "winograd": TILE**2}  # values kept for each pair of channels
 
@@ -43,8 +44,18 @@ def filter_bytes(layer_names: Sequence[str], convolution: str) -> int:
     )
 
 
+def strip_bytes(layer_names: Sequence[str], convolution: str) -> int:
+    """Bytes of a strip of tiles, before and after a product, in the widest layer."""
+    widths = [vgg_layers.channels(layer) for layer in _in_tiles(layer_names, convolution)]
+    return 2 * TILE**2 * STRIP_TILES * _FLOAT32_BYTES * max(widths, default=0)
+
+
 def temporary_bytes(layer_names: Sequence[str], convolution: str) -> float:
-    """Bytes for each pixel of the picture that the largest layer holds while it computes: Winograd's tiles, twice."""
-    in_tiles = [layer for layer in layer_names if form_of(layer, convolution) == "winograd"]
+    """Bytes for each pixel of the picture that the largest layer holds while it is put together from its strips."""
+    in_tiles = _in_tiles(layer_names, convolution)
     values = [vgg_layers.channels(layer) / vgg_layers.stride_px(layer) ** 2 for layer in in_tiles]
-    return 2 * (TILE / OUTPUTS) ** 2 * _FLOAT32_BYTES * max(values, default=0.0)
+    return 2 * _FLOAT32_BYTES * max(values, default=0.0)
+
+
+def _in_tiles(layer_names: Sequence[str], convolution: str) -> list[str]:
+    return [layer for layer in layer_names if form_of(layer, convolution) == "winograd"]

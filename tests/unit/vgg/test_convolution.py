@@ -51,6 +51,16 @@ def test_a_form_gives_the_features_and_gradients_of_direct_convolution_in_float6
         assert difference(value, wanted.numpy()) < RELATIVE_TO_LARGEST
 
 
+@pytest.mark.parametrize("size", [(9, 6), (16, 3)])
+def test_a_layer_in_several_strips_is_the_layer_in_one(monkeypatch, size):
+    kernel, bias, x, upstream = layer_and_input(*size)
+    layer, arguments = frozen("winograd", kernel, bias), (tf.constant(x, tf.float32), tf.constant(upstream, tf.float32))
+    whole = output_and_gradient(layer, *arguments)
+    monkeypatch.setattr(forms, "STRIP_TILES", 2)
+    for found, wanted in zip(output_and_gradient(layer, *arguments), whole, strict=True):
+        assert difference(found, wanted.numpy()) < 1e-5
+
+
 def test_one_graph_works_for_every_size():
     kernel, bias, *_ = layer_and_input(4, 4)
     layer = frozen("winograd", kernel, bias)
@@ -89,11 +99,11 @@ def test_direct_is_keras_own_layer():
     assert {forms.form_of(layer, "direct") for layer in vgg.LAYERS} == {"direct"}
 
 
-def test_winograd_begins_at_block_3_and_the_first_layer_is_always_direct():
+def test_winograd_begins_at_block_2_and_the_first_layer_is_always_direct():
     assert forms.form_of("conv1_1", "rotated") == forms.form_of("conv1_1", "winograd") == "direct"
-    assert forms.form_of("conv2_2", "winograd") == "direct"
-    assert forms.form_of("conv2_2", "winograd-rotated") == "rotated"
-    assert forms.form_of("conv3_1", "winograd") == forms.form_of("conv5_1", "winograd") == "winograd"
+    assert forms.form_of("conv1_2", "winograd") == "direct"
+    assert forms.form_of("conv1_2", "winograd-rotated") == "rotated"
+    assert forms.form_of("conv2_1", "winograd") == forms.form_of("conv5_1", "winograd") == "winograd"
 
 
 def test_the_filters_kept_for_winograd_are_counted():
@@ -128,9 +138,10 @@ def test_the_real_network_gives_the_features_and_gradient_of_float64(form):
 @pytest.mark.slow  # the gradient of the real network is compared above
 @pytest.mark.weights
 def test_a_run_of_winograd_ends_at_the_objective_of_a_direct_one():
+    """By Adam: L-BFGS takes another path after the slightest rounding, with another number of threads as well."""
     import nst_tf
 
-    config = configs.preset("default", max_side_px=64, scales=1, steps=30, precision="float32")
+    config = configs.preset("default", max_side_px=64, scales=1, steps=30, precision="float32", optimizer="adam")
     ends = [
         nst_tf.stylize("sample:launch-pad", "sample:van-gogh", dataclasses.replace(config, convolution=form)).best_loss
         for form in ("direct", "winograd")
