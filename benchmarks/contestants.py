@@ -38,6 +38,9 @@ def nst_tf_objective(content, style, config, policy, convolution="direct"):
 
 def nst_tf_step(content, style, settings, threads, policy, convolution):
     """Adam of nst_tf on the objective of `settings`; returns a function that takes one step."""
+    from cli import program
+
+    program.load_tensorflow()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

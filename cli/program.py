@@ -17,6 +17,9 @@ from . import streams
 
 HELP_FLAGS = ("--help", "-help", "-h", "--helpfull", "--helpshort")
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+# TensorFlow keeps memory for the next operation in place of taking it from the system anew, as its oneDNN operations do
+# anyway where they are on; its own limit would be 64 GB.
+_ALLOCATOR = {"TF_CPU_ALLOCATOR_USE_BFC": "1", "TF_CPU_BFC_MEM_LIMIT_IN_MB": str(2**20)}
 MISTAKE = 2  # exit code for every mistake of the user
 INTERRUPTED = 130  # 128 + SIGINT
 VERBOSITY = (
@@ -89,7 +92,8 @@ def load_tensorflow(*, weights: Sequence[str] = (), deterministic: bool = False,
     keras_backend.check()
     cache.check(*weights)
     files.ensure_temporary_folder()
-    os.environ.setdefault(_LOG_LEVEL, "2")  # read when TensorFlow loads; the user's value wins
+    for name, value in {_LOG_LEVEL: "2", **_ALLOCATOR}.items():  # read when TensorFlow loads; the user's values win
+        os.environ.setdefault(name, value)
     say("loading TensorFlow")
     shows_all = os.environ[_LOG_LEVEL] in ("0", "1")
     with contextlib.nullcontext() if shows_all else streams.native_stderr_held_back():
