@@ -180,12 +180,15 @@ def _function(portable: Portable, specs: Sequence[tf.TensorSpec]) -> Any:
     return tf.function(stylize, input_signature=specs, autograph=False)
 
 
-def _examples(
-    portable: Portable, specs: Sequence[tf.TensorSpec], sizes_px: Sequence[tuple[int, int]]
-) -> list[trial_requests.Example]:
-    """Pictures of each size with two values of the controls, one by one or together, and Python's answers."""
-    call = _function(portable, specs)
-    rounds = [slice(0, 1), slice(1, 2)] if specs[0].shape[0] == 1 else [slice(0, 2)]
+def _examples(call: Any, portable: Portable, sizes_px: Sequence[tuple[int, int]]) -> list[trial_requests.Example]:
+    """Pictures of each size with two values of the controls, one by one or together, and Python's answers.
+
+    Args:
+        call: the network as `_function` traces it, which takes seconds.
+        portable: whose controls they are.
+        sizes_px: heights and widths.
+    """
+    rounds = [slice(0, 1), slice(1, 2)] if call.input_signature[0].shape[0] == 1 else [slice(0, 2)]
     made = []
     for number, (height_px, width_px) in enumerate(sizes_px):
         picture = images.resize(trial_requests.pictures(max(height_px, width_px))[0], height_px, width_px)
@@ -207,18 +210,19 @@ def _write_files(
     on_message: messages.OnMessage,
 ) -> list[pathlib.Path]:
     """Makes and checks the files of LiteRT or ONNX, then puts them in place; facts gets what was found."""
+    call = _function(portable, specs)
     if format == "litert":
-        made = litert.convert(_function(portable, specs).get_concrete_function(), _module(portable))
+        made = litert.convert(call.get_concrete_function(), _module(portable))
     else:
         with layers.reflections_in_one_operation(portable.models):
             made = {"model.onnx": onnx_files.convert(_function(portable, specs), specs, facts)}
-    examples = _examples(portable, specs, _SIZES_PX)
+    examples = _examples(call, portable, _SIZES_PX)
     for name, data in made.items():
         on_message(f"checking {name}")
         tolerance = _TOLERANCE_LEVELS.get(pathlib.PurePath(name).stem, _TOLERANCE_LEVELS["float32"])
         facts["files"][name] = _identity(data) | _difference(name, runner(name, data), examples, tolerance)
         if format == "onnx":
-            small = _examples(portable, specs, _REFERENCE_SIZES_PX)
+            small = _examples(call, portable, _REFERENCE_SIZES_PX)
             found = _difference(name, onnx_files.reference_runner(data), small, tolerance)
             facts["files"][name]["reference_evaluator"] = found
     for name, data in made.items():
@@ -235,8 +239,9 @@ def _write_saved_model(
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".export-", dir=folder, ignore_cleanup_errors=True) as temporary:
             new = pathlib.Path(temporary) / "new"
-            function = _function(portable, specs).get_concrete_function()
-            examples = _examples(portable, specs, _SIZES_PX)
+            call = _function(portable, specs)
+            examples = _examples(call, portable, _SIZES_PX)
+            function = call.get_concrete_function()
             facts["self_check"] = plain_saved_model.write(function, _module(portable), new, examples)
             for path in sorted(path for path in new.rglob("*") if path.is_file()):
                 facts["files"][f"{SAVED_MODEL}/{path.relative_to(new).as_posix()}"] = _identity(path.read_bytes())
