@@ -36,7 +36,7 @@ MOVING = 0.06  # from this difference of two photographs on, of 1, smoothed by a
 STILL = 0.01  # up to this difference, smoothed by two pixels, nothing does
 LAGS = (1, 2, 3)  # frames
 
-_STABILITIES = flags.DEFINE_list("stabilities", ["0.5", "0.6", "0.7", "0.8", "0.9"], "rows of the stabiliser")
+_STABILITIES = flags.DEFINE_list("stabilities", ["0.5", "0.6", "0.7", "0.8", "0.85", "0.9"], "rows of the stabiliser")
 
 
 def main(_):

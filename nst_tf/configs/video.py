@@ -18,11 +18,11 @@ class VideoConfig:
     """How a film is kept steady and how it is written. Every field is also a flag of `nst-tf video`."""
 
     stability: float = fields.setting(
-        0.7,
+        0.85,
         group=_FILM,
         low=0,
         high=1,
-        example="0.8",
+        example="0.7",
         help="How much of a frame is the frame before it, moved along the optical flow, where that can be relied on: 0 "
         "draws every frame by itself, which flickers; 1 keeps the first frame's strokes for as long as they can be "
         "followed. Not with --method=gatys, which has --temporal_weight.",

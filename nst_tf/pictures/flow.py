@@ -86,6 +86,14 @@ def smoothed(picture: np.ndarray, sigma_px: float) -> np.ndarray:
     return _cv2().GaussianBlur(picture, (0, 0), sigma_px)
 
 
+def spread(motion: np.ndarray, side_px: int) -> np.ndarray:
+    """How far apart the motions in a square around each pixel are, in px, float32 [H, W]."""
+    cv2 = _cv2()
+    square = np.ones((side_px, side_px), np.uint8)
+    apart = cv2.dilate(motion, square) - cv2.erode(motion, square)
+    return cv2.magnitude(apart[..., 0], apart[..., 1])
+
+
 def sharpness(picture: np.ndarray) -> float:
     """The standard deviation of the Laplacian of a float32 picture [H, W, 3] in [0, 1], in grey levels of 255."""
     cv2 = _cv2()

@@ -9,6 +9,9 @@ from nst_tf.pictures import flow
 CUT_RELIABILITY = 0.3  # the share of reliable pixels below which a scene begins; 0.0 to 0.1 was seen at cuts
 _RESIDUAL = 0.0225  # difference between photographs, of 1, at which e^-1 of the old frame is kept
 _RESIDUAL_SIGMA_PX = 1.5
+_NEIGHBOURS_PX = 25  # side of the square in which everything should move alike; quick flow spills so far
+_APART = (0.35, 1.25)  # px by which motions in it may differ, and how often the frame's median
+_APART_PX = 0.25  # beyond it, at which e^-1 of the old frame is kept
 _NOISE_OF_MEDIAN = 1.18  # the mean of the absolute values of normal noise, over their median
 _FINE_SIGMA_PX = 1.0  # what is finer counts as fine contrast
 _MOST_GAIN = 1.5  # of fine contrast
@@ -22,13 +25,15 @@ class Stabiliser:
 
     y_i = a m w(y_{i-1}) + (1 - a m) f(s_i), s_i = a m w(s_{i-1}) + (1 - a m) x_i: x are the photographs, f stylises, w
     warps along the flow between the photographs, m is its reliability. Steady photographs alone leave two thirds of the
-    flicker. Where a photograph differs from the warped one before it m is lower, and at a cut everything starts anew.
+    flicker. Where a photograph differs from the warped one before it, and around things that move apart, m is lower;
+    at a cut everything starts anew.
 
     Blending averages strokes that moved against each other, which costs fine contrast. `blended` gives it back: the
     band below one pixel of what it returns is raised to the energy that it has frame by frame; y itself stays as it is.
 
     Source: the recursion is that of Chen et al. 2017, "Coherent Online Video Style Transfer", on pixels, with the masks
-    of Ruder et al. 2016. Deviations: steadied photographs, cubic warps, the difference of the photographs, the gain.
+    of Ruder et al. 2016. Deviations: steadied photographs, cubic warps, the difference of the photographs,
+    the bands around things that move apart, the gain.
 
     Args:
         stability: a, in [0, 1]; 0 changes nothing.
@@ -51,7 +56,8 @@ class Stabiliser:
             motion = flow.between(photograph, kept.photograph)
             if motion.reliability >= CUT_RELIABILITY:
                 before = flow.warped(kept.steady, motion.backward)
-                weight = self.stability * motion.reliable * _likeness(before - photograph)
+                weight = motion.reliable * _likeness(before - photograph) * _company(motion.backward)
+                weight *= np.float32(self.stability)
                 self._weight, self._backward = weight[..., np.newaxis], motion.backward
                 steady = (photograph + self._weight * (before - photograph)).clip(0, 1)
         stylised, gain = (kept.stylised, kept.gain) if kept and self._weight is not None else (photograph, 1.0)
@@ -110,6 +116,21 @@ def _likeness(difference: np.ndarray) -> np.ndarray:
     mean = (red + green + blue) / np.float32(3)  # mean() takes three times as long over so short an axis
     residual = flow.smoothed(mean, _RESIDUAL_SIGMA_PX) - np.float32(_noise(difference[..., 1]))
     return np.asarray(np.exp(-np.square(np.maximum(residual, 0) / np.float32(_RESIDUAL))))
+
+
+def _company(backward: np.ndarray) -> np.ndarray:
+    """How much of the old frame is kept where a pixel's neighbours move otherwise, from 1 to 0, float32 [H, W].
+
+    Quick flow lets smooth ground move with what slides over it, which no comparison of smooth photographs shows: the
+    ground's old strokes were dragged along, as a veil over the gap that opened. What the whole frame does, as a zoom
+    does, does not count.
+
+    Args:
+        backward: float32 [H, W, 2], as of `flow.Flow`.
+    """
+    apart = flow.spread(backward, _NEIGHBOURS_PX)
+    allowed = max(_APART[0], _APART[1] * float(np.median(apart)))
+    return np.asarray(np.exp(-np.square(np.maximum(apart - np.float32(allowed), 0) / np.float32(_APART_PX))))
 
 
 def _noise(plane: np.ndarray) -> float:

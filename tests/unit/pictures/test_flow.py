@@ -50,3 +50,12 @@ def test_warping_moves_a_picture_to_where_the_flow_came_from():
     backward[..., 0] = 3
     moved = flow.warped(tiny_films.frame(0), backward)
     np.testing.assert_allclose(moved[:, :-3], tiny_films.frame(0)[:, 3:], atol=1e-6)
+
+
+def test_a_things_outline_spreads_the_motions_around_it_as_far_as_the_square_reaches():
+    motion = np.zeros([32, 32, 2], np.float32)
+    motion[:, 16:] = (3, 4)
+    spread = flow.spread(motion, 5)
+    assert spread.shape == (32, 32)
+    np.testing.assert_array_equal(spread[:, 14:18], 5)
+    np.testing.assert_array_equal(spread[:, [*range(14), *range(18, 32)]], 0)

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 
 from nst_tf.evaluation import flicker
@@ -28,7 +29,7 @@ def test_without_stability_nothing_changes():
 
 def test_stability_takes_flicker_away_and_leaves_the_motion():
     alone, steadied = (flicker.steadiness(film(a), PHOTOGRAPHS) for a in (0.0, 0.8))
-    assert steadied.flicker < 0.45 * alone.flicker
+    assert steadied.flicker < 0.55 * alone.flicker  # near the sides, half of so small a frame, less is kept
     assert np.abs(film(0.8)[-1] - PHOTOGRAPHS[-1])[8:-8, 8:-8].mean() < 0.11  # the strokes, 0.1, and no older frame
 
 
@@ -64,6 +65,30 @@ def test_what_moves_faster_than_the_flow_finds_leaves_no_ghost_where_the_ground_
     stabiliser = steady.Stabiliser(0.9)
     frames = [stabiliser.blended(stabiliser.steadied(photograph)) for photograph in photographs]
     assert np.abs(frames[-1][18:30, :30] - ground[18:30, :30]).max() < 0.02
+
+
+def test_smooth_ground_keeps_its_own_strokes_beside_a_thing_that_slides_over_it():
+    ground, own = np.full([96, 128, 3], 0.4, np.float32), np.random.default_rng(0).uniform(-0.2, 0.2, [96, 128, 3])
+    stabiliser = steady.Stabiliser(0.9)
+    for number in range(5):
+        photograph, left = ground.copy(), 20 + 4 * number
+        photograph[30:66, left : left + 36] = PHOTOGRAPHS[0][:36, :36]
+        frame = stabiliser.blended(stabiliser.steadied(photograph) + own.astype(np.float32))
+    beside = np.s_[30:66, left + 38 : left + 46]
+    assert np.abs(frame - ground - own)[beside].mean() < 0.03
+
+
+def test_a_zoom_is_no_reason_to_forget():
+    still = cv2.resize(PHOTOGRAPHS[0], (256, 192))
+    views = [cv2.getRotationMatrix2D((128, 96), 0, 1.03**number) for number in range(6)]
+    zoomed = [cv2.warpAffine(still, view, (256, 192)) for view in views]
+    drawn = [np.random.default_rng(number).uniform(0.3, 0.7, zoomed[0].shape).astype(np.float32) for number in range(6)]
+    stabiliser, film = steady.Stabiliser(0.9), []
+    for photograph, strokes in zip(zoomed, drawn, strict=True):
+        stabiliser.steadied(photograph)
+        film.append(stabiliser.blended(strokes))
+    alone, steadied = (flicker.steadiness(frames, zoomed).flicker for frames in (drawn, film))
+    assert steadied < 0.6 * alone
 
 
 def test_a_films_noise_is_taken_for_no_motion():
