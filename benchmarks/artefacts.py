@@ -56,7 +56,7 @@ class Way:
 DEEP = (0.1, 0.3, 0.6, 0.6, 0.6)  # weights of the style layers, their sum near that of the default's five of 0.2
 WAYS = {
     "default": Way(),
-    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "grain": 0.0}),
+    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0}),
     "grain 0.03": Way({"grain": 0.03}),
     "grain 0.1": Way({"grain": 0.1}),
     "replicated padding of block 1": Way(padding="SYMMETRIC", padded=("conv1",)),

@@ -27,7 +27,8 @@ from nst_tf.optimisation import transfer
 from nst_tf.pictures import images
 
 CONTESTANTS = {  # what differs from the preset default
-    "full": {"steps": 100, "coarse_steps": 100, "grain": 0.0},  # the default before there were qualities
+    # The default before there were qualities.
+    "full": {"steps": 100, "coarse_steps": 100, "content_detail": 0.0},
     **{quality: {"quality": quality} for quality in configs.QUALITIES},
 }
 PAIRS = (  # portraits, animals, buildings, still lifes, skies; coarse strokes and fine ones

@@ -350,14 +350,24 @@ class StyleTransferConfig:
         "things go, and costs least; up to 200. Default: 1 with --coarse_steps, otherwise as --quality says.",
     )
     grain: float = fields.setting(
-        None,
+        0.0,
         group="Optimisation",
         low=0,
         high=0.5,
         example="0.03",
         help="Standard deviation, on the 0 to 1 scale, of a soft grain that is laid over the picture where a finer "
         "size starts. Strokes grow out of it there, and not out of the crosshatch that the network's grid leaves in an "
-        "even start. Default: 0.06 with --quality=good and best of the preset default, else 0.",
+        "even start.",
+    )
+    content_detail: float = fields.setting(
+        None,
+        group="Optimisation",
+        low=0,
+        high=1,
+        example="0.5",
+        help="Share of the photograph's fine detail that the picture gets back where a finer size starts. A coarser "
+        "size has lost it, and a short run finds no way back to a face. Default: 1 with any --quality of the preset "
+        "default that does not start at noise or at the style, else 0.",
     )
     patience: int = fields.setting(
         None,
@@ -523,8 +533,15 @@ class StyleTransferConfig:
         if self.coarse_steps is not None and self.coarse_growth is None:
             object.__setattr__(self, "coarse_growth", 1.0)  # as many at each size as were asked for
         for name, value in presets.work(quality).items():
+            if name == "content_detail" and self.initialisation in ("noise", "style"):
+                value = 0.0  # such a run is to find the content by itself
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+
+    @property
+    def detail_given_back(self) -> float:
+        """Share of what the content loses between two sizes with which the finer one starts; all at strength 0."""
+        return 1 - self.strength * (1 - self.content_detail)
 
     @property
     def layers(self) -> tuple[str, ...]:

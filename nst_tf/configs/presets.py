@@ -33,7 +33,7 @@ PRESETS: dict[str, Preset] = {
             "scales": 2,
             "total_variation_weight": 0.0,
             "photorealism_weight": 1000.0,
-            "grain": 0.0,  # a photograph has no strokes that would make something of it
+            "content_detail": 0.0,  # its filter gives the detail back
             "guided_filter_radius": 0.1,
             "guided_filter_epsilon": 1e-2,
         },
@@ -177,18 +177,18 @@ PRESETS: dict[str, Preset] = {
 QUALITIES: dict[str, Preset] = {
     "draft": Preset(
         summary="a sketch, in a tenth of the time of a hundred evaluations at each size",
-        settings={"steps": 3, "coarse_steps": 18, "coarse_growth": 3.0},
+        settings={"steps": 3, "coarse_steps": 18, "coarse_growth": 3.0, "content_detail": 1.0},
     ),
     "good": Preset(
         summary="in a third of that time",
-        settings={"steps": 30, "coarse_steps": 25, "coarse_growth": 4.0, "grain": 0.06},
+        settings={"steps": 30, "coarse_steps": 40, "coarse_growth": 4.0, "content_detail": 1.0},
     ),
     "best": Preset(
         summary="each size goes on until the picture stands still",
         settings={
             "steps": 500,
             "coarse_steps": 200,
-            "grain": 0.06,
+            "content_detail": 1.0,
             "patience": 20,
             "min_improvement": 0.0,
             "min_change_levels": 2.0,
@@ -201,7 +201,7 @@ _FULL = {
     "steps": 100,
     "coarse_steps": 100,
     "coarse_growth": 1.0,
-    "grain": 0.0,
+    "content_detail": 0.0,
     "patience": 0,
     "min_improvement": 0.01,
     "min_change_levels": 0.0,

@@ -67,7 +67,7 @@ def optimised(
 
         def finer() -> tf.Tensor:
             coarse = graph_pictures.resize(content, tf.shape(found.image)[1:3])
-            start = stages.enlarged(found.image, stage_content, coarse, config.strength)
+            start = stages.enlarged(found.image, stage_content, coarse, config.detail_given_back)
             return stages.grained(start, config.grain * config.strength, controls.seed) if config.grain else start
 
         start = tf.cond(found.started, finer, lambda: _start(content, style, size, controls.seed, config))

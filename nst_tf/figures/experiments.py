@@ -264,7 +264,7 @@ def _cell(config: configs.FigureConfig, name: str, value: float, **settings: Any
         "reduction": "mean",
         "network": "normalised",
         "scales": 1 if config.form == "literal" else config.scales,
-        "grain": 0.0,
+        "content_detail": 0.0,
     }
     return configs.StyleTransferConfig(**(own | settings))
 

@@ -164,31 +164,30 @@ def start(
         image = start_image(config, pictures, stage.height_px, stage.width_px)
     else:
         content = inputs.at_size(pictures.content.pixels, stage.height_px, stage.width_px)
-        coarse = inputs.at_size(pictures.content.pixels, *before.shape[1:3]) if config.strength < 1 else None
-        image = enlarged(before, content, coarse, config.strength)
+        coarse = inputs.at_size(pictures.content.pixels, *before.shape[1:3]) if config.detail_given_back else None
+        image = enlarged(before, content, coarse, config.detail_given_back)
         if config.grain:
             image = grained(image, config.grain * config.strength, config.seed)
     return vgg.padded(image, vgg.stride_px(*config.layers))
 
 
 def enlarged(
-    before: tf.Tensor, content: tf.Tensor | np.ndarray, coarse_content: tf.Tensor | np.ndarray | None, strength: float
+    before: tf.Tensor, content: tf.Tensor | np.ndarray, coarse_content: tf.Tensor | np.ndarray | None, detail: float
 ) -> tf.Tensor:
     """The result of one size as the start of the next, [1, H, W, 3] in [0, 1].
 
-    Below strength 1 it has its share 1 - s of what the content loses between the sizes: at 0 the content comes through
-    every size unchanged.
+    It has a share of what the content loses between the sizes, without which small parts such as faces are gone.
 
     Args:
         before: [1, h, w, 3].
         content: [1, H, W, 3].
-        coarse_content: the content at the size of before; None at strength 1.
-        strength: s, 0 to 1.
+        coarse_content: the content at the size of before; None where detail is 0.
+        detail: that share, 0 to 1.
     """
     size = tf.shape(content)[1:3]
     image = tf.image.resize(before, size, "bicubic")
-    if coarse_content is not None and strength < 1:
-        image += (1 - strength) * (content - tf.image.resize(coarse_content, size, "bicubic"))
+    if coarse_content is not None and detail:
+        image += detail * (content - tf.image.resize(coarse_content, size, "bicubic"))
     return tf.clip_by_value(image, 0.0, 1.0)
 
 

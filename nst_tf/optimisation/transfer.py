@@ -23,9 +23,8 @@ from nst_tf.weights import known_styles, vgg19
 _NOT_TRACED = (
     "preset", "quality", "max_side_px", "style_max_side_px", "style_blend", "colours", "colour_map", "propagation",
     "fine_style", "initialisation", "seed", "noise_stddev", "steps", "scales", "coarse_steps", "coarse_growth",
-    "grain", "patience", "min_improvement", "min_change_levels", "time_budget_s", "averaging", "memory_budget_mb",
-    "snapshot_interval", "guided_filter_radius",
-    "guided_filter_epsilon", "full_size",
+    "content_detail", "grain", "patience", "min_improvement", "min_change_levels", "time_budget_s", "averaging",
+    "memory_budget_mb", "snapshot_interval", "guided_filter_radius", "guided_filter_epsilon", "full_size",
 )  # fmt: skip
 Finished = Callable[[np.ndarray], np.ndarray]  # an image of the network's -> as the user is to have it
 _WEIGHTS = ("content_weight", "style_weight")  # nor these, where an engine keeps them in variables

@@ -91,7 +91,14 @@ def test_a_quality_is_refused_with_the_presets_of_papers_and_systems(name):
 def test_presets_without_a_quality_keep_their_work(name, steps):
     config = configs.preset(name)
     assert (config.steps, config.coarse_steps, config.scales) == (steps, 100, 1)
-    assert (config.patience, config.min_improvement, config.min_change_levels, config.grain) == (0, 0.01, 0.0, 0.0)
+    assert (config.patience, config.min_improvement, config.min_change_levels) == (0, 0.01, 0.0)
+    assert config.content_detail == 0
+
+
+def test_a_run_from_noise_gets_no_detail_of_the_content():
+    assert configs.preset("default").content_detail == 1
+    assert configs.preset("default", initialisation="noise").content_detail == 0
+    assert configs.preset("default", initialisation="noise", content_detail=0.5).content_detail == 0.5
 
 
 def test_an_unknown_quality_is_refused():

@@ -412,6 +412,15 @@ def test_with_the_contents_colours_a_paler_style_gives_the_same_picture():
     np.testing.assert_allclose(first, second, atol=2e-3)
 
 
+def test_a_finer_size_starts_with_the_detail_that_the_coarser_one_had_lost():
+    content = tf.random.stateless_uniform([1, 40, 48, 3], [1, 0], 0.4, 0.6)  # so that nothing is clipped
+    coarse = tf.image.resize(content, [20, 24], antialias=True)
+    given_back, half, lost = (stages.enlarged(coarse, content, coarse, detail).numpy() for detail in (1.0, 0.5, 0.0))
+    np.testing.assert_allclose(given_back, content, atol=1e-6)
+    np.testing.assert_allclose(half, (content + lost) / 2, atol=1e-6)
+    assert np.abs(lost - content).max() > 0.05
+
+
 def test_the_grain_of_a_finer_size_is_grey_and_as_strong_as_asked():
     grained = stages.grained(tf.fill([1, 200, 200, 3], 0.5), 0.05, seed=3).numpy()
     np.testing.assert_allclose(grained.std(), 0.05, rtol=0.1)
