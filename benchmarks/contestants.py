@@ -46,9 +46,11 @@ def nst_tf_step(content, style, settings, threads, policy, convolution):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
-    from nst_tf import configs
+    from nst_tf import configs, fastest_convolution
     from nst_tf.optimisation import adam
+    from nst_tf.weights import cache
 
+    convolution = fastest_convolution.resolve(convolution, policy, cache.folder()).form
     config = configs.preset("default", learning_rate=LEARNING_RATE, **settings)
     goal, targets = nst_tf_objective(content, style, config, policy, convolution)
     optimizer = adam.Adam(goal.terms_and_gradient, tf.TensorShape(content.shape), config)

@@ -1,19 +1,22 @@
-"""Seconds of one step: nst_tf against PyTorch on the same network and objective, and the share of the machine's peak.
+r"""Seconds of one step: nst_tf against PyTorch on the same network and objective, and the share of the machine's peak.
 
     python -m benchmarks.step --sizes=384,512,1024
-    ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 python -m benchmarks.step --clock=cpu --threads=1
-
+    ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 python -m benchmarks.step --sizes=384,512,1024 \
+        --only="nst_tf float32 auto,torch float32 channels-last"
 
 Adam, five style layers to conv5_1, content conv4_2, square pictures. Alternating, least and median; ratios are of the
 least, which other work on the machine disturbs least. The second line is nearly what TensorFlow and PyTorch run on a
 CPU with AVX2 only: the products of both are oneDNN's, which keeps to AVX2 then. The peak is that of a matrix
 multiplication of TensorFlow in the same run; a step's arithmetic is its convolutions forward and back to the image.
-The package `neural-style` takes part where it is installed; see `neural_style_package`.
+`auto` is the form of the convolutions that `--convolution=auto` takes, which is printed; the other forms take part
+where `--only` names them. On a busy machine: `--clock=cpu --threads=1`. The package `neural-style` takes part where it
+is installed; see `neural_style_package`.
 """
 
 from absl import app, flags
 
 from benchmarks import contestants, neural_style_package
+from cli import program
 from nst_tf import machine
 
 _SIZES = flags.DEFINE_list("sizes", ["256", "512", "1024"], "sides, px")
@@ -22,16 +25,20 @@ _ROUNDS = flags.DEFINE_integer("rounds", 5, "turns of each contestant")
 _STEPS = flags.DEFINE_integer("steps", 0, "of a turn; 0: more of them where the picture is small")
 _THREADS = flags.DEFINE_integer("threads", 0, "of each contestant; 0: one for each core")
 _CLOCK = flags.DEFINE_enum("clock", "wall", list(contestants.CLOCKS), "cpu: CPU seconds; on a busy machine, one thread")
-_ONLY = flags.DEFINE_list("only", None, "contestants to run; all by default")
+_ONLY = flags.DEFINE_list("only", None, "contestants to run; by default all but the forms that `auto` chooses among")
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture, resized to a square")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture, resized to a square")
 MATRIX_SIDE = 2048
+BY_NAME_ONLY = ("nst_tf float32 rotated", "nst_tf float32 winograd", "nst_tf float32 winograd-rotated",
+                "nst_tf float32 winograd-all", "nst_tf bfloat16 winograd")  # fmt: skip
 PACKAGE = "neural-style 0.5.7, float32"
 FIELDS = {
+    "nst_tf float32 auto": ("nst_tf", "float32", "auto"),
     "nst_tf float32 direct": ("nst_tf", "float32", "direct"),
     "nst_tf float32 rotated": ("nst_tf", "float32", "rotated"),
     "nst_tf float32 winograd": ("nst_tf", "float32", "winograd"),
     "nst_tf float32 winograd-rotated": ("nst_tf", "float32", "winograd-rotated"),
+    "nst_tf float32 winograd-all": ("nst_tf", "float32", "winograd-all"),
     "nst_tf bfloat16 direct": ("nst_tf", "mixed_bfloat16", "direct"),
     "nst_tf bfloat16 winograd": ("nst_tf", "mixed_bfloat16", "winograd"),
     "torch float32": ("torch", "float32", "contiguous"),
@@ -43,11 +50,17 @@ FIELDS = {
 
 def main(_):
     threads = _THREADS.value or machine.cores()
+    from nst_tf import fastest_convolution
+    from nst_tf.weights import cache
+
     peaks = matrix_peaks(threads, contestants.CLOCKS[_CLOCK.value])
+    choice = fastest_convolution.resolve("auto", "float32", cache.folder())
+    print(f"float32 auto: {choice.form}, {choice.reason}")
     print(", ".join(f"matrix-multiply peak {name} {peak / 1e9:.0f} GFLOP/s" for name, peak in peaks.items()))
     print("\n| side, px | contestant | s/step, least | median | loss then | share of peak | against it |")
     print("|---|---|---|---|---|---|---|")
-    fields = {name: field for name, field in FIELDS.items() if not _ONLY.value or name in _ONLY.value}
+    wanted = _ONLY.value or [name for name in FIELDS if name not in BY_NAME_ONLY]
+    fields = {name: field for name, field in FIELDS.items() if name in wanted}
     for side in map(int, _SIZES.value):
         content, style = contestants.squares(side, _CONTENT.value, _STYLE.value)
         settings = {"pooling": _POOLING.value, "total_variation_weight": 0.0}
@@ -89,6 +102,7 @@ def arithmetic(side):
 
 
 def matrix_peaks(threads, clock):
+    program.load_tensorflow()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -14,13 +14,14 @@ _BY_DEPTH = {
     "rotated": ("rotated", "rotated"),
     "winograd": ("direct", "winograd"),
     "winograd-rotated": ("rotated", "winograd"),
+    "winograd-all": ("winograd", "winograd"),
 }
 FORMS = tuple(_BY_DEPTH)
-FIRST_WINOGRAD_BLOCK = 2  # with 64 channels the transforms cost as much as they save
+FIRST_WINOGRAD_BLOCK = 2  # with 64 channels the transforms cost about as much as they save
 OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
 TAPS = 3  # r: the filter's side
 TILE = OUTPUTS + TAPS - 1  # positions of a tile along a side
-STRIP_TILES = 384  # computed at a time: fewer read the filters too often, more do not stay in the cache
+STRIP_TILES = 288  # computed at a time: fewer read the filters too often, more do not stay in the cache
 _FLOAT32_BYTES = 4
 _COPIES = {"direct": 0, "rotated": 2 * TAPS**2, "winograd": TILE**2}  # values kept for each pair of channels
 

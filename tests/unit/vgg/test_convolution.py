@@ -103,6 +103,7 @@ def test_winograd_begins_at_block_2_and_the_first_layer_is_always_direct():
     assert forms.form_of("conv1_1", "rotated") == forms.form_of("conv1_1", "winograd") == "direct"
     assert forms.form_of("conv1_2", "winograd") == "direct"
     assert forms.form_of("conv1_2", "winograd-rotated") == "rotated"
+    assert forms.form_of("conv1_2", "winograd-all") == "winograd"
     assert forms.form_of("conv2_1", "winograd") == forms.form_of("conv5_1", "winograd") == "winograd"
 
 
