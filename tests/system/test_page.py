@@ -166,6 +166,22 @@ def test_a_visitors_own_photograph_becomes_a_picture_to_save_with_its_command(vi
     )
 
 
+def test_a_picture_that_is_done_before_its_order_is_answered_is_shown(visit, address):
+    visitor = visit()
+    visitor.wait_for_picture()
+
+    def answered_late(route):
+        answer = route.fetch()
+        at = route.request.url.removeprefix(address)
+        tiny_page.until(lambda: get(f"{address}{at}/{answer.json()['id']}")["state"] == "done")
+        time.sleep(0.5)  # in which the page hears of it
+        route.fulfill(response=answer)
+
+    visitor.page.route("**/jobs", answered_late, times=1)
+    visitor.upload(picture(), "early.png")
+    visitor.page.get_by_text("early.png in the style of").wait_for()
+
+
 def test_an_optimisation_shows_its_picture_as_it_grows_and_cancel_keeps_it(visit):
     visitor = visit()
     visitor.choose_properly(size=64, steps=5000)

@@ -6,6 +6,7 @@ named by the server alone.
 
 import contextlib
 import fcntl
+import os
 import pathlib
 import re
 import secrets
@@ -138,7 +139,7 @@ class Visit:
         Raises:
             ServerBusyError: there is no room.
         """
-        used = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file()) + more_bytes
+        used = _size_bytes(self._folder) + more_bytes
         if used > self._config.max_visit_mb * 2**20:
             raise ServerBusyError(
                 f"the pictures of a visit may take {self._config.max_visit_mb} MB. Received: {used / 2**20:.0f} MB. "
@@ -297,6 +298,16 @@ def write_views(folder: pathlib.Path, picture: images.Picture) -> None:
     for name, side_px in (("view.jpg", _VIEW_SIDE_PX), ("thumb.jpg", _THUMB_SIDE_PX)):
         picture = images.scaled(picture, side_px)
         (folder / name).write_bytes(images.encode(picture.pixels, ".jpg"))
+
+
+def _size_bytes(folder: pathlib.Path) -> int:
+    """What the files in a folder take. Those that are removed meanwhile, by the worker or a request, count nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(parent, name)).st_size
+    return total
 
 
 def _remove_orphans() -> None:

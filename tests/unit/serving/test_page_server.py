@@ -2,9 +2,11 @@
 
 import json
 import pathlib
+import shutil
 import socket
 import struct
 import tempfile
+import threading
 import time
 import zlib
 
@@ -38,6 +40,28 @@ def test_an_upload_becomes_a_picture_of_its_size_in_the_networks_style(visitor):
     record = json.loads(visitor.file(job, "result.json"))
     assert record["inputs"][0]["name"] == "photo.png"
     assert record["command"] == job["command"]
+
+
+def test_the_room_of_a_visit_is_counted_while_its_files_come_and_go(tmp_path):
+    visit = visits.Visit(tmp_path, configs.AppConfig())
+    has_counted = threading.Event()
+
+    def come_and_go():
+        while not has_counted.is_set():
+            folders = [visit.new_folder() for _ in range(20)]
+            for folder in folders:
+                (folder / "result.png").write_bytes(b"picture")
+            for folder in folders:
+                shutil.rmtree(folder)
+
+    worker = threading.Thread(target=come_and_go)
+    worker.start()
+    try:
+        for _ in range(300):
+            visit.check_room()
+    finally:
+        has_counted.set()
+        worker.join()
 
 
 def test_a_result_is_the_librarys_own(visitor):

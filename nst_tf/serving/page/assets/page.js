@@ -205,21 +205,28 @@ function changed({ wall = false } = {}) {
   }, wall ? 0 : EDIT_PAUSE_MS);
 }
 
+// The answer to an order may come after the news that its picture is done.
+async function ordered(asked) {
+  const job = await ask("POST", inVisit("/jobs"), JSON.stringify(asked));
+  if (!state.jobs.has(job.id)) state.jobs.set(job.id, job);
+  return job;
+}
+
 // One quick picture is kept of each photograph and style: what a slider changes takes the place of what it was.
+let turn = 0;
 async function paintQuick() {
   const asked = order();
   const same = (job) => job.is_quick && !isWall(job.id) && job.content === asked.content && `${job.style}` === `${asked.style}`;
-  const replaced = [...state.jobs.values()].filter(same);
-  const job = await ask("POST", inVisit("/jobs"), JSON.stringify(asked));
-  state.jobs.set(job.id, job);
-  state.shown = job.id;
+  const replaced = [...state.jobs.values()].filter(same), own = ++turn;
+  const job = await ordered(asked);
+  if (own === turn) state.shown = job.id; // what was asked for last, whichever is answered last
   renderJobs();
   for (const old of replaced) await remove(old.id);
 }
 
 async function paint() {
-  const job = await ask("POST", inVisit("/jobs"), JSON.stringify(order()));
-  state.jobs.set(job.id, job);
+  turn += 1;
+  const job = await ordered(order());
   state.shown = job.id;
   renderJobs();
   $("stage").scrollIntoView({ block: "nearest", behavior: "smooth" });
@@ -240,9 +247,8 @@ async function paintWall() {
   const content = state.content;
   for (const name of state.learned) {
     const small = { method: "multi-style", content, style: [`style:${name}`], settings: { max_side_px: WALL_SIDE_PX } };
-    const job = await ask("POST", inVisit("/jobs"), JSON.stringify(small));
+    const job = await ordered(small);
     if (state.content !== content) return void (await remove(job.id));
-    state.jobs.set(job.id, job);
     state.wall.set(name, job.id);
     sessionStorage.setItem("wall", JSON.stringify([...state.wall]));
     renderWall();
