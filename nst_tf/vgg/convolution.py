@@ -82,7 +82,7 @@ def winograd(
     Returns:
         float32 [B, H, W, O].
     """
-    batch, height, width, inputs = _sizes(x)
+    batch, height, width, inputs = sizes(x)
     channels = u.shape[1 if turned else 2]
     rows, columns = -(-height // OUTPUTS), -(-width // OUTPUTS)  # of tiles
     at_most = -(-batch * rows * columns // forms.STRIP_TILES)
@@ -111,6 +111,11 @@ def winograd(
         y = tf.map_fn(strip, tf.range(strips), parallel_iterations=1, fn_output_signature=tf.float32)
     y = tf.reshape(y, [-1, columns * OUTPUTS, channels])[: batch * rows * OUTPUTS]
     return tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])[:, :height, :width]
+
+
+def sizes(x: tf.Tensor) -> list[Any]:
+    """The sides of x, as numbers where they are known while tracing."""
+    return [known if known is not None else tf.shape(x)[axis] for axis, known in enumerate(x.shape)]
 
 
 class FrozenConvolution(keras.layers.Conv2D):
@@ -204,8 +209,3 @@ def _transforms(turned: bool) -> tuple[np.ndarray, np.ndarray]:
 def _both_sides(matrix: np.ndarray) -> np.ndarray:
     """M (x) M, which takes the rows of a flattened X to those of M X M^T."""
     return np.kron(matrix, matrix)
-
-
-def _sizes(x: tf.Tensor) -> list[Any]:
-    """The sides of x, as numbers where they are known while tracing."""
-    return [known if known is not None else tf.shape(x)[axis] for axis, known in enumerate(x.shape)]

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from nst_tf.vgg import convolution
+
 SIDE = 2  # positions of a window, and from one to the next
 
 
@@ -19,9 +21,7 @@ def pooled(features: tf.Tensor, pooling: str) -> tf.Tensor:
     Returns:
         [B, H // 2, W // 2, N].
     """
-    batch, height, width, channels = (
-        known if known is not None else tf.shape(features)[axis] for axis, known in enumerate(features.shape)
-    )
+    batch, height, width, channels = convolution.sizes(features)
     rows, columns = height // SIDE, width // SIDE
     rest = height % SIDE
     parts = rows * (1 - rest) + rest  # one for an odd height
