@@ -44,27 +44,27 @@ def test_a_cut_starts_anew():
     np.testing.assert_array_equal(frames[3], (other[0] + strokes(3)).clip(0, 1))
 
 
+def last_frame_of_a_square(ground, rows, width, lefts):
+    """The last frame of a film in which a yellow square moves over the ground, from one left side to the next."""
+    stabiliser = steady.Stabiliser(0.9)
+    for left in lefts:
+        photograph = ground.copy()
+        photograph[rows, left : left + width] = (0.9, 0.9, 0.2)
+        frame = stabiliser.blended(stabiliser.steadied(photograph))
+    return frame
+
+
 def test_what_a_moving_square_uncovers_holds_no_ghost_of_it():
     ground = tiny_films.frame(0) * 0.5
-    photographs = []
-    for number in range(6):
-        photographs.append(ground.copy())
-        photographs[-1][16:32, 8 + 6 * number : 24 + 6 * number] = (0.9, 0.9, 0.2)
-    stabiliser = steady.Stabiliser(0.9)
-    frames = [stabiliser.blended(stabiliser.steadied(photograph)) for photograph in photographs]
-    uncovered = frames[-1][18:30, 10:30] - ground[18:30, 10:30]
+    frame = last_frame_of_a_square(ground, slice(16, 32), 16, range(8, 39, 6))
+    uncovered = frame[18:30, 10:30] - ground[18:30, 10:30]
     assert np.abs(uncovered).mean() < 0.01
 
 
 def test_what_moves_faster_than_the_flow_finds_leaves_no_ghost_where_the_ground_is_smooth():
     ground = np.full_like(PHOTOGRAPHS[0], 0.4)
-    photographs = []
-    for number in range(3):
-        photographs.append(ground.copy())
-        photographs[-1][20:28, 2 + 20 * number : 10 + 20 * number] = (0.9, 0.9, 0.2)
-    stabiliser = steady.Stabiliser(0.9)
-    frames = [stabiliser.blended(stabiliser.steadied(photograph)) for photograph in photographs]
-    assert np.abs(frames[-1][18:30, :30] - ground[18:30, :30]).max() < 0.02
+    frame = last_frame_of_a_square(ground, slice(20, 28), 8, (2, 22, 42))
+    assert np.abs(frame[18:30, :30] - ground[18:30, :30]).max() < 0.02
 
 
 def test_smooth_ground_keeps_its_own_strokes_beside_a_thing_that_slides_over_it():
