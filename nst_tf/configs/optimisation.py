@@ -532,9 +532,10 @@ class StyleTransferConfig:
         quality = self.quality if self.quality in tuple(presets.QUALITIES) else None
         if self.coarse_steps is not None and self.coarse_growth is None:
             object.__setattr__(self, "coarse_growth", 1.0)  # as many at each size as were asked for
-        for name, value in presets.work(quality).items():
-            if name == "content_detail" and self.initialisation in ("noise", "style"):
-                value = 0.0  # such a run is to find the content by itself
+        work = presets.work(quality)
+        if self.initialisation in ("noise", "style"):
+            work["content_detail"] = 0.0  # such a run is to find the content by itself
+        for name, value in work.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
 

@@ -176,11 +176,11 @@ PRESETS: dict[str, Preset] = {
 # a hundred evaluations at each of three sizes. Measured in benchmarks/RESULTS.md.
 QUALITIES: dict[str, Preset] = {
     "draft": Preset(
-        summary="a sketch, in a tenth of the time of a hundred evaluations at each size",
+        summary="a sketch, with a tenth of the work of a hundred evaluations at each size",
         settings={"steps": 3, "coarse_steps": 18, "coarse_growth": 3.0, "content_detail": 1.0},
     ),
     "good": Preset(
-        summary="in a third of that time",
+        summary="with a third of that work",
         settings={"steps": 30, "coarse_steps": 25, "coarse_growth": 4.0, "content_detail": 1.0},
     ),
     "best": Preset(

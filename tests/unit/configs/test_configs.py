@@ -92,7 +92,7 @@ def test_presets_without_a_quality_keep_their_work(name, steps):
     config = configs.preset(name)
     assert (config.steps, config.coarse_steps, config.scales) == (steps, 100, 1)
     assert (config.patience, config.min_improvement, config.min_change_levels) == (0, 0.01, 0.0)
-    assert config.content_detail == 0
+    assert (config.content_detail, config.grain) == (0.0, 0.0)
 
 
 def test_a_run_from_noise_gets_no_detail_of_the_content():
