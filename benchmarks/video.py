@@ -8,10 +8,11 @@ encoded. Seconds are those of all cores together (`time.process_time`), which ot
 of the network, of the flow in both directions with its masks, and of all that the stabiliser does, flow included.
 
 Ghost says how much of older frames shows where things move: f are frames drawn by themselves, y those of the film, all
-under a Gaussian that hides strokes, and ghost is what y - f has of f_earlier - f, which is not moved along the flow: by
-least squares over the pixels where the photographs differ, of one to three frames before. 0 is none, an average without
-flow at 0.8 has 0.7. "Moving" and "still" are the mean of |y - f| where the photographs differ from the one before and
-where not, in grey levels: what is blurred in the first and not in the second is a haze.
+under a Gaussian that hides strokes. Ghost is the share g for which g (f_earlier - f) is nearest to y - f, by least
+squares over the pixels where the photographs differ; f_earlier is one to three frames older and is not moved along the
+flow. At 0 nothing of it shows; an average without flow at 0.8 has 0.7. "Moving" and "still" are the mean of |y - f|
+where the photographs differ from the one before and where not, in grey levels: what is blurred in the first and not in
+the second is a haze.
 """
 
 import functools
