@@ -69,11 +69,16 @@ def described() -> dict[str, Any]:
         | versions
         | {
             "threads of an operation": threads.get_intra_op_parallelism_threads() or cores(),
-            "operations at a time": threads.get_inter_op_parallelism_threads() or cores(),
+            "operations at a time": operations_at_a_time(),
             "CPU": cpu_name(),
             "GPU": ", ".join(str(gpu.get("device_name")) for gpu in gpus) or "none",
         }
     )
+
+
+def operations_at_a_time() -> int:
+    """The operations that TensorFlow runs at the same time where they do not wait for each other."""
+    return tf.config.threading.get_inter_op_parallelism_threads() or cores()
 
 
 def cores() -> int:

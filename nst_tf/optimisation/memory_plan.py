@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from nst_tf import configs, errors, vgg
-from nst_tf.vgg import forms
+from nst_tf.vgg import convolution, forms
 
 MIB = 2**20
 BASE_BYTES = 850 * MIB  # a process with TensorFlow, the network and its traced step; measured
@@ -125,8 +125,8 @@ def _candidates(
             features += 2 * read[0] * read[1] * regions * _item_bytes(policy) * vgg.CHANNELS_PER_BLOCK[0]
             strip = tile_height * width * _strip_bytes(config)
             computed, form = vgg.up_to(config.layers), _form(config, policy)
-            fixed = float(BASE_BYTES) + forms.filter_bytes(computed, form) + forms.strip_bytes(computed, form)
-            fixed += max(features, strip)
+            fixed = float(BASE_BYTES) + forms.filter_bytes(computed, form) + max(features, strip)
+            fixed += convolution.strips_at_a_time() * forms.strip_bytes(computed, form)
             fixed += height * width * _lasting_bytes(config, policy, is_whole)
             fixed += height * width * _GUIDE_BYTES * regions + _patch_bytes(config, height, width)
             memory, pair = config.lbfgs_memory, 0

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nst_tf import machine
 from nst_tf.tensorflow_keras import keras
 from nst_tf.vgg import forms
 
@@ -69,7 +70,8 @@ def winograd(
 
     The rows of tiles of all pictures are one list, computed in strips of about `forms.STRIP_TILES` tiles: what a strip
     takes stays in the processor's cache, and its memory is used again by the next. Whole layers would be slower by half
-    where there are many positions.
+    where there are many positions. Each thread has a strip of its own, which shares the work better than threads that
+    wait for each other in every operation. The numbers do not depend on it.
 
     Args:
         x: float32 [B, H, W, I], of any height and width.
@@ -108,9 +110,14 @@ def winograd(
     if isinstance(strips, int) and strips == 1:
         y = strip(tf.constant(0))
     else:
-        y = tf.map_fn(strip, tf.range(strips), parallel_iterations=1, fn_output_signature=tf.float32)
+        y = tf.map_fn(strip, tf.range(strips), parallel_iterations=strips_at_a_time(), fn_output_signature=tf.float32)
     y = tf.reshape(y, [-1, columns * OUTPUTS, channels])[: batch * rows * OUTPUTS]
     return tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])[:, :height, :width]
+
+
+def strips_at_a_time() -> int:
+    """How many strips are computed at the same time, each in memory of its own."""
+    return min(machine.operations_at_a_time(), forms.MOST_STRIPS_AT_A_TIME)
 
 
 def sizes(x: tf.Tensor) -> list[Any]:

@@ -22,6 +22,7 @@ OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
 TAPS = 3  # r: the filter's side
 TILE = OUTPUTS + TAPS - 1  # positions of a tile along a side
 STRIP_TILES = 288  # computed at a time: fewer read the filters too often, more do not stay in the cache
+MOST_STRIPS_AT_A_TIME = 8  # 42 MB each in the widest layer
 _FLOAT32_BYTES = 4
 _COPIES = {"direct": 0, "rotated": 2 * TAPS**2, "winograd": TILE**2}  # values kept for each pair of channels
 
