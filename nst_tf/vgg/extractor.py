@@ -73,6 +73,8 @@ def _rebuilt(
     if issubclass(layer, keras.layers.MaxPooling2D):
         pool = functools.partial(pooling_functions.pooled, pooling=pooling)
         return keras.layers.Lambda(pool, name=settings["name"], dtype=settings["dtype"])
+    # Weights that are frozen are rounded to the compute dtype once, not in every step as a mixed policy does.
+    settings["dtype"] = keras.dtype_policies.get(settings["dtype"].compute_dtype)
     settings["kernel_initializer"] = "zeros"  # random numbers for 20 million weights would only be overwritten
     form = forms.form_of(vgg_layers.layer_name(settings["name"]), convolution)
     if form == "direct":

@@ -75,7 +75,19 @@ def test_low_precision_is_in_the_network_only_and_the_global_policy_stays(convol
     assert keras.config.dtype_policy() == before
     assert extractor(tf.zeros([1, 8, 8, 3]))["conv1_1"].dtype == tf.bfloat16
     assert extractor.get_layer("preprocess").compute_dtype == "float32"
-    assert extractor.get_layer("block1_conv1").kernel.dtype == "float32"
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_frozen_weights_are_rounded_once_with_the_bits_of_a_mixed_policy(convolutions, policy):
+    extractor = vgg.feature_extractor(convolutions, ("conv1_1",), pooling="max", policy=policy)
+    layer = extractor.get_layer("block1_conv1")
+    assert layer.kernel.dtype == layer.compute_dtype == policy.removeprefix("mixed_")
+    mixed = keras.layers.Conv2D(64, 3, padding="same", activation="relu", dtype=policy)
+    x = tf.random.stateless_uniform([1, 16, 12, 3], [1, 2])
+    mixed.build(x.shape)
+    mixed.set_weights(convolutions["block1_conv1"])
+    wanted = mixed(extractor.get_layer("preprocess")(x))
+    np.testing.assert_array_equal(extractor(x)["conv1_1"].numpy(), wanted.numpy())
 
 
 def test_a_global_policy_of_the_users_does_not_reach_the_network(convolutions):
