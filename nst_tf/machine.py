@@ -15,7 +15,7 @@ from nst_tf import version
 _MEMINFO = pathlib.Path("/proc/meminfo")
 _CGROUP = pathlib.Path("/sys/fs/cgroup")
 _CPU_INFO = pathlib.Path("/proc/cpuinfo")
-_PROBE_SIDE = 2048  # of the matrices that are multiplied to find a machine's speed: 17 GFLOP
+_PROBE_SIDE = 1024  # of the matrices that are multiplied to find a machine's speed: 2 GFLOP
 _SHARE_OF_PROBE = 0.8  # what a step reaches of their rate
 
 

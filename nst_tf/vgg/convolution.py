@@ -24,6 +24,7 @@ infinity (Barabasz et al. 2020, "Error Analysis and Improving the Accuracy of Wi
 times smaller, 3e-6 of the largest value in float32.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -54,7 +55,8 @@ def interpolation_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def transformed_filters(kernel: np.ndarray) -> np.ndarray:
     """U = G g G^T of every pair of channels: kernel [3, 3, I, O] -> float32 [36, I, O], computed in float64."""
     _, g, _ = interpolation_matrices()
-    u = np.einsum("ia,jb,abco->ijco", g, g, kernel.astype(np.float64), optimize=True)
+    u = np.tensordot(g, kernel.astype(np.float64), ([1], [0]))  # [6, 3, I, O]
+    u = np.matmul(g, u.reshape(TILE, TAPS, -1))  # [6, 6, I O]
     return u.reshape(TILE * TILE, *kernel.shape[2:]).astype(np.float32)
 
 
@@ -85,7 +87,7 @@ def winograd(
         float32 [B, H, W, O].
     """
     batch, height, width, inputs = sizes(x)
-    channels = u.shape[1 if turned else 2]
+    channels = sizes(u)[1 if turned else 2]
     rows, columns = -(-height // OUTPUTS), -(-width // OUTPUTS)  # of tiles
     at_most = -(-batch * rows * columns // forms.STRIP_TILES)
     strip_rows = -(-batch * rows // at_most)
@@ -167,15 +169,40 @@ def _winograd_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable
 
     @tf.custom_gradient
     def convolve(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        y = tf.cast(winograd(tf.cast(x, tf.float32), u, bias=added), dtype)
+        # The gradient is written below, so no tape needs to follow what is inside.
+        y = tf.cast(_traced(turned=False)(tf.cast(tf.stop_gradient(x), tf.float32), u, added), dtype)
+        y = tf.ensure_shape(y, [*x.shape[:3], bias.size])
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            g, f = (tf.cast(each, tf.float32) for each in (upstream, y))
-            return tf.cast(winograd(g, u, turned=True, features=f), dtype)
+            g, f = (tf.cast(tf.stop_gradient(each), tf.float32) for each in (upstream, y))
+            return tf.ensure_shape(tf.cast(_traced(turned=True)(g, u, f), dtype), x.shape)
 
         return y, gradient
 
     return convolve
+
+
+@functools.cache
+def _traced(*, turned: bool) -> Callable[..., tf.Tensor]:
+    """Winograd's form traced once for all layers and sizes, since to trace it anew for each would take seconds.
+
+    Args:
+        turned: False: x, u, bias -> features; True: gradient, u, features -> gradient, as `winograd` says.
+    """
+    positions, filters = tf.TensorSpec([None] * 4), tf.TensorSpec([TILE**2, None, None])
+
+    def forward(x: tf.Tensor, u: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        return winograd(x, u, bias=bias)
+
+    def back(upstream: tf.Tensor, u: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        return winograd(upstream, u, turned=True, features=features)
+
+    return tf.function(
+        back if turned else forward,
+        input_signature=[positions, filters, positions if turned else tf.TensorSpec([None])],
+        autograph=False,
+        experimental_attributes={"_noinline": True},  # TensorFlow's optimiser, too, then sees it once
+    )
 
 
 MAKERS = {"rotated": _rotated_form, "winograd": _winograd_form}
