@@ -22,9 +22,9 @@ losses
 weights
 pictures
 precision fastest_convolution
-machine
 configs files
 vgg
+machine
 tensorflow_keras
 engine_lock keras_backend messages public_names version
 errors
