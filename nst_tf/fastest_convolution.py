@@ -1,39 +1,40 @@
-"""Which form of the convolutions is fastest on this machine: measured once, in about a second, and remembered."""
+"""Which form of the convolutions is fastest on this machine: measured once, in half a second, and remembered."""
 
 import json
+import math
 import os
 import pathlib
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
 
-from nst_tf import errors, files, machine, version
+from nst_tf import errors, files, machine, version, vgg
 from nst_tf.vgg import convolution, forms
 
 FILE_NAME = "convolution.json"
-_ROUNDS = 2  # of each form, the forms in turn; the least counts
+_ROUNDS = 3  # of each operation, in turn; the least counts, so the first may prepare
 _MARGIN = 0.95  # of the direct form's time that another must stay below
 _ENVIRONMENT = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")  # which change what TensorFlow runs
 
 
+_CLOCKS = (time.perf_counter, time.process_time)
+_WALL, _CPU = range(2)
+_SIDES_PX = (128, 256, 512)  # of the pictures of a run, and so of the steps that are compared
+_DEEPEST = "conv5_1"
+
+
 class _Sample(NamedTuple):
-    """A convolution that represents others."""
+    """A convolution that represents others: what it takes is in proportion to the multiplications."""
 
-    layer: str
     channels: int
-    side: int  # positions along a side, a sixth to a third of the layer's at 384 px
-    weight: float  # the multiplications in a step at 384 px of what it represents, over the sample's
+    side: int  # positions along a side
 
-
-# From block 3 on one sample is enough: with more channels the transforms of Winograd's form cost less still.
-_SAMPLES = (
-    _Sample("conv1_2", 64, 64, 384**2 / 64**2),
-    _Sample("conv2_2", 128, 48, 1.5 * 192**2 / 48**2),
-    _Sample("conv3_2", 256, 32, (3.5 * 96**2 + 4 * (3.5 * 48**2 + 24**2)) / 32**2),
-)
+    @property
+    def multiplications(self) -> int:
+        """Of one pass in the direct form, over the nine of a filter."""
+        return self.side**2 * self.channels**2
 
 
 class Choice(NamedTuple):
@@ -73,7 +74,8 @@ def resolve(setting: str, policy: str, cache_folder: pathlib.Path, *, anew: bool
     fastest = min(seconds, key=lambda form: seconds[form])
     form = fastest if seconds[fastest] < _MARGIN * seconds["direct"] else "direct"
     times = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
-    return Choice(form, f"measured on this machine, CPU seconds of a step's convolutions at 384 px: {times}", seconds)
+    sides = f"{', '.join(map(str, _SIDES_PX[:-1]))} and {_SIDES_PX[-1]} px"
+    return Choice(form, f"measured on this machine, seconds of the convolutions of a step at {sides}: {times}", seconds)
 
 
 def machine_key() -> str:
@@ -86,44 +88,59 @@ def machine_key() -> str:
 
 
 def measure() -> dict[str, float]:
-    """Form -> CPU seconds that the convolutions of a step at 384 px would take, forward and back."""
+    """Form -> seconds that the convolutions of one step at each of `_SIDES_PX` would take, forward and back.
+
+    They are those that users wait for, or CPU seconds where other work keeps the cores busy.
+    """
+    samples = _samples()
+    taken = {name: _seconds(sample) for name, sample in samples.items()}
+    waited, computed = (sum(sum(each[clock].values()) for each in taken.values()) for clock in (_WALL, _CPU))
+    seconds = {name: each[_WALL if waited <= computed else _CPU] for name, each in taken.items()}
     totals = dict.fromkeys(forms.FORMS, 0.0)
-    for sample in _SAMPLES:
-        passes = _passes(sample)
-        x = tf.ones([1, sample.side, sample.side, sample.channels])
-        for run in passes.values():
-            run(x)  # takes memory and prepares what runs
-        times: dict[str, list[float]] = {form: [] for form in passes}
-        for _ in range(_ROUNDS):
-            for form, run in passes.items():
-                began = time.process_time()  # of all threads; other work on the machine does not change it
-                float(run(x)[0, 0, 0, 0])
-                times[form].append(time.process_time() - began)
-        for form in totals:
-            totals[form] += sample.weight * min(times[forms.form_of(sample.layer, form)])
+    for layer in vgg.up_to([_DEEPEST])[1:]:  # the first layer has one form
+        inputs = vgg.channels(vgg.LAYERS[vgg.LAYERS.index(layer) - 1])
+        for side_px in _SIDES_PX:
+            side = side_px // vgg.stride_px(layer)
+            tiles = math.ceil(side / forms.OUTPUTS) ** 2
+            few = "few tiles" if tiles < forms.FEW_TILES else "many tiles"
+            name = "first block" if vgg.block(layer) < forms.FIRST_WINOGRAD_BLOCK else few
+            share = side**2 * inputs * vgg.channels(layer) / samples[name].multiplications
+            for form in totals:
+                totals[form] += share * seconds[name][forms.form_of(layer, form, tiles)]
     return totals
 
 
-def _passes(sample: _Sample) -> dict[str, Callable[[tf.Tensor], tf.Tensor]]:
-    """Form -> a sample's convolution and its gradient, for the forms that its layer may have."""
-    filters = np.full([3, 3, sample.channels, sample.channels], 0.1 / sample.channels, np.float32)
-    kernel = tf.constant(filters)
-    possible = {forms.form_of(sample.layer, form) for form in forms.FORMS}
-    bias = np.zeros(sample.channels, np.float32)
-    made = {form: make(filters, bias, "float32") for form, make in convolution.MAKERS.items() if form in possible}
-    made["direct"] = lambda x: tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias))
-    shape = [1, sample.side, sample.side, sample.channels]
-    return {form: _forward_and_back(convolve, shape) for form, convolve in made.items()}
+def _samples() -> dict[str, _Sample]:
+    """A layer of each kind, the first block's with as many strips as are computed at the same time."""
+    side = forms.OUTPUTS * math.isqrt(forms.STRIP_TILES * convolution.strips_at_a_time())
+    return {"first block": _Sample(64, side), "many tiles": _Sample(256, 40), "few tiles": _Sample(512, 12)}
 
 
-def _forward_and_back(convolve: Callable[[tf.Tensor], tf.Tensor], shape: list[int]) -> Callable[[tf.Tensor], tf.Tensor]:
-    def run(x: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = convolve(x)
-        return tape.gradient(y, x, y)
+def _seconds(sample: _Sample) -> tuple[dict[str, float], dict[str, float]]:
+    """Form of a layer -> seconds of a sample, forward and back: by the clock, and of all threads."""
+    sides, channels = [1, sample.side, sample.side, sample.channels], sample.channels
+    x, bias = tf.ones(sides), tf.zeros([channels])
+    kernel, u = (tf.fill([*size, channels, channels], 0.01) for size in ([forms.TAPS] * 2, [forms.TILE**2]))
+    passes: dict[str, Callable[[], tf.Tensor]] = {
+        "forward": lambda: tf.nn.conv2d(x, kernel, 1, "SAME"),
+        "back": lambda: tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=sides, filter=kernel, out_backprop=x, strides=[1] * 4, padding="SAME"
+        ),
+        "winograd": lambda: convolution.traced()(x, u, bias),
+    }
+    times: dict[str, list[tuple[float, ...]]] = {name: [] for name in passes}
+    for _ in range(_ROUNDS):
+        for name, run in passes.items():
+            began = [clock() for clock in _CLOCKS]
+            float(run()[0, 0, 0, 0])
+            times[name].append(tuple(clock() - start for clock, start in zip(_CLOCKS, began, strict=True)))
+    return _of_forms(times, _WALL), _of_forms(times, _CPU)
 
-    return tf.function(run, autograph=False).get_concrete_function(tf.TensorSpec(shape))
+
+def _of_forms(times: dict[str, list[tuple[float, ...]]], clock: int) -> dict[str, float]:
+    """Form of a layer -> seconds, where the gradient is a forward convolution as well but in the direct form."""
+    forward, back, winograd = (min(taken[clock] for taken in times[name]) for name in ("forward", "back", "winograd"))
+    return {"direct": forward + back, "rotated": 2 * forward, "winograd": 2 * winograd}
 
 
 def _read(path: pathlib.Path) -> dict[str, dict[str, float]]:

@@ -437,7 +437,7 @@ class DoctorCommand:
         False,
         group="Machine",
         example="true",
-        help="Measure the forms of the convolutions anew, in about a second, in place of what is remembered.",
+        help="Measure the forms of the convolutions anew, in a second, in place of what is remembered.",
     )
     threads: int = _same("threads")
 

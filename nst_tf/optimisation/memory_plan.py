@@ -175,7 +175,7 @@ def _form(config: configs.StyleTransferConfig, policy: str) -> str:
     """The form of the convolutions; for `auto`, measured only later, the possible one that needs most memory."""
     if config.convolution != "auto":
         return config.convolution
-    return "winograd-all" if policy == "float32" else "direct"
+    return "winograd-large" if policy == "float32" else "direct"
 
 
 def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: bool) -> float:

@@ -127,85 +127,112 @@ def sizes(x: tf.Tensor) -> list[Any]:
     return [known if known is not None else tf.shape(x)[axis] for axis, known in enumerate(x.shape)]
 
 
+@functools.cache
+def traced(*, turned: bool = False, large_only: bool = False) -> Callable[..., tf.Tensor]:
+    """`winograd` traced once for all layers and sizes, since to trace it anew for each would take seconds.
+
+    Args:
+        turned: False: x, u, bias -> features; True: gradient, u, features -> gradient, as `winograd` says.
+        large_only: the function takes the filters [3, 3, I, O] as well, turned for the gradient, and uses them in place
+            of u where there are fewer tiles than `forms.FEW_TILES`.
+    """
+    positions, vector = tf.TensorSpec([None] * 4), tf.TensorSpec([None])
+
+    def computed(x: tf.Tensor, u: tf.Tensor, behind: tf.Tensor, *kernel: tf.Tensor) -> tf.Tensor:
+        with_winograd = functools.partial(winograd, x, u, turned=turned, **{"features" if turned else "bias": behind})
+        if not kernel:
+            return with_winograd()
+        batch, height, width, _ = sizes(x)
+        tiles = batch * -(-height // OUTPUTS) * -(-width // OUTPUTS)
+        with_filters = functools.partial(_back if turned else _forward, x, kernel[0], behind)
+        return tf.cond(tiles < forms.FEW_TILES, with_filters, with_winograd)
+
+    filters = [tf.TensorSpec([TILE**2, None, None]), positions if turned else vector]
+    kernel = [tf.TensorSpec([TAPS, TAPS, None, None])] if large_only else []
+    return tf.function(
+        computed,
+        input_signature=[positions, *filters, *kernel],
+        autograph=False,
+        experimental_attributes={"_noinline": True},  # TensorFlow's optimiser, too, then sees it once
+    )
+
+
 class FrozenConvolution(keras.layers.Conv2D):
     """Keras' Conv2D of 3 x 3, stride 1, `same` padding and a ReLU, with fixed filters, computed in another form.
 
     Args:
         form: `rotated` or `winograd`; `direct` is Keras' own layer.
+        form_of_few: the form where there are fewer tiles than `forms.FEW_TILES`: the same, or `rotated`.
         convolution: kernel [3, 3, I, O] and bias [O].
         **settings: those of Conv2D.
 
     Winograd's transforms would lose too much in 16 bits, so it computes in float32 whatever the policy.
     """
 
-    def __init__(self, *, form: str, convolution: tuple[np.ndarray, np.ndarray], **settings: Any) -> None:
+    def __init__(
+        self, *, form: str, convolution: tuple[np.ndarray, np.ndarray], form_of_few: str = "", **settings: Any
+    ) -> None:
         super().__init__(**settings)
         with tf.init_scope():
-            self._convolve = MAKERS[form](*convolution, self.compute_dtype)
+            if form == "rotated":
+                self._convolve = rotated_form(*convolution, self.compute_dtype)
+            else:
+                large_only = form_of_few == "rotated"
+                self._convolve = winograd_form(*convolution, self.compute_dtype, large_only=large_only)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """The convolution, bias and ReLU: [B, H, W, I] -> [B, H, W, O]."""
         return self._convolve(inputs)
 
 
-def _rotated_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    filters, added = tf.constant(kernel, dtype), tf.constant(bias, dtype)
-    turned = tf.constant(np.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3)), dtype)
+def rotated_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Convolution, bias and ReLU with the gradient as a forward convolution, in one number format."""
+    filters, turned, added = (tf.constant(each, dtype) for each in (kernel, _turned(kernel), bias))
 
     @tf.custom_gradient
     def convolve(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        y = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, filters, 1, "SAME"), added))
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return tf.nn.conv2d(tf.raw_ops.ReluGrad(gradients=upstream, features=y), turned, 1, "SAME")
-
-        return y, gradient
+        y = _forward(x, filters, added)
+        return y, lambda upstream: _back(upstream, turned, y)
 
     return convolve
 
 
-def _winograd_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[tf.Tensor], tf.Tensor]:
+def winograd_form(
+    kernel: np.ndarray, bias: np.ndarray, dtype: str, *, large_only: bool = False
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The same by `traced`, with the rotated form for few tiles where large_only is set."""
     u, added = tf.constant(transformed_filters(kernel)), tf.constant(bias, tf.float32)
+    forward, back = (traced(turned=turned, large_only=large_only) for turned in (False, True))
+    filters, turned_filters = (
+        ([tf.constant(each, tf.float32)] if large_only else []) for each in (kernel, _turned(kernel))
+    )
 
     @tf.custom_gradient
     def convolve(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         # The gradient is written below, so no tape needs to follow what is inside.
-        y = tf.cast(_traced(turned=False)(tf.cast(tf.stop_gradient(x), tf.float32), u, added), dtype)
+        y = tf.cast(forward(tf.cast(tf.stop_gradient(x), tf.float32), u, added, *filters), dtype)
         y = tf.ensure_shape(y, [*x.shape[:3], bias.size])
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             g, f = (tf.cast(tf.stop_gradient(each), tf.float32) for each in (upstream, y))
-            return tf.ensure_shape(tf.cast(_traced(turned=True)(g, u, f), dtype), x.shape)
+            return tf.ensure_shape(tf.cast(back(g, u, f, *turned_filters), dtype), x.shape)
 
         return y, gradient
 
     return convolve
 
 
-@functools.cache
-def _traced(*, turned: bool) -> Callable[..., tf.Tensor]:
-    """Winograd's form traced once for all layers and sizes, since to trace it anew for each would take seconds.
-
-    Args:
-        turned: False: x, u, bias -> features; True: gradient, u, features -> gradient, as `winograd` says.
-    """
-    positions, filters = tf.TensorSpec([None] * 4), tf.TensorSpec([TILE**2, None, None])
-
-    def forward(x: tf.Tensor, u: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-        return winograd(x, u, bias=bias)
-
-    def back(upstream: tf.Tensor, u: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        return winograd(upstream, u, turned=True, features=features)
-
-    return tf.function(
-        back if turned else forward,
-        input_signature=[positions, filters, positions if turned else tf.TensorSpec([None])],
-        autograph=False,
-        experimental_attributes={"_noinline": True},  # TensorFlow's optimiser, too, then sees it once
-    )
+def _forward(x: tf.Tensor, filters: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, filters, 1, "SAME"), bias))
 
 
-MAKERS = {"rotated": _rotated_form, "winograd": _winograd_form}
+def _back(upstream: tf.Tensor, turned: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    return tf.nn.conv2d(tf.raw_ops.ReluGrad(gradients=upstream, features=features), turned, 1, "SAME")
+
+
+def _turned(kernel: np.ndarray) -> np.ndarray:
+    """Turned by 180 degrees, the channels exchanged: [3, 3, I, O] -> [3, 3, O, I]."""
+    return np.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3))
 
 
 def _positions(tile_rows: tf.Tensor, batch: Any, height: Any, width: Any) -> tuple[tf.Tensor, tf.Tensor, Any]:

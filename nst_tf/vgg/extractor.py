@@ -76,10 +76,12 @@ def _rebuilt(
     # Weights that are frozen are rounded to the compute dtype once, not in every step as a mixed policy does.
     settings["dtype"] = keras.dtype_policies.get(settings["dtype"].compute_dtype)
     settings["kernel_initializer"] = "zeros"  # random numbers for 20 million weights would only be overwritten
-    form = forms.form_of(vgg_layers.layer_name(settings["name"]), convolution)
+    name = vgg_layers.layer_name(settings["name"])
+    form, form_of_few = forms.form_of(name, convolution), forms.form_of(name, convolution, tiles=1)
     if form == "direct":
         return keras.layers.Conv2D(**settings)
-    return frozen.FrozenConvolution(form=form, convolution=convolutions[settings["name"]], **settings)
+    arrays = convolutions[settings["name"]]
+    return frozen.FrozenConvolution(form=form, form_of_few=form_of_few, convolution=arrays, **settings)
 
 
 def preprocess(rgb: tf.Tensor) -> tf.Tensor:

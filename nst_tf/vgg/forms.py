@@ -8,15 +8,19 @@ from collections.abc import Sequence
 from nst_tf.vgg import layers as vgg_layers
 
 LAYER_FORMS = ("direct", "rotated", "winograd")  # as `convolution` explains them
-# A network's form -> that of its layers before FIRST_WINOGRAD_BLOCK, and from there on
-_BY_DEPTH = {
-    "direct": ("direct", "direct"),
-    "rotated": ("rotated", "rotated"),
-    "winograd": ("direct", "winograd"),
-    "winograd-rotated": ("rotated", "winograd"),
-    "winograd-all": ("winograd", "winograd"),
+# A network's form -> that of its layers before FIRST_WINOGRAD_BLOCK, and from there on of those with FEW_TILES or more
+# and of those with fewer
+_OF_LAYERS = {
+    "direct": ("direct", "direct", "direct"),
+    "rotated": ("rotated", "rotated", "rotated"),
+    "winograd": ("direct", "winograd", "winograd"),
+    "winograd-rotated": ("rotated", "winograd", "winograd"),
+    "winograd-all": ("winograd", "winograd", "winograd"),
+    "winograd-rotated-large": ("rotated", "winograd", "rotated"),
+    "winograd-large": ("winograd", "winograd", "rotated"),
 }
-FORMS = tuple(_BY_DEPTH)
+FORMS = tuple(_OF_LAYERS)
+FEW_TILES = 32  # below, some CPUs take longer to read Winograd's filters, four times as large, than they save
 FIRST_WINOGRAD_BLOCK = 2  # with 64 channels the transforms cost about as much as they save
 OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
 TAPS = 3  # r: the filter's side
@@ -27,22 +31,31 @@ _FLOAT32_BYTES = 4
 _COPIES = {"direct": 0, "rotated": 2 * TAPS**2, "winograd": TILE**2}  # values kept for each pair of channels
 
 
-def form_of(layer: str, convolution: str) -> str:
+def form_of(layer: str, convolution: str, tiles: int = FEW_TILES) -> str:
     """The form of one layer, by its paper's name, where the network's is `convolution`, one of `FORMS`.
 
     The first layer is always direct: its gradient has only three channels, for which a forward convolution is slower.
+
+    Args:
+        layer: such as conv4_2.
+        convolution: the network's form.
+        tiles: of 4 x 4 positions that the layer has, of all pictures.
     """
     if layer == vgg_layers.LAYERS[0]:
         return "direct"
-    return _BY_DEPTH[convolution][vgg_layers.block(layer) >= FIRST_WINOGRAD_BLOCK]
+    first, many, few = _OF_LAYERS[convolution]
+    if vgg_layers.block(layer) < FIRST_WINOGRAD_BLOCK:
+        return first
+    return many if tiles >= FEW_TILES else few
 
 
 def filter_bytes(layer_names: Sequence[str], convolution: str) -> int:
     """Bytes of the filters that the forms of some layers keep besides Keras' own, in float32."""
     pairs = {name: inputs * outputs for name, inputs, outputs in vgg_layers.CONVOLUTIONS}
     return sum(
-        _FLOAT32_BYTES * _COPIES[form_of(layer, convolution)] * pairs[vgg_layers.keras_name(layer)]
+        _FLOAT32_BYTES * _COPIES[form] * pairs[vgg_layers.keras_name(layer)]
         for layer in layer_names
+        for form in {form_of(layer, convolution), form_of(layer, convolution, tiles=1)}
     )
 
 

@@ -9,7 +9,7 @@ from nst_tf.vgg import forms
 def measured(monkeypatch):
     """How often the forms were measured; the measurement itself gives fixed seconds."""
     calls = []
-    seconds = {"direct": 2.0, "rotated": 1.5, "winograd": 1.0, "winograd-rotated": 1.2, "winograd-all": 1.3}
+    seconds = dict.fromkeys(forms.FORMS, 1.3) | {"direct": 2.0, "winograd": 1.0}
     monkeypatch.setattr(fastest_convolution, "measure", lambda: calls.append(1) or seconds)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     return calls
@@ -55,8 +55,26 @@ def test_nothing_is_measured_in_16_bits_or_when_a_form_is_named(measured, tmp_pa
 
 
 def test_the_measurement_times_every_form(monkeypatch):
-    samples = tuple(sample._replace(side=4, channels=2) for sample in fastest_convolution._SAMPLES)
-    monkeypatch.setattr(fastest_convolution, "_SAMPLES", samples)
+    sample = fastest_convolution._Sample(channels=2, side=4)
+    names = fastest_convolution._samples()
+    monkeypatch.setattr(fastest_convolution, "_samples", lambda: dict.fromkeys(names, sample))
     seconds = fastest_convolution.measure()
     assert set(seconds) == set(forms.FORMS)
     assert all(value > 0 for value in seconds.values())
+
+
+def test_a_form_is_chosen_for_the_layers_where_it_is_fastest(monkeypatch, tmp_path):
+    """As on a CPU without AVX-512, where layers with few tiles take longer by Winograd's form."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    seconds = {"direct": 3.0, "rotated": 2.0, "winograd": 1.0}
+    of_few = seconds | {"winograd": 5.0}
+    monkeypatch.setattr(fastest_convolution, "_seconds", lambda s: (of_few if s.channels == 512 else seconds,) * 2)
+    assert fastest_convolution.resolve("auto", "float32", tmp_path).form == "winograd-large"
+
+
+def test_cpu_seconds_decide_where_other_work_keeps_the_cores_busy(monkeypatch):
+    waited = {"direct": 3.0, "rotated": 3.0, "winograd": 9.0}
+    computed = {"direct": 3.0, "rotated": 3.0, "winograd": 1.0}
+    monkeypatch.setattr(fastest_convolution, "_seconds", lambda sample: (waited, computed))
+    seconds = fastest_convolution.measure()
+    assert seconds["winograd-all"] < seconds["direct"]

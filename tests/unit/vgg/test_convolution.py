@@ -13,11 +13,9 @@ SIZES = [(1, 1), (3, 4), (4, 4), (5, 7), (8, 12), (18, 23)]  # below one tile, o
 RELATIVE_TO_LARGEST = 1e-4  # what a form may differ by from direct convolution in float64
 
 
-def frozen(form, kernel, bias, policy="float32"):
-    return convolution.FrozenConvolution(
-        form=form, convolution=(kernel, bias), filters=bias.size, kernel_size=3, padding="same", activation="relu",
-        dtype=policy,
-    )  # fmt: skip
+def frozen(form, kernel, bias, policy="float32", form_of_few=""):
+    settings = {"filters": bias.size, "kernel_size": 3, "padding": "same", "activation": "relu", "dtype": policy}
+    return convolution.FrozenConvolution(form=form, form_of_few=form_of_few, convolution=(kernel, bias), **settings)
 
 
 def output_and_gradient(layer, x, upstream):
@@ -66,9 +64,20 @@ def test_a_layer_in_several_strips_is_the_layer_in_one(monkeypatch, size):
         assert difference(found, wanted.numpy()) < 1e-5
 
 
+@pytest.mark.parametrize(("side", "form"), [(12, "rotated"), (16, "winograd")])  # of two pictures
+def test_few_tiles_are_computed_in_their_own_form(side, form):
+    kernel, bias, x, upstream = layer_and_input(side, side)
+    arguments = tf.constant(x, tf.float32), tf.constant(upstream, tf.float32)
+    wanted = output_and_gradient(frozen(form, kernel, bias), *arguments)
+    for graph in (output_and_gradient, tf.function(output_and_gradient, autograph=False)):
+        found = graph(frozen("winograd", kernel, bias, form_of_few="rotated"), *arguments)
+        for value, other in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(value, other)
+
+
 def test_one_graph_works_for_every_size():
     kernel, bias, *_ = layer_and_input(4, 4)
-    layer = frozen("winograd", kernel, bias)
+    layer = frozen("winograd", kernel, bias, form_of_few="rotated")
     traced = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 7])])
     for size in SIZES:
         _, _, x, _ = layer_and_input(*size)
