@@ -28,7 +28,7 @@ class LbfgsState(NamedTuple):
     step: tf.Tensor  # scalar, how far along the direction the next evaluation lies
     s: tuple[tf.Tensor, ...]  # m times [n], steps taken, oldest first; tensors of their own, so that none is copied
     y: tuple[tf.Tensor, ...]  # m times [n], the change of the gradient over each
-    sy: tf.Tensor  # [m, m] float64, s_i . y_j
+    sy: tf.Tensor  # [m, m] float64, s_i . y_j where i <= j, else 0
     yy: tf.Tensor  # [m, m] float64, y_i . y_j
     pairs: tf.Tensor  # int32 scalar, pairs stored since the last reset; the last min(pairs, m) of s and y
     backtracks: tf.Tensor  # int32 scalar, rejected evaluations along this direction
@@ -111,11 +111,11 @@ def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Ten
 
     def with_pair() -> LbfgsState:
         s_pairs, y_pairs = (*state.s[1:], s), (*state.y[1:], y)
-        y_with_y = _dots(y_pairs, y)
+        s_with_y, y_with_y = _dots(s_pairs, y), _dots(y_pairs, y)
         return state._replace(
             s=s_pairs,
             y=y_pairs,
-            sy=_shifted(state.sy, row=_dots(y_pairs, s), column=_dots(s_pairs, y)),
+            sy=_shifted(state.sy, row=tf.concat([tf.zeros_like(s_with_y)[1:], s_with_y[-1:]], 0), column=s_with_y),
             yy=_shifted(state.yy, row=y_with_y, column=y_with_y),
             pairs=state.pairs + 1,
         )
@@ -171,7 +171,7 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
     filled = tf.range(memory) >= memory - state.pairs
     diagonal = tf.linalg.diag_part(state.sy)
     gamma = tf.math.divide_no_nan(diagonal[-1], state.yy[-1, -1])
-    r = tf.linalg.set_diag(tf.linalg.band_part(state.sy, 0, -1), tf.where(filled, diagonal, 1))  # s_i . y_j, i <= j
+    r = tf.linalg.set_diag(state.sy, tf.where(filled, diagonal, 1))
 
     s_with_g = _dots(state.s, state.gradient)[:, tf.newaxis]  # [m, 1]
     y_with_g = _dots(state.y, state.gradient)[:, tf.newaxis]
