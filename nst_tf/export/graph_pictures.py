@@ -24,7 +24,8 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *message: str | tf.Tensor) -
         message: strings and scalar tensors, joined.
     """
     parts = [part if _is_text(part) else tf.strings.as_string(part) for part in message]
-    with tf.control_dependencies([tf.debugging.Assert(condition, [tf.strings.join(parts)])]):
+    # The operation itself: tf.debugging.Assert makes a branch of it, which is two more functions to trace and to load.
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=[tf.strings.join(parts)])]):
         return tf.identity(value)
 
 
@@ -40,24 +41,9 @@ def decode(data: tf.Tensor, name: str, index: tf.Tensor, max_pixels: int) -> tf.
     Returns:
         float32 [1, H, W, 3] in [0, 1]. Alpha is dropped.
     """
-    label = (f"{name}[", index, "]: ")
-    is_png = tf.strings.substr(data, 0, len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
-    is_jpeg = tf.strings.substr(data, 0, len(_JPEG_SIGNATURE)) == _JPEG_SIGNATURE
-    received = (tf.strings.length(data), " bytes of another kind")
-    data = checked(data, is_png | is_jpeg, *label, "a picture must be a JPEG or a PNG. Received: ", *received)
-    header = data
-    size = tf.cond(is_png, lambda: _png_size(header), lambda: _jpeg_size(header))
-    data = checked(data, size[0] >= 0, *label, "the header of the picture does not decode. Send a whole file")
-    pixels = size[0] * size[1]
-    rule = f"a picture must have 1 to {max_pixels} pixels. Received: "
-    is_allowed = (pixels > 0) & (pixels <= max_pixels)
-    data = checked(data, is_allowed, *label, rule, size[1], " x ", size[0], " px. Scale it down first")
-    levels = tf.cond(
-        is_png,
-        lambda: tf.io.decode_png(data, channels=3),
-        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),  # as Pillow, not the fast form
-    )
-    return tf.ensure_shape(tf.cast(levels, tf.float32)[tf.newaxis] / 255.0, [1, None, None, 3])
+    index = index if _is_text(index) else tf.strings.as_string(index)
+    label = tf.strings.join([f"{name}[", index, "]: "])
+    return tf.ensure_shape(_decoded(data, label, tf.constant(max_pixels, tf.int64)), [1, None, None, 3])
 
 
 def encode(image: tf.Tensor) -> tf.Tensor:
@@ -94,6 +80,31 @@ def resize(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 def _is_text(part: str | tf.Tensor) -> bool:
     """Whether a part of a message is text already; TensorFlow 2.12 has no `as_string` of a string."""
     return isinstance(part, str) or part.dtype == tf.string
+
+
+@tf.function(  # so that every signature of every bundle calls one function, which is traced once
+    input_signature=[tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int64)],
+    autograph=False,
+)
+def _decoded(data: tf.Tensor, label: tf.Tensor, max_pixels: tf.Tensor) -> tf.Tensor:
+    """What `decode` gives; label is the beginning of the messages."""
+    is_png = tf.strings.substr(data, 0, len(_PNG_SIGNATURE)) == _PNG_SIGNATURE
+    is_jpeg = tf.strings.substr(data, 0, len(_JPEG_SIGNATURE)) == _JPEG_SIGNATURE
+    received = (tf.strings.length(data), " bytes of another kind")
+    data = checked(data, is_png | is_jpeg, label, "a picture must be a JPEG or a PNG. Received: ", *received)
+    header = data
+    size = tf.cond(is_png, lambda: _png_size(header), lambda: _jpeg_size(header))
+    data = checked(data, size[0] >= 0, label, "the header of the picture does not decode. Send a whole file")
+    pixels = size[0] * size[1]
+    rule = (label, "a picture must have 1 to ", max_pixels, " pixels. Received: ")
+    is_allowed = (pixels > 0) & (pixels <= max_pixels)
+    data = checked(data, is_allowed, *rule, size[1], " x ", size[0], " px. Scale it down first")
+    levels = tf.cond(
+        is_png,
+        lambda: tf.io.decode_png(data, channels=3),
+        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),  # as Pillow, not the fast form
+    )
+    return tf.cast(levels, tf.float32)[tf.newaxis] / 255.0
 
 
 def _png_size(data: tf.Tensor) -> tf.Tensor:
