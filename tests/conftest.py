@@ -4,6 +4,7 @@ import fcntl
 import gc
 import os
 import pathlib
+import sys
 import tempfile
 
 import pytest
@@ -21,10 +22,17 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """Leaves TensorFlow's million objects out of the searches for garbage, which took a twentieth of the time."""
+    """Does without what costs the tests more than it gives them.
+
+    TensorFlow's million objects are left out of the searches for garbage, which took a twentieth of the time. Its graph
+    optimiser took half the time of a trace, and tiny networks run a few steps; it is on in the processes of programs,
+    and so in tests/system and in every check of a bundle.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="session", autouse=True)
