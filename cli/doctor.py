@@ -68,7 +68,7 @@ def _choices(*, measure: bool) -> dict[str, str]:
     for name in dict.fromkeys((policy, "float32")):
         choice = fastest_convolution.resolve("auto", name, cache.folder(), anew=measure)
         chosen[f"--convolution=auto, {name}"] = f"{choice.form}, {choice.reason}"
-    return chosen | {"--xla=auto": "on" if precision.resolve_xla("auto") else "off"}
+    return chosen
 
 
 def _weights() -> dict[str, str]:

@@ -36,11 +36,6 @@ def resolve(precision: str) -> tuple[str, str]:
     return "float32", "the CPU has no bfloat16"
 
 
-def resolve_xla(xla: str) -> bool:
-    """Whether to compile the step with XLA; `auto` is off until it was measured to be faster somewhere."""
-    return xla == "on"
-
-
 def loss_scale(terms_and_gradient: Callable[..., Any], image: tf.Tensor, targets: Any) -> float:
     """The largest power of 16 by which the objective can be multiplied without its gradient overflowing.
 

@@ -33,6 +33,7 @@ class AdainConfig:
     )
     weights: str = _same("weights")
     precision: str = _same("precision")
+    convolution: str = _same("convolution")
 
     def __post_init__(self) -> None:
         fields.check(self)

@@ -38,9 +38,17 @@ def check(config: configs.AdainConfig) -> None:
 
 
 def load(config: configs.AdainConfig, on_message: Callable[[str], None]) -> adain.Loaded:
-    """The network of a configuration. The precision `auto` is float32, since the bundle may run on another machine."""
-    precision = "float32" if config.precision == "auto" else config.precision
-    return adain.load(dtype_policy=precision, encoder=config.weights, decoder=config.decoder, on_message=on_message)
+    """The network of a configuration.
+
+    `auto` is float32 and direct convolutions, since the bundle may run on another machine.
+    """
+    return adain.load(
+        dtype_policy="float32" if config.precision == "auto" else config.precision,
+        encoder=config.weights,
+        decoder=config.decoder,
+        convolution="direct" if config.convolution == "auto" else config.convolution,
+        on_message=on_message,
+    )
 
 
 def baked(loaded: adain.Loaded, styles: Sequence[images.Picture], config: configs.AdainConfig) -> adain.Moments:

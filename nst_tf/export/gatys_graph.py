@@ -46,7 +46,7 @@ def check(config: configs.StyleTransferConfig) -> None:
         "style_blend": ((),),
         "colours": ("style", "luminance"),
         "fine_style": ("",),
-        "xla": ("auto", "off"),
+        "xla": ("off",),
         "snapshot_interval": (0,),
         "full_size": (False,),
     }.items():

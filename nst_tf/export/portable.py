@@ -130,6 +130,8 @@ def _adain(
         raise errors.ExportError(f"--format={format} of adain bakes the style in. Received: none. Give --style.")
     if config.precision not in ("auto", "float32"):
         raise errors.ExportError(f"--format={format} is made of float32. Received: {config.precision}.")
+    if config.convolution not in ("auto", "direct"):
+        raise errors.ExportError(f"--format={format} has direct convolutions. Received: {config.convolution}.")
     loaded = loaded or adain_graph.load(config, on_message)
     style = adain_graph.baked(loaded, styles, config)
 

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import messages, precision, vgg
+from nst_tf import fastest_convolution, messages, precision, vgg
 from nst_tf.networks import layers
 from nst_tf.tensorflow_keras import keras
-from nst_tf.weights import adain_decoder, formats
+from nst_tf.vgg import forms
+from nst_tf.weights import adain_decoder, cache, formats
 from nst_tf.weights import vgg19 as vgg_weights
 
 EPSILON = 1e-5  # added to the variances, on the normalised network's scale; the published code
@@ -34,6 +35,7 @@ class Loaded(NamedTuple):
     network: "AdainNetwork"
     policy: str  # Keras dtype policy
     weights: dict[str, dict[str, str]]  # of encoder and decoder: source, sha256, licence
+    convolution: str = "direct"  # the form of the convolutions, one of `vgg.forms.FORMS`
 
 
 def load(
@@ -41,6 +43,7 @@ def load(
     dtype_policy: str = "auto",
     encoder: str | os.PathLike[str] = "auto",
     decoder: str | os.PathLike[str] = "auto",
+    convolution: str = "direct",
     on_message: messages.OnMessage = messages.log,
 ) -> Loaded:
     """Builds the network of the paper, its weights from the cache, by pip or from files.
@@ -50,6 +53,7 @@ def load(
             AdaIN and images are float32.
         encoder: as `weights.load` takes it, the normalised network.
         decoder: as `adain_decoder.load` takes it.
+        convolution: a `convolution` setting, resolved as for the optimisation.
         on_message: called with one line about what takes time and what was chosen.
 
     Raises:
@@ -60,15 +64,19 @@ def load(
     policy, reason = precision.resolve(dtype_policy)
     for line in (f"encoder: {vgg19.source}", f"decoder: {trained.source}", f"precision: {policy}, {reason}"):
         on_message(line)
+    choice = fastest_convolution.resolve(convolution, policy, cache.folder())
+    if convolution != "direct":
+        on_message(f"convolution: {choice.form}, {choice.reason}")
     convolutions = {layer: vgg19.convolutions[layer] for layer in adain_decoder.ENCODER_LAYERS}
     network = AdainNetwork(
-        build_encoder(convolutions, policy=policy), build_decoder(trained.convolutions, policy=policy)
+        build_encoder(convolutions, policy=policy, convolution=choice.form),
+        build_decoder(trained.convolutions, policy=policy, convolution=choice.form),
     )
     recorded = {
         "encoder": {"source": vgg19.source, "sha256": vgg19.sha256, "licence": vgg19.licence},
         "decoder": {"source": trained.source, "sha256": trained.sha256, "licence": trained.licence},
     }
-    return Loaded(network, policy, recorded)
+    return Loaded(network, policy, recorded, choice.form)
 
 
 def moments(features: Tensor, weights: Tensor | None = None) -> Moments:
@@ -230,13 +238,17 @@ class AdainNetwork(keras.Model):
         return pictures
 
 
-def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32") -> keras.Model:
+def build_encoder(
+    convolutions: formats.Convolutions, *, policy: str = "float32", convolution: str = "direct"
+) -> keras.Model:
     """Builds the encoder.
 
     Args:
         convolutions: block{b}_conv{i} -> (kernel [3, 3, I, O], bias [O]), in order, up to the features wanted. Blocks
             are pooled between.
         policy: Keras dtype policy of the network; the preprocessing computes in float32.
+        convolution: the form of the convolutions, one of `vgg.forms.FORMS`; `rotated` ones are direct, since there are
+            no gradients.
 
     Returns:
         A model from images [B, H, W, 3] (sRGB in [0, 1]) to features after the ReLU, in the policy's compute dtype. Not
@@ -245,10 +257,11 @@ def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32"
     image = keras.Input([None, None, 3], dtype="float32", name="image")
     x = keras.layers.Lambda(vgg.preprocess, name="preprocess", dtype="float32")(image)
     previous = next(iter(convolutions))
-    for layer, (kernel, _) in convolutions.items():
+    for layer, arrays in convolutions.items():
         if _block(layer) != _block(previous):
             x = layers.pooling(x, policy)
-        x = layers.convolution(x, layer, kernel.shape[-1], policy)
+        frozen = arrays if _is_winograd(layer, convolution) else None
+        x = layers.convolution(x, layer, arrays[0].shape[-1], policy, frozen=frozen)
         previous = layer
     model = keras.Model(image, x, name="encoder")
     _set_weights(model, convolutions)
@@ -256,7 +269,9 @@ def build_encoder(convolutions: formats.Convolutions, *, policy: str = "float32"
     return model
 
 
-def build_decoder(convolutions: formats.Convolutions, *, policy: str = "float32") -> keras.Model:
+def build_decoder(
+    convolutions: formats.Convolutions, *, policy: str = "float32", convolution: str = "direct"
+) -> keras.Model:
     """Builds the decoder, the encoder's mirror image.
 
     Args:
@@ -264,6 +279,7 @@ def build_decoder(convolutions: formats.Convolutions, *, policy: str = "float32"
             after the encoder's layer that it mirrors. Between blocks the features are enlarged.
         policy: Keras dtype policy of the network; the last layer computes in float32, since eight bits of a bfloat16
             would show as bands.
+        convolution: as for the encoder; a decoder that is trained must be direct.
 
     Returns:
         A model from features to float32 images.
@@ -271,11 +287,12 @@ def build_decoder(convolutions: formats.Convolutions, *, policy: str = "float32"
     first, last = next(iter(convolutions)), list(convolutions)[-1]
     features = keras.Input([None, None, convolutions[first][0].shape[2]], dtype="float32", name="features")
     x, previous = features, first
-    for layer, (kernel, _) in convolutions.items():
+    for layer, arrays in convolutions.items():
         if _block(layer) != _block(previous):
             x = layers.NearestUpsampling(dtype=layers.dtype_policy(policy))(x)
         layer_policy, activation = ("float32", None) if layer == last else (policy, "relu")
-        x = layers.convolution(x, layer, kernel.shape[-1], layer_policy, activation)
+        frozen = arrays if _is_winograd(layer, convolution) else None
+        x = layers.convolution(x, layer, arrays[0].shape[-1], layer_policy, activation, frozen)
         previous = layer
     model = keras.Model(features, x, name="decoder")
     _set_weights(model, convolutions)
@@ -285,6 +302,11 @@ def build_decoder(convolutions: formats.Convolutions, *, policy: str = "float32"
 def _set_weights(model: keras.Model, convolutions: formats.Convolutions) -> None:
     for layer, arrays in convolutions.items():
         model.get_layer(layer).set_weights(arrays)
+
+
+def _is_winograd(layer: str, convolution: str) -> bool:
+    """Whether a layer, by Keras' name, is computed by Winograd's form; of a decoder the layer that it mirrors."""
+    return forms.form_of(vgg.layer_name(layer), convolution) == "winograd"
 
 
 def _block(layer: str) -> str:

@@ -4,10 +4,12 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from nst_tf import errors
 from nst_tf.tensorflow_keras import keras
+from nst_tf.vgg import convolution as vgg_convolution
 
 DATA_FORMAT = "channels_last"  # stated at every layer that has one: Keras' default is a setting of the user's
 
@@ -66,11 +68,30 @@ def reflections_in_one_operation(models: Iterable[Any]) -> Iterator[None]:
             layer.is_one_operation = False
 
 
-def convolution(x: Any, name: str, filters: int, policy: str, activation: str | None = "relu") -> Any:
-    """A 3 x 3 convolution of reflected features, named after its layer; zeros until its weights are set."""
+def convolution(
+    x: Any,
+    name: str,
+    filters: int,
+    policy: str,
+    activation: str | None = "relu",
+    frozen: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Any:
+    """A 3 x 3 convolution of reflected features, named after its layer; zeros until its weights are set.
+
+    Args:
+        x: the features.
+        name: of the layer.
+        filters: how many.
+        policy: Keras dtype policy.
+        activation: None for the last layer of a network.
+        frozen: kernel and bias, which do not change, to compute it by Winograd's form, with a ReLU.
+    """
     x = ReflectionPadding(name=f"{name}_padding", dtype=dtype_policy(policy))(x)
     stated = {"dtype": dtype_policy(policy), "data_format": DATA_FORMAT, "kernel_initializer": "zeros"}
-    return keras.layers.Conv2D(filters, 3, activation=activation, name=name, **stated)(x)
+    settings = {"filters": filters, "kernel_size": 3, "activation": activation, "name": name, **stated}
+    if frozen:
+        return vgg_convolution.FrozenConvolution(form="winograd", convolution=frozen, **settings)(x)
+    return keras.layers.Conv2D(**settings)(x)
 
 
 def pooling(x: Any, policy: str) -> Any:

@@ -15,7 +15,7 @@ from nst_tf.networks import adain
 from nst_tf.pictures import controls, guided_filter, images, inputs, masks, transparency
 from nst_tf.weights import known_styles
 
-_OF_THE_NETWORK = ("weights", "decoder", "precision")  # settings; the others belong to a picture
+_OF_THE_NETWORK = ("weights", "decoder", "precision", "convolution")  # settings; the others belong to a picture
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,10 +23,12 @@ class AdainResult(results.Result):
     """A picture stylised in one pass, and how it was made.
 
     `seconds` includes the first call's building of the network; `network` has an entry for encoder and decoder each,
-    and `inputs` lists the masks after the styles.
+    `inputs` lists the masks after the styles, and `convolution` is the form in which convolutions were computed.
     """
 
     method: ClassVar[str] = "adain"
+
+    convolution: str
 
 
 class AdainTransfer:
@@ -88,6 +90,7 @@ class AdainTransfer:
                 seconds=time.perf_counter() - started,
                 precision=self._loaded(on_message).policy,
                 network=self._loaded(on_message).weights,
+                convolution=self._loaded(on_message).convolution,
                 inputs=pictures.identities,
             )
 
@@ -123,6 +126,7 @@ class AdainTransfer:
                     dtype_policy=self.config.precision,
                     encoder=self.config.weights,
                     decoder=self.config.decoder,
+                    convolution=self.config.convolution,
                     on_message=on_message,
                 )
             )
@@ -155,6 +159,7 @@ def start(
         strength=config.strength,
         weights=config.weights if config.network == "normalised" else "auto",
         precision=config.precision,
+        convolution="direct",  # a run that is resumed starts at the same image
     )
     image = _shared_transfer(one_pass).image_of(pictures, on_message)
     return images.Picture(pixels=image, alpha=None, sha256=hashlib.sha256(image.tobytes()).hexdigest(), name="adain")

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from nst_tf import configs, machine, precision
+from nst_tf import configs, machine
 from nst_tf.optimisation import checkpoint
 from nst_tf.pictures import inputs
 
@@ -32,7 +32,6 @@ def of(
     """
     run = {name: value for name, value in dataclasses.asdict(config).items() if name not in _WITHOUT_EFFECT}
     run |= {"precision": policy, "convolution": convolution}
-    run |= {"xla": "on" if precision.resolve_xla(config.xla) else "off"}
     if pictures.start is not None and config.initialisation != "adain":  # a file's, or one that the caller gave
         run["initialisation"] = _picture(pictures.start)
     run["content"] = _picture(pictures.content)

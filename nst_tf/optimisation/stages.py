@@ -246,7 +246,7 @@ def new_optimizer(
         dataclasses.replace(config, lbfgs_memory=stage.plan.lbfgs_memory),
         keeping.through(goal.terms_and_gradient) if stage.keeps else goal.terms_and_gradient,
         shape,
-        jit_compile=precision.resolve_xla(config.xla) and not stage.plan.is_tiled,  # XLA needs fixed shapes
+        jit_compile=config.xla == "on" and not stage.plan.is_tiled,  # XLA needs fixed shapes
     )
 
 

@@ -158,7 +158,8 @@ class AdainModelHandler(base.ModelHandler[Any, base.PredictionResult, Stylise]):
         names = {field.name for field in dataclasses.fields(configs.AdainConfig)}
         shared = {name: getattr(self._config, name) for name in names if hasattr(self._config, name)}
         side_px = self._config.style_max_side_px or self._config.max_side_px
-        transfer = one_pass.AdainTransfer(configs.AdainConfig(**(shared | {"style_max_side_px": side_px})))
+        shared |= {"style_max_side_px": side_px, "convolution": "direct"}  # as for the pictures that come in batches
+        transfer = one_pass.AdainTransfer(configs.AdainConfig(**shared))
         styles = self._read_styles()
 
         def drawn(picture: inputs.Source, given: masks.Given) -> np.ndarray:

@@ -67,8 +67,9 @@ def winograd(
     turned: bool = False,
     features: tf.Tensor | None = None,
     bias: tf.Tensor | None = None,
+    margin: int = 1,
 ) -> tf.Tensor:
-    """Convolves with zero padding of one position, F(4 x 4, 3 x 3).
+    """Convolves with zero padding, F(4 x 4, 3 x 3).
 
     The rows of tiles of all pictures are one list, computed in strips of about `forms.STRIP_TILES` tiles: what a strip
     takes stays in the processor's cache, and its memory is used again by the next. Whole layers would be slower by half
@@ -82,13 +83,15 @@ def winograd(
             x then has O channels, and the result I.
         features: [B, H, W, I]; x counts only where they are positive, as behind a ReLU.
         bias: [O], to add before a ReLU; neither is computed without it.
+        margin: rows and columns of zeros at each side, 0 to 2: 1 keeps the size; the gradient needs 2 - margin.
 
     Returns:
-        float32 [B, H, W, O].
+        float32 [B, H + 2 margin - 2, W + 2 margin - 2, O].
     """
     batch, height, width, inputs = sizes(x)
+    results = height + 2 * margin - 2, width + 2 * margin - 2
     channels = sizes(u)[1 if turned else 2]
-    rows, columns = -(-height // OUTPUTS), -(-width // OUTPUTS)  # of tiles
+    rows, columns = (-(-side // OUTPUTS) for side in results)  # of tiles
     at_most = -(-batch * rows * columns // forms.STRIP_TILES)
     strip_rows = -(-batch * rows // at_most)
     strips = -(-batch * rows // strip_rows)
@@ -98,7 +101,7 @@ def winograd(
     def strip(index: tf.Tensor) -> tf.Tensor:
         """The results of some rows of tiles, [4 rows, 4 columns, O]."""
         tile_rows = index * strip_rows + tf.range(strip_rows)
-        positions, start, count = _positions(tile_rows, batch, height, width)
+        positions, start, count = _positions(tile_rows, batch, height, width, margin)
         parts = [tf.slice(source, [start, 0], [count, inputs]) for source in sources]  # rows of memory, not copied
         part = parts[0] if features is None else tf.raw_ops.ReluGrad(gradients=parts[0], features=parts[1])
         d = tf.gather(tf.concat([part, tf.zeros([1, inputs])], 0), positions)  # [36 tiles, I], zeros outside
@@ -114,7 +117,7 @@ def winograd(
     else:
         y = tf.map_fn(strip, tf.range(strips), parallel_iterations=strips_at_a_time(), fn_output_signature=tf.float32)
     y = tf.reshape(y, [-1, columns * OUTPUTS, channels])[: batch * rows * OUTPUTS]
-    return tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])[:, :height, :width]
+    return tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])[:, : results[0], : results[1]]
 
 
 def strips_at_a_time() -> int:
@@ -128,18 +131,21 @@ def sizes(x: tf.Tensor) -> list[Any]:
 
 
 @functools.cache
-def traced(*, turned: bool = False, large_only: bool = False) -> Callable[..., tf.Tensor]:
+def traced(*, turned: bool = False, large_only: bool = False, margin: int = 1) -> Callable[..., tf.Tensor]:
     """`winograd` traced once for all layers and sizes, since to trace it anew for each would take seconds.
 
     Args:
         turned: False: x, u, bias -> features; True: gradient, u, features -> gradient, as `winograd` says.
         large_only: the function takes the filters [3, 3, I, O] as well, turned for the gradient, and uses them in place
-            of u where there are fewer tiles than `forms.FEW_TILES`.
+            of u where there are fewer tiles than `forms.FEW_TILES`; only with a margin of 1.
+        margin: as for `winograd`.
     """
     positions, vector = tf.TensorSpec([None] * 4), tf.TensorSpec([None])
 
     def computed(x: tf.Tensor, u: tf.Tensor, behind: tf.Tensor, *kernel: tf.Tensor) -> tf.Tensor:
-        with_winograd = functools.partial(winograd, x, u, turned=turned, **{"features" if turned else "bias": behind})
+        with_winograd = functools.partial(
+            winograd, x, u, turned=turned, margin=margin, **{"features" if turned else "bias": behind}
+        )
         if not kernel:
             return with_winograd()
         batch, height, width, _ = sizes(x)
@@ -158,13 +164,13 @@ def traced(*, turned: bool = False, large_only: bool = False) -> Callable[..., t
 
 
 class FrozenConvolution(keras.layers.Conv2D):
-    """Keras' Conv2D of 3 x 3, stride 1, `same` padding and a ReLU, with fixed filters, computed in another form.
+    """Keras' Conv2D of 3 x 3, stride 1 and a ReLU, with fixed filters, computed in another form.
 
     Args:
         form: `rotated` or `winograd`; `direct` is Keras' own layer.
         form_of_few: the form where there are fewer tiles than `forms.FEW_TILES`: the same, or `rotated`.
         convolution: kernel [3, 3, I, O] and bias [O].
-        **settings: those of Conv2D.
+        **settings: those of Conv2D. `valid` padding is there for `winograd` in all layers alone.
 
     Winograd's transforms would lose too much in 16 bits, so it computes in float32 whatever the policy.
     """
@@ -177,11 +183,11 @@ class FrozenConvolution(keras.layers.Conv2D):
             if form == "rotated":
                 self._convolve = rotated_form(*convolution, self.compute_dtype)
             else:
-                large_only = form_of_few == "rotated"
-                self._convolve = winograd_form(*convolution, self.compute_dtype, large_only=large_only)
+                large_only, margin = form_of_few == "rotated", int(self.padding == "same")
+                self._convolve = winograd_form(*convolution, self.compute_dtype, large_only=large_only, margin=margin)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The convolution, bias and ReLU: [B, H, W, I] -> [B, H, W, O]."""
+        """The convolution, bias and ReLU: [B, H, W, I] -> [B, H, W, O], without padding [B, H - 2, W - 2, O]."""
         return self._convolve(inputs)
 
 
@@ -198,11 +204,14 @@ def rotated_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[
 
 
 def winograd_form(
-    kernel: np.ndarray, bias: np.ndarray, dtype: str, *, large_only: bool = False
+    kernel: np.ndarray, bias: np.ndarray, dtype: str, *, large_only: bool = False, margin: int = 1
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The same by `traced`, with the rotated form for few tiles where large_only is set."""
+    """The same by `traced`, with the rotated form for few tiles where large_only is set, and a margin of zeros."""
     u, added = tf.constant(transformed_filters(kernel)), tf.constant(bias, tf.float32)
-    forward, back = (traced(turned=turned, large_only=large_only) for turned in (False, True))
+    forward, back = (
+        traced(turned=turned, large_only=large_only, margin=2 - margin if turned else margin)
+        for turned in (False, True)
+    )
     filters, turned_filters = (
         ([tf.constant(each, tf.float32)] if large_only else []) for each in (kernel, _turned(kernel))
     )
@@ -211,7 +220,8 @@ def winograd_form(
     def convolve(x: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
         # The gradient is written below, so no tape needs to follow what is inside.
         y = tf.cast(forward(tf.cast(tf.stop_gradient(x), tf.float32), u, added, *filters), dtype)
-        y = tf.ensure_shape(y, [*x.shape[:3], bias.size])
+        sides = [side if side is None else side + 2 * margin - 2 for side in x.shape[1:3]]
+        y = tf.ensure_shape(y, [x.shape[0], *sides, bias.size])
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             g, f = (tf.cast(tf.stop_gradient(each), tf.float32) for each in (upstream, y))
@@ -235,7 +245,9 @@ def _turned(kernel: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(kernel[::-1, ::-1].swapaxes(2, 3))
 
 
-def _positions(tile_rows: tf.Tensor, batch: Any, height: Any, width: Any) -> tuple[tf.Tensor, tf.Tensor, Any]:
+def _positions(
+    tile_rows: tf.Tensor, batch: Any, height: Any, width: Any, margin: int
+) -> tuple[tf.Tensor, tf.Tensor, Any]:
     """Where the positions of some rows of tiles are, in the order of their matrices.
 
     Args:
@@ -243,19 +255,23 @@ def _positions(tile_rows: tf.Tensor, batch: Any, height: Any, width: Any) -> tup
         batch: of pictures, of a height and a width.
         height: of each picture.
         width: the same.
+        margin: of zeros.
 
     Returns:
         int32 [36 tiles], counted from a first position among all, [B H W]; that position; and how many are read from
         there. What is outside a picture has the number behind the last.
     """
-    rows, columns = -(-height // OUTPUTS), -(-width // OUTPUTS)
-    picture, row = tile_rows // rows, OUTPUTS * (tile_rows % rows) - 1
+    rows, columns = (-(-(side + 2 * margin - 2) // OUTPUTS) for side in (height, width))
+    picture, row = tile_rows // rows, OUTPUTS * (tile_rows % rows) - margin
     row = row + tf.range(TILE)[:, tf.newaxis]  # [6, rows]
-    column = OUTPUTS * tf.range(columns) - 1 + tf.range(TILE)[:, tf.newaxis]  # [6, columns]
+    column = OUTPUTS * tf.range(columns) - margin + tf.range(TILE)[:, tf.newaxis]  # [6, columns]
     first = (picture * height + row) * width  # of each row of positions
     inside_rows = (row >= 0) & (row < height) & (picture < batch)
     inside = inside_rows[:, tf.newaxis, :, tf.newaxis] & ((column >= 0) & (column < width))[:, tf.newaxis, :]
-    count = tf.minimum((OUTPUTS * tf.size(tile_rows) + 2) * width, batch * height * width)
+    read = OUTPUTS * tf.size(tile_rows) + 2
+    if margin == 0:  # pictures are then two rows higher than what comes of them
+        read += 2 * (tf.size(tile_rows) // rows + 1)
+    count = tf.minimum(read * width, batch * height * width)
     start = tf.clip_by_value(first[0, 0], 0, batch * height * width - count)
     at = first[:, tf.newaxis, :, tf.newaxis] + column[:, tf.newaxis, :] - start  # [6, 6, rows, columns]
     return tf.reshape(tf.where(inside, at, count), [-1]), start, count

@@ -19,10 +19,10 @@ def decoder_convolutions(seed=1):
     return _random([(layer, 3, o, i) for layer, i, o in reversed(ENCODER)], seed)
 
 
-def network(policy="float32", seed=0):
+def network(policy="float32", seed=0, convolution="direct"):
     return adain.AdainNetwork(
-        adain.build_encoder(encoder_convolutions(seed), policy=policy),
-        adain.build_decoder(decoder_convolutions(seed + 1), policy=policy),
+        adain.build_encoder(encoder_convolutions(seed), policy=policy, convolution=convolution),
+        adain.build_decoder(decoder_convolutions(seed + 1), policy=policy, convolution=convolution),
     )
 
 

@@ -40,9 +40,3 @@ def test_auto_takes_float16_on_a_gpu_with_tensor_cores(monkeypatch, capability, 
 def test_float16_on_a_cpu_says_that_it_is_slow(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
     assert "slower" in precision.resolve("mixed_float16")[1]
-
-
-def test_xla_is_used_only_when_asked_for():
-    assert precision.resolve_xla("on")
-    assert not precision.resolve_xla("auto")
-    assert not precision.resolve_xla("off")

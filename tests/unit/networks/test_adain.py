@@ -128,6 +128,15 @@ def test_a_saved_model_holds_the_network(network, styles, tmp_path):
     np.testing.assert_allclose(received, network.apply(content, styles[0]), **CLOSE)
 
 
+@pytest.mark.parametrize("convolution", ["winograd", "winograd-all"])
+def test_winograds_form_gives_the_direct_forms_picture(convolution, network):
+    other = tiny_adain.network(convolution=convolution)
+    layers = [type(layer).__name__ for layer in (*other.encoder.layers, *other.decoder.layers)]
+    assert layers.count("FrozenConvolution") == (6 if convolution == "winograd-all" else 4)
+    content, style = tiny_network.picture(13, 18), tiny_network.picture(12, 12, seed=5)
+    np.testing.assert_allclose(other(content, style), network(content, style), **CLOSE)
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_low_precision_stays_inside_the_network(policy, network):
     low = tiny_adain.network(policy)

@@ -49,6 +49,24 @@ def test_a_form_gives_the_features_and_gradients_of_direct_convolution_in_float6
         assert difference(value, wanted.numpy()) < RELATIVE_TO_LARGEST
 
 
+@pytest.mark.parametrize("size", [(3, 3), (6, 9), (10, 18), (25, 16)])
+@pytest.mark.parametrize("strip_tiles", [2, 288])
+def test_winograd_without_padding_gives_the_features_and_gradients_of_direct_convolution(
+    monkeypatch, size, strip_tiles
+):
+    monkeypatch.setattr(forms, "STRIP_TILES", strip_tiles)
+    kernel, _, x, upstream = layer_and_input(*size)
+    upstream = upstream[:, :-2, :-2]
+    wanted = tf.nn.conv2d(x, kernel, 1, "VALID")
+    wanted_back = tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=x.shape, filter=kernel, out_backprop=upstream, strides=[1] * 4, padding="VALID"
+    )
+    x, upstream, u = (tf.constant(each, tf.float32) for each in (x, upstream, convolution.transformed_filters(kernel)))
+    assert difference(convolution.winograd(x, u, margin=0), wanted.numpy()) < RELATIVE_TO_LARGEST
+    back = convolution.winograd(upstream, u, turned=True, margin=2)
+    assert difference(back, wanted_back.numpy()) < RELATIVE_TO_LARGEST
+
+
 @pytest.mark.parametrize("size", [(9, 6), (16, 3)])
 def test_a_layer_in_several_strips_is_the_layer_in_one(monkeypatch, size):
     kernel, bias, x, upstream = layer_and_input(*size)
