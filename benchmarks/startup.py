@@ -1,6 +1,7 @@
 """Time to the first step: from starting Python to a picture's first evaluation, part by part.
 
     python -m benchmarks.startup --size=512
+    python -m benchmarks.startup --size=384 --precision=float32 --convolution=winograd-all --clock=cpu
 
 The parts of a fresh process in their order, medians over several processes: Python with nothing, importing TensorFlow
 and nst_tf, reading the weights from the cache and building the network, tracing and taking the first step; the sum; and
@@ -8,6 +9,7 @@ a later step for comparison.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -15,8 +17,13 @@ import time
 
 from absl import app, flags
 
+from benchmarks import contestants
+
 _SIZE = flags.DEFINE_integer("size", 512, "side of the square pictures, px")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "processes")
+_PRECISION = flags.DEFINE_string("precision", "auto", "as --precision of nst-tf stylize")
+_CONVOLUTION = flags.DEFINE_string("convolution", "auto", "as --convolution of nst-tf stylize")
+_CLOCK = flags.DEFINE_enum("clock", "wall", list(contestants.CLOCKS), "cpu: CPU seconds, on a busy machine")
 _WORKER = flags.DEFINE_boolean("worker", False, "measure in this process and print JSON")
 
 
@@ -24,7 +31,8 @@ def main(_):
     if _WORKER.value:
         print(json.dumps(measure()))
         return
-    command = [sys.executable, "-m", "benchmarks.startup", "--worker", f"--size={_SIZE.value}"]
+    settings = [f"--{flag.name}={flag.value}" for flag in (_SIZE, _PRECISION, _CONVOLUTION, _CLOCK)]
+    command = [sys.executable, "-m", "benchmarks.startup", "--worker", *settings]
     bare, parts = [], []
     for _ in range(_ROUNDS.value):
         began = time.perf_counter()
@@ -42,28 +50,33 @@ def main(_):
 
 def measure():
     marks = {}
-    began = time.perf_counter()
+    clock = contestants.CLOCKS[_CLOCK.value]
+    began = clock()
 
     def mark(part):
         nonlocal began
-        now = time.perf_counter()
+        now = clock()
         marks[part] = now - began
         began = now
 
+    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")  # as the command line does
     import tensorflow as tf
 
     mark("import tensorflow")
-    from nst_tf import configs, precision, vgg
+    from nst_tf import configs, fastest_convolution, precision, vgg
     from nst_tf.losses import objective
     from nst_tf.optimisation import lbfgs
     from nst_tf.pictures import images, samples
-    from nst_tf.weights import vgg19
+    from nst_tf.weights import cache, vgg19
 
     config = configs.preset("default")
     mark("import nst_tf")
     convolutions = vgg19.load().convolutions
-    policy, _ = precision.resolve("auto")
-    extractor = vgg.feature_extractor(convolutions, config.layers, pooling=config.pooling, policy=policy)
+    policy, _ = precision.resolve(_PRECISION.value)
+    form = fastest_convolution.resolve(_CONVOLUTION.value, policy, cache.folder()).form
+    extractor = vgg.feature_extractor(
+        convolutions, config.layers, pooling=config.pooling, policy=policy, convolution=form
+    )
     mark("weights and network")
     content, style = (
         tf.constant(images.resize(images.load(samples.PREFIX + name).pixels, _SIZE.value, _SIZE.value))

@@ -18,6 +18,7 @@ from absl import app, flags
 from benchmarks import contestants, neural_style_package
 from cli import program
 from nst_tf import machine
+from nst_tf.vgg import forms
 
 _SIZES = flags.DEFINE_list("sizes", ["256", "512", "1024"], "sides, px")
 _POOLING = flags.DEFINE_enum("pooling", "max", ["max", "average"], "of every contestant")
@@ -29,16 +30,11 @@ _ONLY = flags.DEFINE_list("only", None, "contestants to run; by default all but 
 _CONTENT = flags.DEFINE_string("content", "sample:launch-pad", "content picture, resized to a square")
 _STYLE = flags.DEFINE_string("style", "sample:van-gogh", "style picture, resized to a square")
 MATRIX_SIDE = 2048
-BY_NAME_ONLY = ("nst_tf float32 rotated", "nst_tf float32 winograd", "nst_tf float32 winograd-rotated",
-                "nst_tf float32 winograd-all", "nst_tf bfloat16 winograd")  # fmt: skip
+OURS = {f"nst_tf float32 {form}": ("nst_tf", "float32", form) for form in ("auto", *forms.FORMS)}
+BY_NAME_ONLY = (*(name for name in OURS if "auto" not in name and "direct" not in name), "nst_tf bfloat16 winograd")
 PACKAGE = "neural-style 0.5.7, float32"
 FIELDS = {
-    "nst_tf float32 auto": ("nst_tf", "float32", "auto"),
-    "nst_tf float32 direct": ("nst_tf", "float32", "direct"),
-    "nst_tf float32 rotated": ("nst_tf", "float32", "rotated"),
-    "nst_tf float32 winograd": ("nst_tf", "float32", "winograd"),
-    "nst_tf float32 winograd-rotated": ("nst_tf", "float32", "winograd-rotated"),
-    "nst_tf float32 winograd-all": ("nst_tf", "float32", "winograd-all"),
+    **OURS,
     "nst_tf bfloat16 direct": ("nst_tf", "mixed_bfloat16", "direct"),
     "nst_tf bfloat16 winograd": ("nst_tf", "mixed_bfloat16", "winograd"),
     "torch float32": ("torch", "float32", "contiguous"),
