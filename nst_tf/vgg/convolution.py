@@ -37,6 +37,7 @@ from nst_tf.vgg import forms
 
 OUTPUTS, TAPS, TILE = forms.OUTPUTS, forms.TAPS, forms.TILE
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # of interpolation, infinity besides
+_PAIRS_AT_A_TIME = 4096  # of channels, while filters are transformed: they stay in the processor's cache
 
 
 def interpolation_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,9 +56,12 @@ def interpolation_matrices() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def transformed_filters(kernel: np.ndarray) -> np.ndarray:
     """U = G g G^T of every pair of channels: kernel [3, 3, I, O] -> float32 [36, I, O], computed in float64."""
     _, g, _ = interpolation_matrices()
-    u = np.tensordot(g, kernel.astype(np.float64), ([1], [0]))  # [6, 3, I, O]
-    u = np.matmul(g, u.reshape(TILE, TAPS, -1))  # [6, 6, I O]
-    return u.reshape(TILE * TILE, *kernel.shape[2:]).astype(np.float32)
+    pairs = kernel.reshape(TAPS, TAPS, -1)
+    u = np.empty([TILE, TILE, pairs.shape[2]], np.float32)
+    for first in range(0, pairs.shape[2], _PAIRS_AT_A_TIME):
+        some = slice(first, first + _PAIRS_AT_A_TIME)
+        u[:, :, some] = np.matmul(g, np.tensordot(g, pairs[:, :, some].astype(np.float64), ([1], [0])))
+    return u.reshape(TILE * TILE, *kernel.shape[2:])
 
 
 def winograd(
