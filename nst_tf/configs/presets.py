@@ -181,7 +181,7 @@ QUALITIES: dict[str, Preset] = {
     ),
     "good": Preset(
         summary="with a third of that work",
-        settings={"steps": 30, "coarse_steps": 25, "coarse_growth": 4.0, "content_detail": 1.0},
+        settings={"steps": 30, "coarse_steps": 20, "coarse_growth": 4.0, "content_detail": 1.0},
     ),
     "best": Preset(
         summary="each size goes on until the picture stands still",

@@ -42,7 +42,7 @@ def coarse_steps(config: configs.StyleTransferConfig, halvings: int, *, is_coars
         config: scales, coarse_steps and coarse_growth.
         halvings: how often the full size is halved, at least 1.
         is_coarsest: no coarser size is left. Where coarser sizes have more evaluations, those of the sizes that are
-            left out go to the coarsest one, as many as cost the same.
+            left out go to the coarsest one, which has their work to do, three quarters as many for each halving.
     """
     most = max(config.coarse_steps, MOST_GROWN_STEPS)
 
@@ -51,5 +51,5 @@ def coarse_steps(config: configs.StyleTransferConfig, halvings: int, *, is_coars
 
     steps = own(halvings)
     if is_coarsest and config.coarse_growth > 1:
-        steps += sum(own(other) * 0.25 ** (other - halvings) for other in range(halvings + 1, config.scales))
+        steps += sum(own(other) * 0.75 ** (other - halvings) for other in range(halvings + 1, config.scales))
     return round(steps)

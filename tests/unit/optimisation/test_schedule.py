@@ -25,8 +25,8 @@ def test_coarser_sizes_may_get_more_steps():
 
 
 def test_the_work_of_sizes_that_are_left_out_goes_to_the_coarsest_one():
-    settings = {"scales": 3, "steps": 30, "coarse_steps": 25, "coarse_growth": 4.0}
-    assert [steps for _, _, steps in sizes(200, 300, **settings)] == [50, 30]
+    settings = {"scales": 3, "steps": 30, "coarse_steps": 20, "coarse_growth": 4.0}
+    assert [steps for _, _, steps in sizes(200, 300, **settings)] == [80, 30]
 
 
 def test_the_steps_of_many_sizes_do_not_grow_without_end():
