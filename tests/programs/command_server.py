@@ -27,6 +27,8 @@ IMPORTED = (
 def main() -> None:
     for module in IMPORTED:
         importlib.import_module(module)
+    # Half the time of a trace; programs in processes of their own have it on.
+    sys.modules["tensorflow"].config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     gc.collect()
     gc.freeze()  # what a job looks through for garbage it has to copy first
     for line in sys.stdin:
