@@ -4,12 +4,13 @@ import pytest
 
 import nst_tf
 from nst_tf import configs, results
+from nst_tf.networks import one_pass
 from nst_tf.optimisation import transfer
 from tests.tiny import tiny_adain, tiny_network
 
 ENGINES: dict[str, results.Engine] = {  # mypy checks that each has the protocol's form
     "gatys": transfer.StyleTransfer(tiny_network.config(steps=2, lbfgs_memory=2), extractor=tiny_network.TinyNetwork()),
-    "adain": tiny_adain.engine(),
+    "adain": one_pass.AdainTransfer(loaded=tiny_adain.loaded()),
 }
 
 
