@@ -39,7 +39,6 @@ class Session:
 
     Args:
         folder: of the SavedModel.
-        config: a serialised ConfigProto; tensorflow/core/protobuf/config.proto.
 
     Attributes:
         signatures: name -> {"inputs": {name: tensor name}, "outputs": {name: tensor name}}.
@@ -48,13 +47,11 @@ class Session:
         RuntimeError: the library's message.
     """
 
-    def __init__(self, folder: pathlib.Path | str, config: bytes = b"") -> None:
+    def __init__(self, folder: pathlib.Path | str) -> None:
         self._library = _library()
         graph, meta = self._library.TF_NewGraph(), self._library.TF_NewBuffer()
         options = self._library.TF_NewSessionOptions()
         tags = (ctypes.c_char_p * 1)(b"serve")
-        with _Status(self._library) as status:
-            self._library.TF_SetConfig(options, config, len(config), status)
         with _Status(self._library) as status:
             self._session = self._library.TF_LoadSessionFromSavedModel(
                 options, None, str(folder).encode(), tags, 1, graph, meta, status
@@ -165,7 +162,6 @@ def _library() -> ctypes.CDLL:
         ("TF_NewGraph", pointer, []),
         ("TF_NewBuffer", ctypes.POINTER(_Buffer), []),
         ("TF_NewSessionOptions", pointer, []),
-        ("TF_SetConfig", None, [pointer, text, size, pointer]),
         ("TF_NewStatus", pointer, []),
         ("TF_DeleteStatus", None, [pointer]),
         ("TF_GetCode", integer, [pointer]),

@@ -18,7 +18,7 @@ import grpc
 import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
-from tensorflow.core.protobuf import config_pb2, saved_model_pb2
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from nst_tf.export import replay
@@ -31,9 +31,7 @@ class Model:
         bundle = root / str(self.version)
         model = saved_model_pb2.SavedModel.FromString((bundle / "saved_model.pb").read_bytes())
         self.signatures = dict(model.meta_graphs[0].signature_def)
-        config = config_pb2.ConfigProto()
-        config.graph_options.rewrite_options.disable_meta_optimizer = True  # half the time of each first request
-        self.session = replay.Session(bundle, config.SerializeToString())
+        self.session = replay.Session(bundle)
 
     def run(self, signature, inputs):
         specs = self.signatures[signature].inputs
