@@ -56,7 +56,8 @@ def assert_each_is_answered_as_alone_and_nothing_leaks(told, rounds):
     assert told["end_bytes"] - told["warm_bytes"] < GROWTH_BYTES, told
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.slow  # the callers of the other bundle are in make test
+@pytest.mark.parametrize("rounds", [5, 400])
 def test_a_gatys_bundle_answers_callers_at_once_as_it_answers_each_alone(tiny_version, tmp_path, rounds):
     told = called(tiny_version, gatys, tmp_path, rounds)
     assert_each_is_answered_as_alone_and_nothing_leaks(told, rounds)

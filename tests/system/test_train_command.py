@@ -69,6 +69,7 @@ def test_a_network_of_one_style_is_trained_and_then_drawn_without_naming_the_met
     assert json.loads((tmp_path / "out.png.json").read_text())["method"] == "one-style"
 
 
+@pytest.mark.slow  # a second training; its loop has tests of its own, and the way to a picture is that above
 @pytest.mark.weights
 def test_a_style_is_trained_and_then_drawn_without_naming_the_method(commands, tmp_path, photo):
     style, out = tmp_path / "mine.style", tmp_path / "out.png"

@@ -23,6 +23,7 @@ def photos(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow  # a training; what it is given has tests of its own in test_augment
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # Keras' reader of folders
 def test_it_trains_a_classifier_from_folders_the_same_one_again(photos):
     styles = [tiny_network.picture(12, 12, seed=seed) for seed in (5, 6)]
