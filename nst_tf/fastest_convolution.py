@@ -1,4 +1,4 @@
-"""Which form of the convolutions is fastest on this machine: measured once, in half a second, and remembered."""
+"""Which form of the convolutions is fastest on this machine: measured once, in about a second, and remembered."""
 
 import json
 import math

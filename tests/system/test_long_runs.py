@@ -24,7 +24,7 @@ def run(steps, count):
         next(steps)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("optimizer", ["lbfgs", pytest.param("adam", marks=pytest.mark.slow)])
 def test_a_change_of_size_keeps_no_graph_of_the_size_before(optimizer):
     steps = long_run.mixed_sizes(engines(), 20, adam_every=1 if optimizer == "adam" else 100)
     run(steps, 3)
