@@ -9,7 +9,6 @@ a later step for comparison.
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import time
 from absl import app, flags
 
 from benchmarks import contestants
+from cli import program
 
 _SIZE = flags.DEFINE_integer("size", 512, "side of the square pictures, px")
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "processes")
@@ -59,7 +59,7 @@ def measure():
         marks[part] = now - began
         began = now
 
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "1")  # as the command line does
+    program.load_tensorflow()
     import tensorflow as tf
 
     mark("import tensorflow")

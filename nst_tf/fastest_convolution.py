@@ -17,8 +17,6 @@ FILE_NAME = "convolution.json"
 _ROUNDS = 3  # of each operation, in turn; the least counts, so the first may prepare
 _MARGIN = 0.95  # of the direct form's time that another must stay below
 _ENVIRONMENT = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")  # which change what TensorFlow runs
-
-
 _CLOCKS = (time.perf_counter, time.process_time)
 _WALL, _CPU = range(2)
 _SIDES_PX = (128, 256, 512)  # of the pictures of a run, and so of the steps that are compared

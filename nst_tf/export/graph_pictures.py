@@ -23,9 +23,8 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *message: str | tf.Tensor) -
         condition: bool scalar.
         message: strings and scalar tensors, joined.
     """
-    parts = [part if _is_text(part) else tf.strings.as_string(part) for part in message]
     # The operation itself: tf.debugging.Assert makes a branch of it, which is two more functions to trace and to load.
-    with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=[tf.strings.join(parts)])]):
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=[_joined(*message)])]):
         return tf.identity(value)
 
 
@@ -41,8 +40,7 @@ def decode(data: tf.Tensor, name: str, index: tf.Tensor, max_pixels: int) -> tf.
     Returns:
         float32 [1, H, W, 3] in [0, 1]. Alpha is dropped.
     """
-    index = index if _is_text(index) else tf.strings.as_string(index)
-    label = tf.strings.join([f"{name}[", index, "]: "])
+    label = _joined(f"{name}[", index, "]: ")
     return tf.ensure_shape(_decoded(data, label, tf.constant(max_pixels, tf.int64)), [1, None, None, 3])
 
 
@@ -75,6 +73,11 @@ def resize(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """
     resized = tf.image.resize(image, size, "lanczos3", antialias=True)
     return tf.ensure_shape(tf.clip_by_value(resized, 0.0, 1.0), [1, None, None, image.shape[3]])
+
+
+def _joined(*parts: str | tf.Tensor) -> tf.Tensor:
+    """A message of strings and scalar tensors."""
+    return tf.strings.join([part if _is_text(part) else tf.strings.as_string(part) for part in parts])
 
 
 def _is_text(part: str | tf.Tensor) -> bool:

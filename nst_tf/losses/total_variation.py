@@ -34,8 +34,8 @@ def total_variation(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tenso
     height, width = tf.unstack(tf.cast(size, tf.int64))  # counts of pixels may pass 2**31
     channels = tf.shape(image, tf.int64)[3]
     directions = (
-        (_without_first(image, 1) - _without_last(image, 1), (height - 1) * width * channels),
-        (_without_first(image, 2) - _without_last(image, 2), height * (width - 1) * channels),
+        (_differences(image, 1), (height - 1) * width * channels),
+        (_differences(image, 2), height * (width - 1) * channels),
     )
     return sum(
         tf.math.divide_no_nan(tf.reduce_sum(tf.square(difference), axis=[1, 2, 3]), tf.cast(count, image.dtype))
@@ -95,21 +95,16 @@ def _squared_differences(image: tf.Tensor) -> tf.Tensor:
     return tf.square(image[:, 1:, :-1] - corner) + tf.square(image[:, :-1, 1:] - corner)
 
 
-def _without_first(image: tf.Tensor, axis: int) -> tf.Tensor:
-    """The image without its first row (axis 1) or column (2)."""
-    return _sliced(image, tf.one_hot(axis, 4, dtype=tf.int32), axis)
+def _differences(image: tf.Tensor, axis: int) -> tf.Tensor:
+    """Of each pixel from the one before it along an axis: [B, H - 1, W, 3] along 1, [B, H, W - 1, 3] along 2.
 
-
-def _without_last(image: tf.Tensor, axis: int) -> tf.Tensor:
-    """The image without its last row (axis 1) or column (2)."""
-    return _sliced(image, tf.zeros(4, tf.int32), axis)
-
-
-def _sliced(image: tf.Tensor, begin: tf.Tensor, axis: int) -> tf.Tensor:
-    """All from a position on, one less along an axis. The gradient takes an eighth of the time of image[:, 1:]'s."""
-    part = tf.slice(image, begin, tf.shape(image) - tf.one_hot(axis, 4, dtype=tf.int32))
-    part.set_shape([image.shape[0], None, None, image.shape[3]])
-    return part
+    The gradient of tf.slice is a padding, which takes an eighth of the time of that of image[:, 1:].
+    """
+    one = tf.one_hot(axis, 4, dtype=tf.int32)
+    later, earlier = (tf.slice(image, begin, tf.shape(image) - one) for begin in (one, tf.zeros_like(one)))
+    difference = later - earlier
+    difference.set_shape([image.shape[0], None, None, image.shape[3]])
+    return difference
 
 
 TOTAL_VARIATIONS = {

@@ -1,4 +1,4 @@
-"""How a picture is fitted into memory: whole or in tiles, and with how many L-BFGS pairs. Imports no TensorFlow.
+"""How a picture is fitted into memory: whole or in tiles, and with how many L-BFGS pairs.
 
 The peak of a process is a base, plus what lasts for each pixel of the picture, plus the features of the pixels that
 one tile reads. The counts follow from the network's shape, the constants were calibrated by `benchmarks/memory.py`.
