@@ -100,18 +100,31 @@ def measure() -> dict[str, float]:
         for side_px in _SIDES_PX:
             side = side_px // vgg.stride_px(layer)
             tiles = math.ceil(side / forms.OUTPUTS) ** 2
-            few = "few tiles" if tiles < forms.FEW_TILES else "many tiles"
-            name = "first block" if vgg.block(layer) < forms.FIRST_WINOGRAD_BLOCK else few
+            name = _kind(layer, tiles)
             share = side**2 * inputs * vgg.channels(layer) / samples[name].multiplications
             for form in totals:
                 totals[form] += share * seconds[name][forms.form_of(layer, form, tiles)]
     return totals
 
 
+def _kind(layer: str, tiles: int) -> str:
+    """The sample that represents a layer of so many tiles."""
+    if vgg.block(layer) < forms.FIRST_WINOGRAD_BLOCK:
+        return "first block"
+    if tiles < forms.FEW_TILES:
+        return "few tiles"
+    return "one strip" if tiles <= forms.STRIP_TILES else "strips"
+
+
 def _samples() -> dict[str, _Sample]:
-    """A layer of each kind, the first block's with as many strips as are computed at the same time."""
+    """A layer of each kind; of strips, as many as are computed at the same time, which a single one has no part in."""
     side = forms.OUTPUTS * math.isqrt(forms.STRIP_TILES * convolution.strips_at_a_time())
-    return {"first block": _Sample(64, side), "many tiles": _Sample(256, 40), "few tiles": _Sample(512, 12)}
+    return {
+        "first block": _Sample(64, side),
+        "strips": _Sample(128, side),
+        "one strip": _Sample(256, 36),
+        "few tiles": _Sample(512, 12),
+    }
 
 
 def _seconds(sample: _Sample) -> tuple[dict[str, float], dict[str, float]]:

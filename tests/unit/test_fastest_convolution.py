@@ -78,3 +78,13 @@ def test_cpu_seconds_decide_where_other_work_keeps_the_cores_busy(monkeypatch):
     monkeypatch.setattr(fastest_convolution, "_seconds", lambda sample: (waited, computed))
     seconds = fastest_convolution.measure()
     assert seconds["winograd-all"] < seconds["direct"]
+
+
+def test_what_threads_gain_by_strips_of_their_own_counts(monkeypatch, tmp_path):
+    """As with AVX2 on two threads: with one strip Winograd's form is no faster than rotated, with several it is."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    seconds = {"direct": 3.0, "rotated": 2.0, "winograd": 2.1}
+    of_strips = seconds | {"winograd": 1.0}
+    strips = fastest_convolution._samples()["strips"]
+    monkeypatch.setattr(fastest_convolution, "_seconds", lambda s: (of_strips if s == strips else seconds,) * 2)
+    assert fastest_convolution.resolve("auto", "float32", tmp_path).form == "winograd-rotated-large"
