@@ -117,7 +117,7 @@ def _kind(layer: str, tiles: int) -> str:
 
 
 def _samples() -> dict[str, _Sample]:
-    """A layer of each kind; of strips, as many as are computed at the same time, which a single one has no part in."""
+    """A layer of each kind; where there are strips, as many as threads compute at the same time."""
     side = forms.OUTPUTS * math.isqrt(forms.STRIP_TILES * convolution.strips_at_a_time())
     return {
         "first block": _Sample(64, side),
