@@ -47,25 +47,21 @@ class Way:
     settings: dict = dataclasses.field(default_factory=dict)
     shifts: tuple = ()  # of the picture against the network's grid, px; their objectives are averaged
     flat_weight: float = 0.0  # of the fine structure where the content is flat
-    specks_weight: float = 0.0  # of isolated extremes, as `artefacts.specks` counts them
-    frame_weight: float = 0.0  # of what `artefacts.frame` measures
     padding: str = "CONSTANT"  # of the padded layers
     padded: tuple = ("conv1", "conv2")  # how the names of the padded layers start
     margin_px: int = 0  # mirrored around the content, optimised with it and cut off
     pooling: str = ""  # blurred or l2, in place of the configuration's
 
 
-SPECK_LEVELS = 6.0  # from which an extreme counts, below those that `artefacts.specks` counts
-_RED, _, _BLUE = np.eye(3, dtype=np.float32)
-_LUMINANCE = np.array(artefacts.LUMA, np.float32)
-LUMINANCE_AND_CHROMA = np.stack([_LUMINANCE, 0.713 * (_RED - _LUMINANCE), 0.564 * (_BLUE - _LUMINANCE)])  # BT.601
 DEEP = (0.1, 0.3, 0.6, 0.6, 0.6)  # weights of the style layers, their sum near that of the default's five of 0.2
+WITHOUT = {"specks_weight": 0.0, "frame_weight": 0.0}
 WAYS = {
     "default": Way(),
-    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0}),
-    "specks 300": Way(specks_weight=300.0),
-    "specks 3000": Way(specks_weight=3000.0),
-    "specks 1000 and frame 30": Way(specks_weight=1000.0, frame_weight=30.0),
+    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0} | WITHOUT),
+    "without specks and frame": Way(WITHOUT),
+    "specks 300": Way({"specks_weight": 300.0}),
+    "specks 3000": Way({"specks_weight": 3000.0}),
+    "frame 100": Way({"frame_weight": 100.0}),
     "grain 0.03": Way({"grain": 0.03}),
     "grain 0.1": Way({"grain": 0.1}),
     "replicated padding of block 1": Way(padding="SYMMETRIC", padded=("conv1",)),
@@ -215,55 +211,11 @@ class FlatTerm(terms.PixelTerm):
         return self.weight * tf.reduce_mean(target["flat"] * tf.square(image - blurred(image)), [1, 2, 3])
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class SpecksTerm(terms.PixelTerm):
-    """By how much pixels exceed the 16 that frame the 5 x 5 around them, squared: luminance, Cr and Cb, either way."""
-
-    name = "specks"
-
-    def value(self, image, target, size=None):
-        planes = tf.tensordot(image, tf.constant(LUMINANCE_AND_CHROMA), [[3], [1]])
-        x = tf.concat([planes, -planes], -1)
-        three = tf.maximum(tf.maximum(x[:, :, :-2], x[:, :, 1:-1]), x[:, :, 2:])
-        wide = tf.maximum(three[:, :, :-2], three[:, :, 2:])  # 5 pixels of a row
-        tall = tf.maximum(tf.maximum(x[:, 1:-3], x[:, 2:-2]), x[:, 3:-1])  # 3 pixels of a column
-        around = tf.maximum(tf.maximum(wide[:, :-4], wide[:, 4:]), tf.maximum(tall[:, :, :-4], tall[:, :, 4:]))
-        excess = tf.nn.relu(x[:, 2:-2, 2:-2] - around - SPECK_LEVELS / 255)
-        pixels = tf.cast(tf.shape(image)[1] * tf.shape(image)[2], image.dtype)
-        return self.weight * tf.reduce_sum(tf.square(excess), [1, 2, 3]) / pixels
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
-class FrameTerm(terms.PixelTerm):
-    """How much more the outermost strip differs from the next one than those inside from theirs, squared."""
-
-    name = "frame"
-
-    def value(self, image, target, size=None):
-        turned = tf.transpose(image, [0, 2, 1, 3])
-        edges = [rows[:, :: 1 if top else -1] for rows in (image, turned) for top in (True, False)]
-        return self.weight * tf.add_n([_frame_at_the_top(edge) for edge in edges]) / len(edges)
-
-
-def _frame_at_the_top(rows):
-    """The mean along the upper edge, [B]."""
-    strips, depth = artefacts.CALM_STRIPS + 1, artefacts.FRAME_PX
-    shape = tf.shape(rows)
-    parts = tf.reshape(rows[:, : strips * depth], [shape[0], strips, depth, shape[2], 3])
-    means = tf.nn.avg_pool2d(tf.reduce_mean(parts, 2), [1, artefacts.FRAME_REACH_PX], 1, "VALID")
-    steps = tf.sqrt(tf.reduce_sum(tf.square(means[:, 1:] - means[:, :-1]), -1) + 1e-8)
-    return tf.reduce_mean(tf.square(tf.nn.relu(steps[:, 0] - tf.reduce_max(steps[:, 1:], 1))), -1)
-
-
 def goal_of(way, config, convolutions):
     """The objective of a way."""
     named_terms = objective.terms_of(config)
     if way.flat_weight:
         named_terms = (*named_terms, FlatTerm(weight=way.flat_weight))
-    if way.specks_weight:
-        named_terms = (*named_terms, SpecksTerm(weight=way.specks_weight))
-    if way.frame_weight:
-        named_terms = (*named_terms, FrameTerm(weight=way.frame_weight))
     parts = {"extractor": extractor(convolutions, config, way), "config": config, "named_terms": named_terms}
     return Shifted(shifts=way.shifts, **parts) if way.shifts else objective.Objective(**parts)
 

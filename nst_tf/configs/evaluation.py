@@ -63,5 +63,7 @@ class EvaluationConfig:
             colour_map=self.colour_map,
             weights=self.weights,
             precision="float32",
+            specks_weight=0.0,  # both are measured on their own, in levels
+            frame_weight=0.0,
             convolution="direct",
         )

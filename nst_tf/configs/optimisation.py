@@ -164,6 +164,22 @@ class StyleTransferConfig:
         "size: squared-sum (neural-style) and power-sum (the keras.io example) on the 0 to 255 scale, absolute-sum "
         "(the TensorFlow tutorial).",
     )
+    specks_weight: float = fields.setting(
+        1000.0,
+        group="Objective",
+        low=0,
+        example="300",
+        help="Weight of a term against specks: single pixels brighter, darker or of another colour than all 16 that "
+        "surround them. It is not in the paper; every preset but default sets 0, and so does who wants dots of a pixel.",
+    )
+    frame_weight: float = fields.setting(
+        30.0,
+        group="Objective",
+        low=0,
+        example="100",
+        help="Weight of a term against a frame: outermost rows and columns that differ from their neighbours more than "
+        "those inside do, as zero padding leaves them. It is not in the paper; every preset but default sets 0.",
+    )
     photorealism_weight: float = fields.setting(
         0.0,
         group="Objective",

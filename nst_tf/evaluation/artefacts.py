@@ -8,15 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as JPEG's luminance; applied to the sRGB values
+from nst_tf.losses import frame as frames
+from nst_tf.pictures import colours
+
 BLOCK_PX = 24  # side of the squares whose spectra and contrast are taken
 PERIODS_PX = (2.4, 3.8)  # of the crosshatch
 AXIS_DEGREES = 15.0  # how far from an axis, or from a diagonal, waves may lie to count for it
 FLAT_SHARE = 0.25  # of the squares: those with the least contrast count as flat
 SPECK_LEVELS = 10.0  # by which a speck differs from all that surrounds it
-FRAME_PX = 3  # width of the frame
-FRAME_REACH_PX = 16  # along an edge, over which colours are averaged
-CALM_STRIPS = 6  # inside the frame, between which colours differ as they do without one
 
 
 class Artefacts(NamedTuple):
@@ -108,7 +107,8 @@ def specks(pixels: np.ndarray, content: np.ndarray) -> float:
         return 0.0
     levels = pixels[0].astype(np.float32) * 255
     found = np.zeros(luminance.shape, bool)
-    chroma = (0.713 * (levels[..., 0] - luminance), 0.564 * (levels[..., 2] - luminance))  # Cr and Cb of BT.601
+    to_red, to_blue = colours.CHROMA
+    chroma = (to_red * (levels[..., 0] - luminance), to_blue * (levels[..., 2] - luminance))  # Cr and Cb
     for plane in (luminance, *chroma):
         for sign in (1, -1):
             found |= _isolated_maxima(sign * plane)
@@ -118,7 +118,7 @@ def specks(pixels: np.ndarray, content: np.ndarray) -> float:
 def frame(pixels: np.ndarray) -> float:
     """How much more the outermost rows and columns differ from the next ones than those do among each other.
 
-    Colours are averaged over FRAME_REACH_PX along the edge and over strips of FRAME_PX across it.
+    Colours are averaged over `losses.frame.REACH_PX` along the edge and over strips of `WIDTH_PX` across it.
 
     Args:
         pixels: float [1, H, W, 3] in [0, 1].
@@ -127,16 +127,15 @@ def frame(pixels: np.ndarray) -> float:
         Levels, the mean over the four edges; 0 where a side is too small for the strips.
     """
     levels = pixels[0].astype(np.float64) * 255
-    depth = FRAME_PX * (CALM_STRIPS + 1)
-    if min(levels.shape[:2]) < max(depth, FRAME_REACH_PX):
+    if min(levels.shape[:2]) < max(frames.DEPTH_PX, frames.REACH_PX):
         return 0.0
     sides = (levels, levels[::-1], levels.transpose(1, 0, 2), levels.transpose(1, 0, 2)[::-1])
-    return float(np.mean([_frame_at_the_top(side[:depth]) for side in sides]))
+    return float(np.mean([_frame_at_the_top(side[: frames.DEPTH_PX]) for side in sides]))
 
 
 def _frame_at_the_top(rows: np.ndarray) -> float:
-    length = rows.shape[1] // FRAME_REACH_PX * FRAME_REACH_PX
-    cells = rows[:, :length].reshape(CALM_STRIPS + 1, FRAME_PX, -1, FRAME_REACH_PX, 3).mean(axis=(1, 3))  # [S, n, 3]
+    length = rows.shape[1] // frames.REACH_PX * frames.REACH_PX
+    cells = rows[:, :length].reshape(frames.CALM_STRIPS + 1, frames.WIDTH_PX, -1, frames.REACH_PX, 3).mean(axis=(1, 3))
     steps = np.linalg.norm(np.diff(cells, axis=0), axis=-1).mean(axis=1)  # from each strip to the next
     return max(0.0, float(steps[0] - steps[1:].max()))
 
@@ -175,7 +174,7 @@ def _squares(plane: np.ndarray) -> np.ndarray:
 
 def _luminance(pixels: np.ndarray) -> np.ndarray:
     """Grey levels [H, W]."""
-    return np.asarray(pixels[0].astype(np.float32) @ np.array(LUMA, np.float32)) * 255
+    return np.asarray(pixels[0].astype(np.float32) @ np.array(colours.LUMA, np.float32)) * 255
 
 
 def _hann(length: int) -> np.ndarray:

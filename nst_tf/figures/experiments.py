@@ -261,6 +261,8 @@ def _cell(config: configs.FigureConfig, name: str, value: float, **settings: Any
         "style_weight": 1 / value,
         "initialisation": "noise",
         "total_variation_weight": 0.0,
+        "specks_weight": 0.0,
+        "frame_weight": 0.0,
         "reduction": "mean",
         "network": "normalised",
         "scales": 1 if config.form == "literal" else config.scales,

@@ -12,7 +12,17 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf import configs
-from nst_tf.losses import gatys, moments, patches, photorealism, terms, total_variation, wasserstein
+from nst_tf.losses import (
+    frame,
+    gatys,
+    moments,
+    patches,
+    photorealism,
+    specks,
+    terms,
+    total_variation,
+    wasserstein,
+)
 
 Features = dict[str, tf.Tensor]  # by layer, [B, H', W', N]
 Terms = terms.Terms
@@ -29,16 +39,21 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
     """The terms of a configuration: eq. 7 of Gatys et al., or other statistics of the style, and the terms on pixels.
 
-    The total variation goes down with the strength, since it would smooth the content, too; the matting term would not.
+    Total variation, specks and frame go down with the strength, since they would change the content, too; the matting
+    term would not.
     """
-    photographic = [photorealism.PhotorealismTerm(weight=config.photorealism_weight)]
+    further = [
+        specks.SpecksTerm(weight=config.specks_weight * config.strength),
+        frame.FrameTerm(weight=config.frame_weight * config.strength),
+        photorealism.PhotorealismTerm(weight=config.photorealism_weight),
+    ]
     return (
         gatys.ContentTerm(weight=config.content_weight, layers=config.content_layers, reduction=config.reduction),
         *(_style_term(name, weight, config) for name, weight in config.weights_of_style_terms.items()),
         total_variation.TotalVariationTerm(
             weight=config.total_variation_weight * config.strength, form=config.total_variation
         ),
-        *(photographic if config.photorealism_weight else ()),
+        *(term for term in further if term.weight),
     )
 
 

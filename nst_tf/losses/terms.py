@@ -146,7 +146,7 @@ class PixelTerm:
     weight: float
 
     def target(self, content: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the pixels are compared with, each [1, H, W, ...] like the content image; empty for none."""
+        """What the pixels are compared with, each [1, H, W or 1, ...]; empty for none."""
         return {}
 
     def value(self, image: tf.Tensor, target: dict[str, tf.Tensor], size: tf.Tensor | None = None) -> tf.Tensor:

@@ -38,6 +38,8 @@ def config_of(config: configs.StyleTransferConfig, style: images.Picture) -> con
         colours="content",
         style_terms=("gram",),
         style_term_weights=(),
+        specks_weight=0.0,
+        frame_weight=0.0,
         photorealism_weight=0.0,
         guided_filter_radius=0.0,
         full_size=False,

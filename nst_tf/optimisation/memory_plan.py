@@ -21,6 +21,7 @@ _LBFGS_BYTES = 84  # a pixel: point, gradient and direction, old and new, image 
 _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
 _VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries, gone before the tiles
+_SPECKS_BYTES = 250  # a pixel of a strip: the temporaries of the term against specks, gone before the tiles
 _PHOTOREALISM_BYTES = 36  # a pixel: the content picture and its windows' covariances, which the matting term keeps
 _MATTING_BYTES = 250  # a pixel of a strip: the matting term's temporaries, gone before the tiles
 _FLOAT32_BYTES = 4
@@ -189,8 +190,9 @@ def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: b
 
 def _strip_bytes(config: configs.StyleTransferConfig) -> int:
     """Bytes that the terms on pixels, one after the other, hold for each pixel of a strip."""
-    variation = _VARIATION_BYTES if config.total_variation_weight else 0
-    return max(variation, _MATTING_BYTES if config.photorealism_weight else 0)
+    weights = (config.total_variation_weight, config.specks_weight, config.photorealism_weight)
+    held = (_VARIATION_BYTES, _SPECKS_BYTES, _MATTING_BYTES)
+    return max((each for each, weight in zip(held, weights, strict=True) if weight), default=0)
 
 
 def _patch_bytes(config: configs.StyleTransferConfig, height: int, width: int) -> float:

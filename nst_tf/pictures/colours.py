@@ -8,6 +8,7 @@ import numpy as np
 from nst_tf import errors
 
 LUMA = (0.299, 0.587, 0.114)  # of R, G and B as sRGB holds them; ITU-R BT.601
+CHROMA = (0.713, 0.564)  # Cr of R less luma, Cb of B less luma; ITU-R BT.601
 LEAST_DEVIATION = 0.01  # 2.5 grey levels of 255; the noise of a grey picture must not become colour
 
 

@@ -86,11 +86,13 @@ def test_the_work_of_tiles_is_counted_tile_by_tile():
     assert tiled / whole == pytest.approx((3 * 4 - 1) * read_px / (2 * 1024**2))
 
 
-def test_the_total_variation_of_a_strip_counts_where_a_strip_is_longer_than_its_tile_is_large():
+@pytest.mark.parametrize("name", ["total_variation_weight", "specks_weight"])
+def test_a_term_on_a_strip_counts_where_a_strip_is_longer_than_its_tile_is_large(name):
+    none = {"total_variation_weight": 0.0, "specks_weight": 0.0}
     with_it, without = (
         min(
             memory_plan._candidates(
-                configs.preset("default", optimizer="adam", total_variation_weight=weight),
+                configs.preset("default", optimizer="adam", **(none | {name: weight})),
                 "mixed_bfloat16",
                 256,
                 2**16,

@@ -1,0 +1,70 @@
+"""A frame: outermost rows and columns unlike those next to them, which zero padding leaves and no painting has."""
+
+import dataclasses
+from typing import ClassVar
+
+import tensorflow as tf
+
+from nst_tf.losses import terms
+
+WIDTH_PX = 3  # of the frame, and of the strips inside it
+REACH_PX = 16  # along an edge, over which colours are averaged
+CALM_STRIPS = 6  # inside the frame, between which colours differ as they do without one
+DEPTH_PX = WIDTH_PX * (CALM_STRIPS + 1)
+_DOUBLINGS = (1, 2, 4, 8)  # of which a running sum over REACH_PX is made
+_LEAST = 1e-8  # added to a squared difference, since a root has no slope at 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FrameTerm(terms.PixelTerm):
+    """How much more the outermost strip differs from the next one than those inside from theirs, squared.
+
+    At each edge, strips of `WIDTH_PX` across it are averaged over every `REACH_PX` along it. Of the distances between
+    the colours of neighbouring strips, what the first exceeds the largest of the next five by counts: its square, as
+    the mean along the edge and over the four edges, in squared units of the 0 to 1 scale. An edge too short or too near
+    the opposite one counts 0.
+
+    Source: not in the paper; what `evaluation.artefacts.frame` measures, with running means in place of cells.
+    """
+
+    name: ClassVar[str] = "frame"
+    reach_rows: ClassVar[int] = DEPTH_PX - 1  # of the upper and lower edge; those of the sides reach REACH_PX - 1
+
+    def target(self, content: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Which rows are the first and the last of the picture, by which a strip of it knows whether it has them."""
+        row, rows = tf.range(tf.shape(content)[1]), tf.shape(content)[1]
+        ends = tf.stack([tf.equal(row, 0), tf.equal(row, rows - 1)], -1)
+        return {"ends": tf.cast(ends, content.dtype)[tf.newaxis, :, tf.newaxis]}  # [1, H, 1, 2]
+
+    def value(self, image: tf.Tensor, target: dict[str, tf.Tensor], size: tf.Tensor | None = None) -> tf.Tensor:
+        """The weighted term, [B]."""
+        height, width = tf.unstack(tf.shape(image)[1:3] if size is None else size)
+        first, last = target["ends"][0, 0, 0, 0], target["ends"][0, -1, 0, 1]
+
+        turned = tf.transpose(tf.concat([image[:, :, :DEPTH_PX], image[:, :, -DEPTH_PX:][:, :, ::-1]], 0), [0, 2, 1, 3])
+        upper, lower = _means(tf.concat([image[:, :DEPTH_PX], image[:, -DEPTH_PX:][:, ::-1]], 0), width)
+        left, right = _means(turned, height)
+        value = self.weight * (first * upper + last * lower + left + right) / 4
+        value.set_shape(image.shape[:1])  # a loop over strips has to know
+        return value
+
+
+def _means(edges: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The means of two opposite edges, [B] each.
+
+    Args:
+        edges: [2 B, h, L, 3], both seen from outside, one after the other; an h below DEPTH_PX gives 0.
+        length: of the whole edges, of which L may be a part.
+    """
+    shape = tf.shape(edges)
+    enough = tf.cast(shape[1] >= DEPTH_PX, edges.dtype)
+    edges = tf.pad(edges, [[0, 0], [0, DEPTH_PX - shape[1]], [0, 0], [0, 0]])
+    strips = tf.reduce_mean(tf.reshape(edges, [shape[0], CALM_STRIPS + 1, WIDTH_PX, shape[2], 3]), 2)
+    for px in _DOUBLINGS:
+        strips = strips[:, :, :-px] + strips[:, :, px:]
+    differences = (strips[:, 1:] - strips[:, :-1]) / REACH_PX
+    steps = tf.sqrt(tf.reduce_sum(tf.square(differences), -1) + _LEAST)  # [2 B, 6, L - 15]
+    excess = tf.nn.relu(steps[:, 0] - tf.reduce_max(steps[:, 1:], axis=1))
+    count = tf.cast(tf.maximum(length - (REACH_PX - 1), 1), edges.dtype)
+    first, second = tf.split(enough * tf.reduce_sum(tf.square(excess), axis=1) / count, 2)
+    return first, second
