@@ -54,11 +54,10 @@ class Way:
 
 
 DEEP = (0.1, 0.3, 0.6, 0.6, 0.6)  # weights of the style layers, their sum near that of the default's five of 0.2
-WITHOUT = {"specks_weight": 0.0, "frame_weight": 0.0}
 WAYS = {
     "default": Way(),
-    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0} | WITHOUT),
-    "without specks and frame": Way(WITHOUT),
+    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0} | configs.AS_PUBLISHED),
+    "without specks and frame": Way(configs.AS_PUBLISHED),
     "specks 300": Way({"specks_weight": 300.0}),
     "specks 3000": Way({"specks_weight": 3000.0}),
     "frame 100": Way({"frame_weight": 100.0}),
@@ -152,7 +151,7 @@ def print_gradients(ways, convolutions):
     for name, way in ways.items():
         ratios = []
         for term in ("whole", "conv1_1", "conv2_1", "conv3_1", "conv4_1", "content"):
-            settings = {"total_variation_weight": 0.0} | way.settings
+            settings = {"total_variation_weight": 0.0, **configs.AS_PUBLISHED} | way.settings
             if term == "content":
                 settings |= {"style_weight": 0.0}
             elif term != "whole":

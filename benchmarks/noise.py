@@ -77,7 +77,7 @@ def main(_):
         for name, changes in WAYS.items():
             if _ONLY.value and name not in _ONLY.value:
                 continue
-            changes = {"scales": 1, "total_variation_weight": 0.0} | changes
+            changes = {"scales": 1, "total_variation_weight": 0.0, **configs.AS_PUBLISHED} | changes
             blur, first_padding = changes.pop("blur", False), changes.pop("first_padding", None)
             config = configs.preset(
                 "default", max_side_px=_SIZE.value, steps=_STEPS.value, **{"coarse_steps": _STEPS.value} | changes

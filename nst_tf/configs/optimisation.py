@@ -170,7 +170,7 @@ class StyleTransferConfig:
         low=0,
         example="300",
         help="Weight of a term against specks: single pixels brighter, darker or of another colour than all 16 that "
-        "surround them. It is not in the paper; every preset but default sets 0, and so does who wants dots of a pixel.",
+        "surround them. It is not in the paper, and 0 in every preset but default; set it to 0 for dots of a pixel.",
     )
     frame_weight: float = fields.setting(
         30.0,
@@ -178,7 +178,7 @@ class StyleTransferConfig:
         low=0,
         example="100",
         help="Weight of a term against a frame: outermost rows and columns that differ from their neighbours more than "
-        "those inside do, as zero padding leaves them. It is not in the paper; every preset but default sets 0.",
+        "those inside do, as zero padding leaves them. It is not in the paper, and 0 in every preset but default.",
     )
     photorealism_weight: float = fields.setting(
         0.0,

@@ -15,7 +15,7 @@ class Preset:
     settings: dict[str, Any]
 
 
-_AS_PUBLISHED = {"specks_weight": 0.0, "frame_weight": 0.0}  # no paper or system has these terms
+AS_PUBLISHED = {"specks_weight": 0.0, "frame_weight": 0.0}  # no paper or system has these terms
 _FILTERS = (64, 128, 256, 512, 512)  # N of conv1_1 to conv5_1, the style layers of every preset
 
 # Each preset states the network and the reduction that its alpha/beta refers to, since its strength depends on both.
@@ -29,7 +29,7 @@ PRESETS: dict[str, Preset] = {
     "photo": Preset(
         summary="a photograph that stays one: ratio 5e-2, two sizes, the matting term, the guided filter",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "content_weight": 1.0,
             "style_weight": 20.0,
             "scales": 2,
@@ -45,7 +45,7 @@ PRESETS: dict[str, Preset] = {
     "gatys": Preset(
         summary="Gatys et al. 2016: ratio 1e-3, mean-reduced, normalised network, 500 steps",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "content_weight": 1.0,
             "style_weight": 1e3,
             "steps": 500,
@@ -57,7 +57,7 @@ PRESETS: dict[str, Preset] = {
     "gatys-original": Preset(
         summary="the authors' weights for the original network: 1 and 1e3/N^2 per layer, mean-reduced, 500 steps",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "network": "original",
             "content_weight": 1.0,
             "style_weight": 1e3,
@@ -72,7 +72,7 @@ PRESETS: dict[str, Preset] = {
     "equations": Preset(
         summary="eq. 1 to 7 to the letter: alpha/beta 2.4e-10, the strength of gatys at 512 x 512 px",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "reduction": "equations",
             "content_weight": 1.0,
             "style_weight": 4e3 * 512 * 64**2 / 2,
@@ -85,7 +85,7 @@ PRESETS: dict[str, Preset] = {
     "neural-style": Preset(
         summary="jcjohnson/neural-style: original network, max pooling, white noise, its total variation",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "network": "original",
             "pooling": "max",
             "initialisation": "noise",
@@ -103,7 +103,7 @@ PRESETS: dict[str, Preset] = {
     "tensorflow-tutorial": Preset(
         summary="the TensorFlow tutorial: original network, max pooling, content from block5_conv2, Adam",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "network": "original",
             "pooling": "max",
             "content_layers": ("conv5_2",),
@@ -125,7 +125,7 @@ PRESETS: dict[str, Preset] = {
     "keras-example": Preset(
         summary="the keras.io example: original network, max pooling, content from block5_conv2, sums, 400 px",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "network": "original",
             "pooling": "max",
             "reduction": "equations",
@@ -145,7 +145,7 @@ PRESETS: dict[str, Preset] = {
     "mrf": Preset(
         summary="Li & Wand 2016: patches at every position, turned and scaled, original network, 384 px",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "network": "original",
             "pooling": "max",
             "initialisation": "noise",
@@ -171,7 +171,7 @@ PRESETS: dict[str, Preset] = {
     "mrf-code": Preset(
         summary="chuanli11/CNNMRF: every second position, gradients averaged over patches, original network, 384 px",
         settings={
-            **_AS_PUBLISHED,
+            **AS_PUBLISHED,
             "network": "original",
             "pooling": "max",
             "style_terms": ("mrf",),

@@ -36,7 +36,7 @@ def specks(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
 
     @tf.custom_gradient
     def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        planes = tf.einsum("bhwc,pc->bphw", image, tf.constant(_PLANES, image.dtype))  # rows last: slices are contiguous
+        planes = tf.einsum("bhwc,pc->bphw", image, tf.constant(_PLANES, image.dtype))
         missing = tf.maximum(_WINDOW_PX - tf.shape(planes)[2:], 0)
         x = tf.pad(tf.concat([planes, -planes], 1), [[0, 0], [0, 0], [0, missing[0]], [0, missing[1]]])
         beyond = tf.nn.relu(_inner(x) - _around(x) - TOLERATED)
