@@ -14,7 +14,9 @@ from nst_tf import errors, files, machine, version, vgg
 from nst_tf.vgg import convolution, forms
 
 FILE_NAME = "convolution.json"
+_METHOD = 2  # of the measurement; another number makes kept ones void
 _ROUNDS = 3  # of each operation, in turn; the least counts, so the first may prepare
+_LEAST_ROUNDS, _ENOUGH_S = 2, 0.15  # after which a sample that takes long is left
 _MARGIN = 0.95  # of the direct form's time that another must stay below
 _ENVIRONMENT = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")  # which change what TensorFlow runs
 _CLOCKS = (time.perf_counter, time.process_time)
@@ -82,7 +84,7 @@ def machine_key() -> str:
     environment = [f"{name}={os.environ[name]}" for name in _ENVIRONMENT if name in os.environ]
     threads = f"{facts['threads of an operation']} threads"
     versions = [f"TensorFlow {facts['tensorflow']}", f"nst_tf {version.__version__}"]
-    return ", ".join([facts["CPU"], *versions, threads, *environment])
+    return ", ".join([facts["CPU"], *versions, threads, *environment, f"method {_METHOD}"])
 
 
 def measure() -> dict[str, float]:
@@ -140,7 +142,10 @@ def _seconds(sample: _Sample) -> tuple[dict[str, float], dict[str, float]]:
         "winograd": lambda: convolution.traced()(x, u, bias),
     }
     times: dict[str, list[tuple[float, ...]]] = {name: [] for name in passes}
-    for _ in range(_ROUNDS):
+    started = time.perf_counter()
+    for done in range(_ROUNDS):
+        if done >= _LEAST_ROUNDS and time.perf_counter() - started > _ENOUGH_S:
+            break
         for name, run in passes.items():
             began = [clock() for clock in _CLOCKS]
             float(run()[0, 0, 0, 0])

@@ -31,6 +31,19 @@ def test_another_number_of_threads_is_measured_anew(measured, tmp_path, monkeypa
     assert len(measured) == 2
 
 
+@pytest.mark.parametrize(
+    ("where", "name", "value"),
+    [(fastest_convolution, "_METHOD", 0), (fastest_convolution.version, "__version__", "0")],
+)
+def test_what_was_measured_in_another_way_or_version_is_measured_anew(
+    measured, tmp_path, monkeypatch, where, name, value
+):
+    fastest_convolution.resolve("auto", "float32", tmp_path)
+    monkeypatch.setattr(where, name, value)
+    fastest_convolution.resolve("auto", "float32", tmp_path)
+    assert len(measured) == 2
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"a": 1}', '{"a": {"direct": "x"}}'])
 def test_a_damaged_file_is_measured_anew(measured, tmp_path, text):
     (tmp_path / fastest_convolution.FILE_NAME).write_text(text)
