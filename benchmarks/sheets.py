@@ -29,6 +29,7 @@ from nst_tf.pictures import images
 CONTESTANTS = {  # what differs from the preset default
     # The default before there were qualities.
     "full": {"steps": 100, "coarse_steps": 100, "content_detail": 0.0, **configs.AS_PUBLISHED},
+    "before": dict(configs.AS_PUBLISHED),  # `good` before there were terms against specks and a frame
     **{quality: {"quality": quality} for quality in configs.QUALITIES},
 }
 PAIRS = (  # portraits, animals, buildings, still lifes, skies; coarse strokes and fine ones

@@ -11,7 +11,6 @@ WIDTH_PX = 3  # of the frame, and of the strips inside it
 REACH_PX = 16  # along an edge, over which colours are averaged
 CALM_STRIPS = 6  # inside the frame, between which colours differ as they do without one
 DEPTH_PX = WIDTH_PX * (CALM_STRIPS + 1)
-_DOUBLINGS = (1, 2, 4, 8)  # of which a running sum over REACH_PX is made
 _LEAST = 1e-8  # added to a squared difference, since a root has no slope at 0
 
 
@@ -56,13 +55,11 @@ def _means(edges: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         edges: [2 B, h, L, 3], both seen from outside, one after the other; an h below DEPTH_PX gives 0.
         length: of the whole edges, of which L may be a part.
     """
-    shape = tf.shape(edges)
-    enough = tf.cast(shape[1] >= DEPTH_PX, edges.dtype)
-    edges = tf.pad(edges, [[0, 0], [0, DEPTH_PX - shape[1]], [0, 0], [0, 0]])
-    strips = tf.reduce_mean(tf.reshape(edges, [shape[0], CALM_STRIPS + 1, WIDTH_PX, shape[2], 3]), 2)
-    for px in _DOUBLINGS:
-        strips = strips[:, :, :-px] + strips[:, :, px:]
-    differences = (strips[:, 1:] - strips[:, :-1]) / REACH_PX
+    missing = tf.maximum([DEPTH_PX, REACH_PX] - tf.shape(edges)[1:3], 0)
+    enough = tf.cast(tf.reduce_all(missing == 0), edges.dtype)
+    edges = tf.pad(edges, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+    strips = tf.nn.avg_pool2d(edges, [WIDTH_PX, REACH_PX], [WIDTH_PX, 1], "VALID")  # [2 B, 7, L - 15, 3]
+    differences = strips[:, 1:] - strips[:, :-1]
     steps = tf.sqrt(tf.reduce_sum(tf.square(differences), -1) + _LEAST)  # [2 B, 6, L - 15]
     excess = tf.nn.relu(steps[:, 0] - tf.reduce_max(steps[:, 1:], axis=1))
     count = tf.cast(tf.maximum(length - (REACH_PX - 1), 1), edges.dtype)
