@@ -95,6 +95,13 @@ def test_presets_without_a_quality_keep_their_work(name, steps):
     assert (config.content_detail, config.grain) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("name", list(configs.PRESETS))
+def test_only_the_default_has_the_terms_that_no_paper_has(name):
+    config = configs.preset(name)
+    expected = (1000.0, 30.0) if name == "default" else (0.0, 0.0)
+    assert (config.specks_weight, config.frame_weight) == expected
+
+
 def test_a_run_from_noise_gets_no_detail_of_the_content():
     assert configs.preset("default").content_detail == 1
     assert configs.preset("default", initialisation="noise").content_detail == 0

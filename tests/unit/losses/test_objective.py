@@ -116,6 +116,19 @@ def test_the_loss_scale_leaves_the_gradient_as_it_is():
     np.testing.assert_allclose(scaled, plain, **tolerances.of("float32"))
 
 
+def test_the_terms_against_specks_and_a_frame_go_down_with_the_strength():
+    content, style, image = [tf.constant(tiny_network.picture(32, 42, seed=seed)) for seed in range(3)]
+    image = image[:, :, 3:-3]
+    noisy = image + tf.random.stateless_uniform(image.shape, [0, 1], 0, 0.2)
+    noisy = tf.pad(noisy, [[0, 0], [3, 3], [3, 3], [0, 0]], constant_values=2.0)[:, 3:-3]  # a frame left and right
+    full, half, none = (goal(specks_weight=9.0, frame_weight=7.0, strength=strength) for strength in (1.0, 0.5, 0.0))
+    values = [aim.terms(noisy, aim.targets(content, [style])).values for aim in (full, half)]
+    for name in ("specks", "frame"):
+        assert float(values[0][name][0]) > 0
+        np.testing.assert_allclose(values[0][name], 2 * values[1][name], **tolerances.of("float32"))
+        assert name not in none.names
+
+
 def test_the_matting_term_is_added_where_it_has_a_weight():
     content, style, image = tensors()
     without, aim = goal(), goal(photorealism_weight=100.0)
