@@ -30,7 +30,8 @@ def specks(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
         [B], the sum over the pixels, their three planes and both signs, divided by the number of pixels. The two
         outermost rows and columns have no full window and do not count.
 
-    Source: not in the paper. It is zero where `evaluation.artefacts.specks` finds none, and falls with what that finds.
+    Source: not in the paper. Where it is 0, `evaluation.artefacts.specks` finds none inside the two outermost rows and
+    columns.
     """
     pixels = tf.reduce_prod(tf.cast(tf.shape(image)[1:3] if size is None else size, tf.int64))  # may pass 2**31
 
