@@ -5,7 +5,7 @@ import functools
 from typing import Any
 
 from nst_tf import errors, vgg
-from nst_tf.configs import fields, multi_style, optimisation
+from nst_tf.configs import fields, multi_style, optimisation, presets
 
 _same = functools.partial(fields.like, optimisation.StyleTransferConfig)
 
@@ -131,4 +131,5 @@ _OF_THE_OBJECTIVE = (
 
 def objective_of(config: Any) -> optimisation.StyleTransferConfig:
     """The objective of a training: the optimisation's, with the weights and layers of the training's settings."""
-    return optimisation.StyleTransferConfig(**{name: getattr(config, name) for name in _OF_THE_OBJECTIVE})
+    settings = {name: getattr(config, name) for name in _OF_THE_OBJECTIVE}
+    return optimisation.StyleTransferConfig(**presets.AS_PUBLISHED, **settings)

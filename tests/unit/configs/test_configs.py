@@ -102,6 +102,11 @@ def test_only_the_default_has_the_terms_that_no_paper_has(name):
     assert (config.specks_weight, config.frame_weight) == expected
 
 
+@pytest.mark.parametrize("config", [configs.TrainingConfig(), configs.OneStyleTrainingConfig()], ids=type)
+def test_a_network_is_trained_on_the_terms_of_its_paper(config):
+    assert (config.objective.specks_weight, config.objective.frame_weight) == (0, 0)
+
+
 def test_a_run_from_noise_gets_no_detail_of_the_content():
     assert configs.preset("default").content_detail == 1
     assert configs.preset("default", initialisation="noise").content_detail == 0
