@@ -4,7 +4,8 @@
     python -m benchmarks.artefacts --gradients
 
 Each way stylises every pair and writes its pictures to the folder, so that they can be looked at; a picture that is
-there already is judged, not made again. The objective that judges is the default's, in float32.
+there already is judged, not made again. The objective that judges is the default's, in float32, without its terms
+against specks and a frame.
 
 --gradients shows where the crosshatch comes from, in seconds: the first gradient of each way at a smooth picture, the
 style's average colour over the content's blurred brightness, and how much more of it are waves of about 3 px along the
@@ -56,8 +57,8 @@ class Way:
 DEEP = (0.1, 0.3, 0.6, 0.6, 0.6)  # weights of the style layers, their sum near that of the default's five of 0.2
 WAYS = {
     "default": Way(),
-    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0} | configs.AS_PUBLISHED),
-    "without specks and frame": Way(configs.AS_PUBLISHED),
+    "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0} | configs.WITHOUT_CLEANING),
+    "without specks and frame": Way(configs.WITHOUT_CLEANING),
     "specks 300 alone": Way({"specks_weight": 300.0, "frame_weight": 0.0}),
     "specks 3000 alone": Way({"specks_weight": 3000.0, "frame_weight": 0.0}),
     "grain 0.03": Way({"grain": 0.03}),
@@ -150,7 +151,7 @@ def print_gradients(ways, convolutions):
     for name, way in ways.items():
         ratios = []
         for term in ("whole", "conv1_1", "conv2_1", "conv3_1", "conv4_1", "content"):
-            settings = {"total_variation_weight": 0.0, **configs.AS_PUBLISHED} | way.settings
+            settings = {"total_variation_weight": 0.0, **configs.WITHOUT_CLEANING} | way.settings
             if term == "content":
                 settings |= {"style_weight": 0.0}
             elif term != "whole":

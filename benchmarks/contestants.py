@@ -51,7 +51,7 @@ def nst_tf_step(content, style, settings, threads, policy, convolution):
     from nst_tf.weights import cache
 
     convolution = fastest_convolution.resolve(convolution, policy, cache.folder()).form
-    config = configs.preset("default", learning_rate=LEARNING_RATE, **configs.AS_PUBLISHED, **settings)
+    config = configs.preset("default", learning_rate=LEARNING_RATE, **configs.WITHOUT_CLEANING, **settings)
     goal, targets = nst_tf_objective(content, style, config, policy, convolution)
     optimizer = adam.Adam(goal.terms_and_gradient, tf.TensorShape(content.shape), config)
     optimizer.start(tf.constant(content))
@@ -70,7 +70,7 @@ class TorchObjective:
 
         self.torch = torch
         torch.set_num_threads(threads)
-        self.config = configs.preset("default", **configs.AS_PUBLISHED, **settings)
+        self.config = configs.preset("default", **configs.WITHOUT_CLEANING, **settings)
         self.dtype = getattr(torch, dtype)
         self.format = torch.channels_last if layout == "channels-last" else torch.contiguous_format
         self.layers = self._layers(vgg19.load().convolutions)

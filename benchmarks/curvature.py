@@ -36,7 +36,7 @@ BANDS = 16  # of spatial frequency
 
 
 def main(_):
-    config = configs.preset("default")
+    config = configs.preset("default", **configs.WITHOUT_CLEANING)
     content, style = contestants.squares(_SIZE.value, _CONTENT.value, _STYLE.value)
     policy, _ = precision.resolve("auto")
     goal, targets = contestants.nst_tf_objective(content, style, config, policy)

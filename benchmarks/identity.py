@@ -24,7 +24,7 @@ _QUALITY = flags.DEFINE_string("quality", "good", "of the optimisation")
 OPTIMISATIONS = {
     "gatys": {},
     "gatys, one size": {"scales": 1},
-    "gatys, one size, no total variation": {"scales": 1, "total_variation_weight": 0.0},
+    "gatys, one size, no total variation": {"scales": 1, "total_variation_weight": 0.0, **configs.WITHOUT_CLEANING},
 }
 
 

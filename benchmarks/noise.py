@@ -62,7 +62,8 @@ def main(_):
     loaded = vgg19.load()
     policy, _ = precision.resolve("auto")
     for pair, (content, style) in (("painting", _PAINTING.value), ("photograph", _PHOTOGRAPH.value)):
-        plain = configs.preset("default", max_side_px=_SIZE.value, steps=_STEPS.value, coarse_steps=_STEPS.value)
+        steps = {"steps": _STEPS.value, "coarse_steps": _STEPS.value}
+        plain = configs.preset("default", max_side_px=_SIZE.value, **steps, **configs.WITHOUT_CLEANING)
         pictures = inputs.read(content, style, plain)
         exact = objective.Objective(
             extractor=vgg.feature_extractor(loaded.convolutions, plain.layers, pooling=plain.pooling), config=plain
@@ -77,7 +78,7 @@ def main(_):
         for name, changes in WAYS.items():
             if _ONLY.value and name not in _ONLY.value:
                 continue
-            changes = {"scales": 1, "total_variation_weight": 0.0, **configs.AS_PUBLISHED} | changes
+            changes = {"scales": 1, "total_variation_weight": 0.0, **configs.WITHOUT_CLEANING} | changes
             blur, first_padding = changes.pop("blur", False), changes.pop("first_padding", None)
             config = configs.preset(
                 "default", max_side_px=_SIZE.value, steps=_STEPS.value, **{"coarse_steps": _STEPS.value} | changes

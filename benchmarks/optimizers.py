@@ -30,7 +30,12 @@ MARKS = (20, 50, 100, 200, 300)
 
 def main(_):
     config = configs.preset(
-        "default", content_weight=1e-3, style_weight=0.25, total_variation_weight=0.0, max_side_px=_SIZE.value
+        "default",
+        content_weight=1e-3,
+        style_weight=0.25,
+        total_variation_weight=0.0,
+        max_side_px=_SIZE.value,
+        **configs.WITHOUT_CLEANING,
     )
     loaded = vgg19.load()
     pictures = inputs.read(_CONTENT.value, _STYLE.value, config)

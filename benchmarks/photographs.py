@@ -35,7 +35,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "of the order in the sheet")
 WAYS = {
     "photo": configs.preset("photo"),
     # total variation, no matting, no filter
-    "photo before": configs.preset("default", style_weight=20.0, scales=2, **configs.AS_PUBLISHED),
+    "photo before": configs.preset("default", style_weight=20.0, scales=2, **configs.WITHOUT_CLEANING),
     "plain Gatys": configs.preset("gatys"),
 }
 _CELL_PX = 300  # height of a picture in the sheet

@@ -26,7 +26,7 @@ EDGE_PX = 8
 def main(_):
     loaded = vgg19.load()
     policy, _ = precision.resolve("auto")
-    config = configs.preset("default", max_side_px=256)
+    config = configs.preset("default", max_side_px=256, **configs.WITHOUT_CLEANING)
     extractor = vgg.feature_extractor(loaded.convolutions, config.layers, pooling=config.pooling, policy=policy)
     carry_over(config, objective.Objective(extractor=extractor, config=config))
     edges(extractor)
@@ -82,7 +82,7 @@ def edges(extractor):
     content = images.resize(content.pixels, 190, 255)  # 14 rows and 15 columns beyond a multiple of 16
     print("\n| sides 255 x 190 | change of the last 8 rows | of the last 8 columns | against the rest |")
     for name in ("padded", "not padded"):
-        config = configs.preset("default", max_side_px=256, scales=1, steps=60)
+        config = configs.preset("default", max_side_px=256, scales=1, steps=60, **configs.WITHOUT_CLEANING)
         with mock.patch.object(vgg, "padded", vgg.padded if name == "padded" else lambda image, _: image):
             image = transfer.stylize(content, _STYLE.value, config, extractor=extractor).image
         change = np.abs(image - content)[0].mean(axis=-1)

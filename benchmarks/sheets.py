@@ -6,10 +6,11 @@
 
 `NUMBER.png` of `CONTESTANT-against-CONTESTANT/` shows the content and the style above A and B; `key.json`, beside the
 folder and not in it, says which is which. A picture that is there already is not made again, so those of another
-program are judged by putting them into `pictures/NAME/CONTENT-STYLE.png` and adding NAME to the contestants. Those of
-the package neural-style are made by `benchmarks.neural_style_pictures`.
+program are judged by putting them into `pictures/SIZE/NAME/CONTENT-STYLE.png` and adding NAME to the contestants. Those
+of the package neural-style are made by `benchmarks.neural_style_pictures`.
 
---table prints the artefacts of the same pictures, and their objective by that of the default in float32.
+--table prints the artefacts of the same pictures, and their objective by that of the default in float32, without its
+terms against specks and a frame.
 """
 
 import json
@@ -28,8 +29,8 @@ from nst_tf.pictures import images
 
 CONTESTANTS = {  # what differs from the preset default
     # The default before there were qualities.
-    "full": {"steps": 100, "coarse_steps": 100, "content_detail": 0.0, **configs.AS_PUBLISHED},
-    "before": dict(configs.AS_PUBLISHED),  # `good` before there were terms against specks and a frame
+    "full": {"steps": 100, "coarse_steps": 100, "content_detail": 0.0, **configs.WITHOUT_CLEANING},
+    "before": dict(configs.WITHOUT_CLEANING),  # `good` before there were terms against specks and a frame
     **{quality: {"quality": quality} for quality in configs.QUALITIES},
 }
 PAIRS = (  # portraits, animals, buildings, still lifes, skies; coarse strokes and fine ones
@@ -107,7 +108,8 @@ def _numbers(values):
 
 def path_of(folder, pair, name):
     """Where the picture of a pair by a contestant lies."""
-    return folder / "pictures" / name / f"{'-'.join(pathlib.Path(source).stem for source in pair.split('+'))}.png"
+    stems = [pathlib.Path(source).stem for source in pair.split("+")]
+    return folder / "pictures" / str(_SIZE.value) / name / f"{'-'.join(stems)}.png"
 
 
 def sheet(pictures):

@@ -30,7 +30,7 @@ COLUMNS = 3  # of the sheet that shows all the pictures
 
 
 def main(_):
-    plain = configs.preset("default", max_side_px=_SIZE.value)
+    plain = configs.preset("default", max_side_px=_SIZE.value, **configs.WITHOUT_CLEANING)
     pictures = inputs.read(_CONTENT.value, _STYLE.value, plain)
     height, width = pictures.content.height_px, pictures.content.width_px
     exact, targets = contestants.nst_tf_objective(pictures.content.pixels, pictures.styles[0].pixels, plain, "float32")

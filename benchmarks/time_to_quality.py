@@ -75,7 +75,7 @@ def judged(run, content, style, *arguments):
 
     from nst_tf import configs
 
-    config = configs.preset("default", **configs.AS_PUBLISHED)
+    config = configs.preset("default", **configs.WITHOUT_CLEANING)
     goal, targets = contestants.nst_tf_objective(content, style, config, "float32")
     total = tf.function(lambda image: goal.terms(image, targets).total[0])
     return [(*when, float(total(tf.constant(image))), image) for *when, image in looks]
@@ -133,7 +133,7 @@ def our_run(content, style, settings):
     from nst_tf.losses import on_vgg19
     from nst_tf.optimisation import transfer
 
-    config = configs.preset("default", max_side_px=content.shape[1], **configs.AS_PUBLISHED, **settings)
+    config = configs.preset("default", max_side_px=content.shape[1], **configs.WITHOUT_CLEANING, **settings)
     networks = on_vgg19.SharedNetworks(config.layers)
     networks.network(config, lambda _: None)  # read and built before the clock starts
     engine = transfer.StyleTransfer(config, networks=networks)

@@ -14,9 +14,9 @@ from nst_tf import errors, files, machine, version, vgg
 from nst_tf.vgg import convolution, forms
 
 FILE_NAME = "convolution.json"
-_METHOD = 2  # of the measurement; another number makes kept ones void
+_METHOD = 2  # of measuring; what was measured by another is measured anew
 _ROUNDS = 3  # of each operation, in turn; the least counts, so the first may prepare
-_LEAST_ROUNDS, _ENOUGH_S = 2, 0.15  # after which a sample that takes long is left
+_LONG_S = 0.06  # of a round after the first, which traces; a sample that takes longer has no third
 _MARGIN = 0.95  # of the direct form's time that another must stay below
 _ENVIRONMENT = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")  # which change what TensorFlow runs
 _CLOCKS = (time.perf_counter, time.process_time)
@@ -142,9 +142,8 @@ def _seconds(sample: _Sample) -> tuple[dict[str, float], dict[str, float]]:
         "winograd": lambda: convolution.traced()(x, u, bias),
     }
     times: dict[str, list[tuple[float, ...]]] = {name: [] for name in passes}
-    started = time.perf_counter()
     for done in range(_ROUNDS):
-        if done >= _LEAST_ROUNDS and time.perf_counter() - started > _ENOUGH_S:
+        if done > 1 and sum(taken[-1][_WALL] for taken in times.values()) > _LONG_S:
             break
         for name, run in passes.items():
             began = [clock() for clock in _CLOCKS]

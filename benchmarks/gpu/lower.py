@@ -32,7 +32,7 @@ def main(_):
 
     folder = pathlib.Path(_FOLDER.value)
     folder.mkdir(parents=True, exist_ok=True)
-    config = configs.preset("default", learning_rate=contestants.LEARNING_RATE, **configs.AS_PUBLISHED)
+    config = configs.preset("default", learning_rate=contestants.LEARNING_RATE, **configs.WITHOUT_CLEANING)
     steps, convolutions = {}, vgg19.load().convolutions
     for side in map(int, _SIZES.value):
         pixels = contestants.squares(side, _CONTENT.value, _STYLE.value)

@@ -42,9 +42,9 @@ from nst_tf.configs.optimisation import as_config as as_config
 from nst_tf.configs.optimisation import preset as preset
 from nst_tf.configs.pipelines import BatchConfig as BatchConfig
 from nst_tf.configs.pipelines import StyleAugmentConfig as StyleAugmentConfig
-from nst_tf.configs.presets import AS_PUBLISHED as AS_PUBLISHED
 from nst_tf.configs.presets import PRESETS as PRESETS
 from nst_tf.configs.presets import QUALITIES as QUALITIES
+from nst_tf.configs.presets import WITHOUT_CLEANING as WITHOUT_CLEANING
 from nst_tf.configs.presets import Preset as Preset
 from nst_tf.configs.recolour import RecolourConfig as RecolourConfig
 from nst_tf.configs.sheets import ALL_STYLES as ALL_STYLES

@@ -19,7 +19,8 @@ class EvaluationConfig:
         group="Evaluation",
         choices=tuple(presets.PRESETS),
         example="gatys",
-        help="The preset of nst-tf stylize whose objective is computed: its layers, weights, reduction and network.",
+        help="The preset of nst-tf stylize whose objective is computed: its layers, weights, reduction and network. "
+        "The terms against specks and a frame are left out, since both faults are measured.",
     )
     style_max_side_px: int | None = _same(
         "style_max_side_px",
@@ -63,7 +64,6 @@ class EvaluationConfig:
             colour_map=self.colour_map,
             weights=self.weights,
             precision="float32",
-            specks_weight=0.0,  # both are measured on their own, in levels
-            frame_weight=0.0,
+            **presets.WITHOUT_CLEANING,  # both faults have measures of their own
             convolution="direct",
         )

@@ -169,8 +169,9 @@ class StyleTransferConfig:
         group="Objective",
         low=0,
         example="300",
-        help="Weight of a term against specks: single pixels brighter, darker or of another colour than all 16 that "
-        "surround them. It is not in the paper, and 0 in every preset but default; set it to 0 for dots of a pixel.",
+        help="Weight of a term against specks: dots of at most 3 pixels that are brighter, darker or of another colour "
+        "than all around them. It is not in the paper, and 0 in every preset but default. Set 0 to keep such dots, as "
+        "for stars.",
     )
     frame_weight: float = fields.setting(
         30.0,

@@ -4,6 +4,8 @@ Imports no TensorFlow.
 """
 
 import dataclasses
+import types
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -15,7 +17,8 @@ class Preset:
     settings: dict[str, Any]
 
 
-AS_PUBLISHED = {"specks_weight": 0.0, "frame_weight": 0.0}  # no paper or system has these terms
+# Without the terms against specks and a frame, which no paper or other system has.
+WITHOUT_CLEANING: Mapping[str, float] = types.MappingProxyType({"specks_weight": 0.0, "frame_weight": 0.0})
 _FILTERS = (64, 128, 256, 512, 512)  # N of conv1_1 to conv5_1, the style layers of every preset
 
 # Each preset states the network and the reduction that its alpha/beta refers to, since its strength depends on both.
@@ -29,7 +32,7 @@ PRESETS: dict[str, Preset] = {
     "photo": Preset(
         summary="a photograph that stays one: ratio 5e-2, two sizes, the matting term, the guided filter",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "content_weight": 1.0,
             "style_weight": 20.0,
             "scales": 2,
@@ -45,7 +48,7 @@ PRESETS: dict[str, Preset] = {
     "gatys": Preset(
         summary="Gatys et al. 2016: ratio 1e-3, mean-reduced, normalised network, 500 steps",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "content_weight": 1.0,
             "style_weight": 1e3,
             "steps": 500,
@@ -57,7 +60,7 @@ PRESETS: dict[str, Preset] = {
     "gatys-original": Preset(
         summary="the authors' weights for the original network: 1 and 1e3/N^2 per layer, mean-reduced, 500 steps",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "network": "original",
             "content_weight": 1.0,
             "style_weight": 1e3,
@@ -72,7 +75,7 @@ PRESETS: dict[str, Preset] = {
     "equations": Preset(
         summary="eq. 1 to 7 to the letter: alpha/beta 2.4e-10, the strength of gatys at 512 x 512 px",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "reduction": "equations",
             "content_weight": 1.0,
             "style_weight": 4e3 * 512 * 64**2 / 2,
@@ -85,7 +88,7 @@ PRESETS: dict[str, Preset] = {
     "neural-style": Preset(
         summary="jcjohnson/neural-style: original network, max pooling, white noise, its total variation",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "network": "original",
             "pooling": "max",
             "initialisation": "noise",
@@ -103,7 +106,7 @@ PRESETS: dict[str, Preset] = {
     "tensorflow-tutorial": Preset(
         summary="the TensorFlow tutorial: original network, max pooling, content from block5_conv2, Adam",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "network": "original",
             "pooling": "max",
             "content_layers": ("conv5_2",),
@@ -125,7 +128,7 @@ PRESETS: dict[str, Preset] = {
     "keras-example": Preset(
         summary="the keras.io example: original network, max pooling, content from block5_conv2, sums, 400 px",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "network": "original",
             "pooling": "max",
             "reduction": "equations",
@@ -145,7 +148,7 @@ PRESETS: dict[str, Preset] = {
     "mrf": Preset(
         summary="Li & Wand 2016: patches at every position, turned and scaled, original network, 384 px",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "network": "original",
             "pooling": "max",
             "initialisation": "noise",
@@ -171,7 +174,7 @@ PRESETS: dict[str, Preset] = {
     "mrf-code": Preset(
         summary="chuanli11/CNNMRF: every second position, gradients averaged over patches, original network, 384 px",
         settings={
-            **AS_PUBLISHED,
+            **WITHOUT_CLEANING,
             "network": "original",
             "pooling": "max",
             "style_terms": ("mrf",),

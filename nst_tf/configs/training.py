@@ -132,4 +132,4 @@ _OF_THE_OBJECTIVE = (
 def objective_of(config: Any) -> optimisation.StyleTransferConfig:
     """The objective of a training: the optimisation's, with the weights and layers of the training's settings."""
     settings = {name: getattr(config, name) for name in _OF_THE_OBJECTIVE}
-    return optimisation.StyleTransferConfig(**presets.AS_PUBLISHED, **settings)
+    return optimisation.StyleTransferConfig(**presets.WITHOUT_CLEANING, **settings)

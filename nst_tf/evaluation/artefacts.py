@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf.losses import frame as frames
 from nst_tf.pictures import colours
 
 BLOCK_PX = 24  # side of the squares whose spectra and contrast are taken
@@ -16,6 +15,10 @@ PERIODS_PX = (2.4, 3.8)  # of the crosshatch
 AXIS_DEGREES = 15.0  # how far from an axis, or from a diagonal, waves may lie to count for it
 FLAT_SHARE = 0.25  # of the squares: those with the least contrast count as flat
 SPECK_LEVELS = 10.0  # by which a speck differs from all that surrounds it
+FRAME_PX = 3  # width of the frame
+FRAME_REACH_PX = 16  # along an edge, over which colours are averaged
+CALM_STRIPS = 6  # inside the frame, between which colours differ as they do without one
+_DEPTH_PX = FRAME_PX * (CALM_STRIPS + 1)
 
 
 class Artefacts(NamedTuple):
@@ -118,7 +121,7 @@ def specks(pixels: np.ndarray, content: np.ndarray) -> float:
 def frame(pixels: np.ndarray) -> float:
     """How much more the outermost rows and columns differ from the next ones than those do among each other.
 
-    Colours are averaged over `losses.frame.REACH_PX` along the edge and over strips of `WIDTH_PX` across it.
+    Colours are averaged over FRAME_REACH_PX along the edge and over strips of FRAME_PX across it.
 
     Args:
         pixels: float [1, H, W, 3] in [0, 1].
@@ -127,15 +130,15 @@ def frame(pixels: np.ndarray) -> float:
         Levels, the mean over the four edges; 0 where a side is too small for the strips.
     """
     levels = pixels[0].astype(np.float64) * 255
-    if min(levels.shape[:2]) < max(frames.DEPTH_PX, frames.REACH_PX):
+    if min(levels.shape[:2]) < max(_DEPTH_PX, FRAME_REACH_PX):
         return 0.0
     sides = (levels, levels[::-1], levels.transpose(1, 0, 2), levels.transpose(1, 0, 2)[::-1])
-    return float(np.mean([_frame_at_the_top(side[: frames.DEPTH_PX]) for side in sides]))
+    return float(np.mean([_frame_at_the_top(side[:_DEPTH_PX]) for side in sides]))
 
 
 def _frame_at_the_top(rows: np.ndarray) -> float:
-    length = rows.shape[1] // frames.REACH_PX * frames.REACH_PX
-    cells = rows[:, :length].reshape(frames.CALM_STRIPS + 1, frames.WIDTH_PX, -1, frames.REACH_PX, 3).mean(axis=(1, 3))
+    length = rows.shape[1] // FRAME_REACH_PX * FRAME_REACH_PX
+    cells = rows[:, :length].reshape(CALM_STRIPS + 1, FRAME_PX, -1, FRAME_REACH_PX, 3).mean(axis=(1, 3))
     steps = np.linalg.norm(np.diff(cells, axis=0), axis=-1).mean(axis=1)  # from each strip to the next
     return max(0.0, float(steps[0] - steps[1:].max()))
 

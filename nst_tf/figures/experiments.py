@@ -261,7 +261,7 @@ def _cell(config: configs.FigureConfig, name: str, value: float, **settings: Any
         "style_weight": 1 / value,
         "initialisation": "noise",
         "total_variation_weight": 0.0,
-        **configs.AS_PUBLISHED,
+        **configs.WITHOUT_CLEANING,
         "reduction": "mean",
         "network": "normalised",
         "scales": 1 if config.form == "literal" else config.scales,

@@ -1,4 +1,4 @@
-"""A frame: outermost rows and columns unlike those next to them, which zero padding leaves and no painting has."""
+"""A frame: outermost rows and columns unlike those next to them, which the network's zero padding leaves."""
 
 import dataclasses
 from typing import ClassVar
@@ -21,16 +21,18 @@ class FrameTerm(terms.PixelTerm):
     At each edge, strips of `WIDTH_PX` across it are averaged over every `REACH_PX` along it. Of the distances between
     the colours of neighbouring strips, what the first exceeds the largest of the next five by counts: its square, as
     the mean along the edge and over the four edges, in squared units of the 0 to 1 scale. An edge too short or too near
-    the opposite one counts 0.
+    the opposite one counts 0. The edges are those of the picture as the network sees it, padded to whole strides.
 
-    Source: not in the paper; what `evaluation.artefacts.frame` measures, with running means in place of cells.
+    Source: not in the paper.  `evaluation.artefacts.frame` compares the same strips, but averages the distances along
+    an edge before it takes the excess. Here each place has its own, so that strips of rows add up and a frame along
+    half an edge counts. Few pictures have none of it: somewhere along an edge the first distance is the largest.
     """
 
     name: ClassVar[str] = "frame"
     reach_rows: ClassVar[int] = DEPTH_PX - 1  # of the upper and lower edge; those of the sides reach REACH_PX - 1
 
     def target(self, content: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Which rows are the first and the last of the picture, by which a strip of it knows whether it has them."""
+        """Which rows are the first and the last, by which a strip of the picture knows whether it has them."""
         row, rows = tf.range(tf.shape(content)[1]), tf.shape(content)[1]
         ends = tf.stack([tf.equal(row, 0), tf.equal(row, rows - 1)], -1)
         return {"ends": tf.cast(ends, content.dtype)[tf.newaxis, :, tf.newaxis]}  # [1, H, 1, 2]

@@ -1,4 +1,4 @@
-"""Specks: isolated pixels brighter, darker or of another colour than all that surrounds them, which no painting has."""
+"""Specks: dots of at most 3 px that are brighter, darker or of another colour than all that surrounds them."""
 
 import dataclasses
 import functools

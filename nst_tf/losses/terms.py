@@ -146,7 +146,7 @@ class PixelTerm:
     weight: float
 
     def target(self, content: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the pixels are compared with, each [1, H, W or 1, ...]; empty for none."""
+        """What the pixels are compared with, each [1, H, W, ...], or [1, H, 1, ...] by row; a strip gets its rows."""
         return {}
 
     def value(self, image: tf.Tensor, target: dict[str, tf.Tensor], size: tf.Tensor | None = None) -> tf.Tensor:

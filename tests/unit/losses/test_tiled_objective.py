@@ -110,6 +110,23 @@ def test_settings_hold_in_tiles(setting):
     assert_agree(objectives(**{"layers": "the shallowest"} | setting), 112, 144)
 
 
+@pytest.mark.parametrize("name", ["specks", "frame"])
+@pytest.mark.parametrize(("size", "tile"), [((112, 144), (64, 80)), ((97, 130), (16, 16)), ((149, 40), (64, 64))])
+def test_planted_specks_and_frames_add_up_over_strips(name, size, tile):
+    weights = {"specks_weight": 0.0, "frame_weight": 0.0} | {f"{name}_weight": 1000.0}
+    aims = objectives("the shallowest", tile=tile, style_weight=1e-9, total_variation_weight=0.0, **weights)
+    content, style, image = (each.numpy() for each in pictures(*size))
+    generator = np.random.default_rng(0)
+    image[0, generator.random(size) < 0.1] = 1  # beside the edges of strips, too
+    for edge in (np.s_[:, :3], np.s_[:, -3:], np.s_[:, :, :3], np.s_[:, :, -3:]):
+        image[edge] = generator.random(3)
+    content, style, image = map(tf.constant, (content, style, image))
+    whole, tiled = (aim.terms_and_gradient(image, aim.targets(content, [style])) for aim in aims)
+    assert float(whole[0].values[name][0]) > 0.1
+    np.testing.assert_allclose(tiled[0].values[name], whole[0].values[name], rtol=1e-10)
+    np.testing.assert_allclose(tiled[1], whole[1], rtol=0, atol=1e-10 * np.abs(whole[1]).max())
+
+
 def test_the_total_variation_never_sees_more_than_a_strip(monkeypatch):
     rows = []
 
