@@ -15,8 +15,8 @@ from nst_tf.vgg import convolution, forms
 
 FILE_NAME = "convolution.json"
 _METHOD = 2  # of measuring; what was measured by another is measured anew
-_ROUNDS = 3  # of each operation, in turn; the least counts, so the first may prepare
-_LONG_S = 0.06  # of a round after the first, which traces; a sample that takes longer has no third
+# Of each operation, in turn; the least counts, so the first may prepare. Keras' gradient is seldom near the fastest.
+_ROUNDS = {"forward": 3, "back": 2, "winograd": 3}
 _MARGIN = 0.95  # of the direct form's time that another must stay below
 _ENVIRONMENT = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")  # which change what TensorFlow runs
 _CLOCKS = (time.perf_counter, time.process_time)
@@ -142,10 +142,10 @@ def _seconds(sample: _Sample) -> tuple[dict[str, float], dict[str, float]]:
         "winograd": lambda: convolution.traced()(x, u, bias),
     }
     times: dict[str, list[tuple[float, ...]]] = {name: [] for name in passes}
-    for done in range(_ROUNDS):
-        if done > 1 and sum(taken[-1][_WALL] for taken in times.values()) > _LONG_S:
-            break
+    for number in range(max(_ROUNDS.values())):
         for name, run in passes.items():
+            if number >= _ROUNDS[name]:
+                continue
             began = [clock() for clock in _CLOCKS]
             float(run()[0, 0, 0, 0])
             times[name].append(tuple(clock() - start for clock, start in zip(_CLOCKS, began, strict=True)))

@@ -1,5 +1,3 @@
-import itertools
-
 import pytest
 import tensorflow as tf
 
@@ -76,17 +74,6 @@ def test_the_measurement_times_every_form(monkeypatch):
     seconds = fastest_convolution.measure()
     assert set(seconds) == set(forms.FORMS)
     assert all(value > 0 for value in seconds.values())
-
-
-@pytest.mark.parametrize(("seconds", "rounds"), [(0.001, 3), (1.0, 2)])
-def test_a_sample_that_takes_long_has_two_rounds(monkeypatch, seconds, rounds):
-    times = itertools.count()
-    clock = lambda: seconds * next(times)  # noqa: E731
-    monkeypatch.setattr(fastest_convolution, "_CLOCKS", (clock, clock))
-    calls, traced = [], fastest_convolution.convolution.traced
-    monkeypatch.setattr(fastest_convolution.convolution, "traced", lambda: calls.append(1) or traced())
-    fastest_convolution._seconds(fastest_convolution._Sample(channels=2, side=4))
-    assert len(calls) == rounds
 
 
 def test_a_form_is_chosen_for_the_layers_where_it_is_fastest(monkeypatch, tmp_path):
