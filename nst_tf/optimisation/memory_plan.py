@@ -191,7 +191,8 @@ def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: b
 def _strip_bytes(config: configs.StyleTransferConfig) -> int:
     """Bytes that the terms on pixels, one after the other, hold for each pixel of a strip."""
     weights = (config.total_variation_weight, config.specks_weight, config.photorealism_weight)
-    held = (_VARIATION_BYTES, _SPECKS_BYTES, _MATTING_BYTES)
+    specks = _SPECKS_BYTES * (2 if config.xla == "on" else 1)  # XLA keeps room for more specks than there are
+    held = (_VARIATION_BYTES, specks, _MATTING_BYTES)
     return max((each for each, weight in zip(held, weights, strict=True) if weight), default=0)
 
 
