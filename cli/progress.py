@@ -28,9 +28,10 @@ class Progress:
             label: what runs; a terminal's bar shows it if it differs from the default.
         """
         terms = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in report.terms.items() if value)
-        text = f"{report.step}/{report.steps}  loss {report.losses['total']:.4g} ({terms})"
-        if report.seconds_per_step:
+        text = f"{report.step}/{report.steps}"
+        if report.seconds_per_step:  # before the terms, which a narrow terminal cuts off
             text += f"  {report.seconds_per_step:.2f} s/step  {_clock(report.seconds_left)} left"
+        text += f"  loss {report.losses['total']:.4g} ({terms})"
         shown = text if label == "step" else f"{label} {text}"
         self._draw(report.step / report.steps, shown, f"{label} {text}")
 
