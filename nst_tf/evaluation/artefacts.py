@@ -138,7 +138,7 @@ def frame(pixels: np.ndarray) -> float:
 
 def _frame_at_the_top(rows: np.ndarray) -> float:
     length = rows.shape[1] // FRAME_REACH_PX * FRAME_REACH_PX
-    cells = rows[:, :length].reshape(CALM_STRIPS + 1, FRAME_PX, -1, FRAME_REACH_PX, 3).mean(axis=(1, 3))
+    cells = rows[:, :length].reshape(CALM_STRIPS + 1, FRAME_PX, -1, FRAME_REACH_PX, 3).mean(axis=(1, 3))  # [S, n, 3]
     steps = np.linalg.norm(np.diff(cells, axis=0), axis=-1).mean(axis=1)  # from each strip to the next
     return max(0.0, float(steps[0] - steps[1:].max()))
 

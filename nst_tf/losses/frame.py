@@ -45,9 +45,7 @@ class FrameTerm(terms.PixelTerm):
         turned = tf.transpose(tf.concat([image[:, :, :DEPTH_PX], image[:, :, -DEPTH_PX:][:, :, ::-1]], 0), [0, 2, 1, 3])
         upper, lower = _means(tf.concat([image[:, :DEPTH_PX], image[:, -DEPTH_PX:][:, ::-1]], 0), width)
         left, right = _means(turned, height)
-        value = self.weight * (first * upper + last * lower + left + right) / 4
-        value.set_shape(image.shape[:1])  # a loop over strips has to know
-        return value
+        return self.weight * (first * upper + last * lower + left + right) / 4
 
 
 def _means(edges: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -12,17 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf import configs
-from nst_tf.losses import (
-    frame,
-    gatys,
-    moments,
-    patches,
-    photorealism,
-    specks,
-    terms,
-    total_variation,
-    wasserstein,
-)
+from nst_tf.losses import frame, gatys, moments, patches, photorealism, specks, terms, total_variation, wasserstein
 
 Features = dict[str, tf.Tensor]  # by layer, [B, H', W', N]
 Terms = terms.Terms

@@ -40,7 +40,7 @@ def specks(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
         planes = tf.einsum("bhwc,pc->bphw", image, tf.constant(_PLANES, image.dtype))
         missing = tf.maximum(_WINDOW_PX - tf.shape(planes)[2:], 0)
         x = tf.pad(tf.concat([planes, -planes], 1), [[0, 0], [0, 0], [0, missing[0]], [0, missing[1]]])
-        beyond = tf.nn.relu(_inner(x) - _around(x) - TOLERATED)
+        beyond = tf.nn.relu(x[:, :, 2:-2, 2:-2] - _around(x) - TOLERATED)
         beyond *= tf.cast(tf.reduce_all(missing == 0), x.dtype)
         of_highest, of_lowest = tf.split(_slope(x, beyond), 2, axis=1)
         slope = tf.einsum("bphw,pc->bhwc", of_highest - of_lowest, tf.constant(_PLANES, image.dtype))
@@ -49,9 +49,7 @@ def specks(image: tf.Tensor, size: tf.Tensor | None = None) -> tf.Tensor:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return upstream[:, tf.newaxis, tf.newaxis, tf.newaxis] * slope
 
-        value = tf.reduce_sum(tf.square(beyond), axis=[1, 2, 3])
-        value.set_shape(image.shape[:1])  # a loop over strips has to know
-        return value, gradient
+        return tf.reduce_sum(tf.square(beyond), axis=[1, 2, 3]), gradient
 
     return total(image) / tf.cast(pixels, image.dtype)
 
@@ -70,23 +68,14 @@ class SpecksTerm(terms.PixelTerm):
 
 def _around(x: tf.Tensor) -> tf.Tensor:
     """The highest value on the edge of each 5 x 5 window, [B, P, H - 4, W - 4], of planes x [B, P, H, W]."""
-    height, width = tf.unstack(tf.shape(x)[2:])
-    h, w = height - _EDGE, width - _EDGE
-
-    def highest(x: tf.Tensor, places: list[tuple[int, int]], *size: tf.Tensor) -> tf.Tensor:
-        return functools.reduce(tf.maximum, [_cut(x, place, *size) for place in places])
-
-    three = highest(x, [(0, 0), (0, 1), (0, 2)], height, w + 2)
-    rows = highest(three, [(0, 0), (0, 2)], height, w)  # 5 pixels side by side
-    columns = highest(x, [(1, 0), (2, 0), (3, 0)], h, width)  # 3 above each other
-    sides = highest(columns, [(0, 0), (0, _EDGE)], h, w)
-    return tf.maximum(highest(rows, [(0, 0), (_EDGE, 0)], h, w), sides)
+    three = _highest(x[..., :-2], x[..., 1:-1], x[..., 2:])  # side by side
+    rows = _highest(three[..., :-2], three[..., 2:])  # of 5 pixels
+    columns = _highest(x[:, :, 1:-3], x[:, :, 2:-2], x[:, :, 3:-1])  # of 3 pixels, without the corners
+    return _highest(rows[:, :, :-_EDGE], rows[:, :, _EDGE:], columns[..., :-_EDGE], columns[..., _EDGE:])
 
 
-def _inner(x: tf.Tensor) -> tf.Tensor:
-    """The pixel in the middle of each window."""
-    height, width = tf.unstack(tf.shape(x)[2:])
-    return _cut(x, (_EDGE // 2, _EDGE // 2), height - _EDGE, width - _EDGE)
+def _highest(*values: tf.Tensor) -> tf.Tensor:
+    return functools.reduce(tf.maximum, values)
 
 
 def _slope(x: tf.Tensor, beyond: tf.Tensor) -> tf.Tensor:
@@ -101,11 +90,6 @@ def _slope(x: tf.Tensor, beyond: tf.Tensor) -> tf.Tensor:
     highest = middle + tf.gather(steps, tf.argmax(tf.gather(flat, middle[:, tf.newaxis] + steps), axis=1))
     parts, places = tf.concat([slopes, -slopes], 0), tf.concat([middle, highest], 0)
     return tf.reshape(tf.math.unsorted_segment_sum(parts, places, tf.size(flat)), shape)
-
-
-def _cut(x: tf.Tensor, place: tuple[int, int], height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """A part of planes."""
-    return tf.slice(x, [0, 0, *place], tf.stack([-1, -1, height, width]))
 
 
 def _planes() -> np.ndarray:

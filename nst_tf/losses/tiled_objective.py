@@ -197,6 +197,7 @@ class TiledObjective(objective.Objective):
                 with tf.GradientTape(watch_accessed_variables=False) as tape:
                     tape.watch(pixels)
                     part = _without_shared_rows(term, pixels, target, shared, shape[1:3])
+                part.set_shape(values[term.name].shape)  # which the loop keeps, whatever a term knows of its own
                 values = values | {term.name: values[term.name] + part}
                 gradient = tiles.with_part_added(gradient, strip, tape.gradient(part, pixels))
             return values, gradient

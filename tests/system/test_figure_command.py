@@ -75,7 +75,7 @@ def test_a_figure_is_drawn_and_not_run_again(commands, tmp_path):
     code, stdout, stderr = commands.run(*RATIOS, f"--output={output}")
     assert code == 0, stderr
     assert stdout == ""
-    assert "cell 2/2 conv1_1 to conv5_1, 1e-2: 2/2  " in stderr
+    assert re.search(r"cell 2/2 conv1_1 to conv5_1, 1e-2: 2/2  \d\.\d\d s/step  0:00 left  loss", stderr)
     assert "2 run now, 0 already finished" in stderr
     written = sorted(path.relative_to(tmp_path / "new").as_posix() for path in output.parent.rglob("*.*"))
     assert written == [

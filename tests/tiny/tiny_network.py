@@ -11,8 +11,7 @@ SETTINGS = {
     "content_layers": ("conv2_2",),
     "style_layers": ("conv1_1", "conv2_1"),
     "total_variation_weight": 0.0,
-    "specks_weight": 0.0,
-    "frame_weight": 0.0,
+    **configs.WITHOUT_CLEANING,
     "precision": "float32",
     "scales": 1,
     "lbfgs_memory": 3,  # every pair is unrolled in the step's graph: 20 take three times as long to trace
