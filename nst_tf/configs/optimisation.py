@@ -178,8 +178,8 @@ class StyleTransferConfig:
         group="Objective",
         low=0,
         example="100",
-        help="Weight of a term against a frame: outermost rows and columns that differ from their neighbours more than "
-        "those inside do, as zero padding leaves them. It is not in the paper, and 0 in every preset but default.",
+        help="Weight of a term against a frame: lines and bands along the edges that the content has not, as zero "
+        "padding leaves them. It is not in the paper, and 0 in every preset but default.",
     )
     photorealism_weight: float = fields.setting(
         0.0,

@@ -107,6 +107,14 @@ def test_a_term_on_a_strip_counts_where_a_strip_is_longer_than_its_tile_is_large
     assert with_it - without > 100 * 256 * 2**16
 
 
+def test_the_term_against_a_frame_keeps_the_content():
+    def whole_bytes(weight):
+        config = configs.preset("default", frame_weight=weight)
+        return memory_plan.plan(config, "float32", 512, 384, math.inf).peak_bytes
+
+    assert whole_bytes(30.0) - whole_bytes(0.0) == 3 * 4 * 512 * 384
+
+
 def test_what_does_not_fit_is_refused_with_a_size_and_a_budget_that_do():
     with pytest.raises(errors.MemoryBudgetError, match="4096 x 4096 px need at least") as refused:
         plan(4096, 2)
