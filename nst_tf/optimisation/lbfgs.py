@@ -211,7 +211,7 @@ def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
 def _product(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """The matrix product that tensordot comes to, [1, 1], without its 36 operations in the graph.
 
-    Both vectors are rows: with a column TensorFlow takes six times as long, and its sums are less exact.
+    Both vectors are rows: with a column TensorFlow takes two to six times as long, and is less exact.
     """
     return tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [1, -1]), transpose_b=True)
 
