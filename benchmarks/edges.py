@@ -21,7 +21,8 @@ INSIDE = slice(20, 60)  # steps
 
 
 def main(argv):
-    print(f"| pictures | {' | '.join(map(str, range(1, frame.STEPS + 1)))} | inside |\n|---{'|---' * (frame.STEPS + 1)}|")
+    numbers = map(str, range(1, frame.STEPS + 1))
+    print(f"| pictures | {' | '.join(numbers)} | inside |\n|{'---|' * (frame.STEPS + 2)}")
     for folder in argv[1:]:
         paths = sorted(pathlib.Path(folder).glob("*.png"))
         found = [steps(np.asarray(Image.open(path).convert("RGB"), np.float64)) for path in paths]

@@ -19,10 +19,10 @@ class FrameTerm(terms.PixelTerm):
     """How much more the rows along an edge differ from each other than those of the content, squared.
 
     At each edge, the colours of the outermost `DEPTH_PX` rows, or columns, are averaged over every `REACH_PX` along it.
-    What the distance of two neighbours exceeds that of the content's at the same place and `TOLERATED` by counts: its
-    square, added up over the `STEPS`, as the mean along the edge and over the four edges, in squared units of the 0 to 1
-    scale. An edge too short or too near the opposite one counts 0. The edges are those of the picture as the network
-    sees it, padded to whole strides.
+    What counts is the square of the excess: of the distance of two neighbours, over that of the content's at the same
+    place and `TOLERATED`. Squares are added up over the `STEPS`, then averaged along the edge and over the four edges,
+    in squared units of the 0 to 1 scale. An edge too short or too near the opposite one counts 0. The edges are those
+    of the picture as the network sees it, padded to whole strides.
 
     Source: not in the paper.  What is allowed depends on the content alone. A comparison with the picture's own rows
     further inside was tried, and lowered by lines that it drew there (benchmarks/RESULTS.md, "Lines along the edges").

@@ -32,8 +32,7 @@ def expected(image, content):
             continue
         excesses = [
             sum(
-                max(0.0, a - b - 12 / 255) ** 2
-                for a, b in zip(steps(side, left), steps(of_content, left), strict=True)
+                max(0.0, a - b - 12 / 255) ** 2 for a, b in zip(steps(side, left), steps(of_content, left), strict=True)
             )
             for left in range(side.shape[1] - 15)
         ]
