@@ -41,8 +41,9 @@ class FrameTerm(terms.PixelTerm):
         """The weighted term, [B]."""
         height, width = tf.unstack(tf.shape(image)[1:3] if size is None else size)
         first, last = target["ends"][0, 0, 0, 0], target["ends"][0, -1, 0, 1]
-        upper, lower = _means(image, target["content"], width)
-        left, right = _means(*(tf.transpose(each, [0, 2, 1, 3]) for each in (image, target["content"])), height)
+        content = target["content"]
+        upper, lower = _means(image, content, width)
+        left, right = _means(tf.transpose(image, [0, 2, 1, 3]), tf.transpose(content, [0, 2, 1, 3]), height)
         return self.weight * (first * upper + last * lower + left + right) / 4
 
 
