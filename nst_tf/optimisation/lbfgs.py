@@ -26,7 +26,8 @@ class LbfgsState(NamedTuple):
     direction: tf.Tensor  # [n]
     slope: tf.Tensor  # scalar, gradient . direction, below 0
     step: tf.Tensor  # scalar, how far along the direction the next evaluation lies
-    s: tuple[tf.Tensor, ...]  # m times [n], steps taken, oldest first; tensors of their own, so that none is copied
+    # Oldest first, and before them what a reset left; tensors of their own, so that none is copied
+    s: tuple[tf.Tensor, ...]  # m times [n], steps taken
     y: tuple[tf.Tensor, ...]  # m times [n], the change of the gradient over each
     sy: tf.Tensor  # [m, m] float64, s_i . y_j where i <= j, else 0
     yy: tf.Tensor  # [m, m] float64, y_i . y_j
@@ -97,32 +98,38 @@ def lbfgs_step(
     loss = terms.total[0]
     gradient = tf.reshape(image_gradient * SIGMOID_SLOPE * image * (1 - image), [-1])
     finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
-    decreased = loss <= state.loss + SUFFICIENT_DECREASE * state.step * state.slope
-    state = tf.cond(
-        finite & decreased, lambda: _accepted(state, z, loss, gradient), lambda: _rejected(state, loss, finite)
-    )
-    return state, terms
-
-
-def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor) -> LbfgsState:
-    """Moves to z, remembers the pair, and computes the next direction."""
+    accepted = finite & (loss <= state.loss + SUFFICIENT_DECREASE * state.step * state.slope)
     s, y = z - state.z, gradient - state.gradient
-    is_pair = tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
+    is_pair = accepted & tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
+    known = tf.cond(is_pair, lambda: _with_pair(state, s, y), lambda: state)
+    state = tf.cond(
+        accepted, lambda: _accepted(known, z, loss, gradient, s), lambda: _rejected(_light(known), loss, finite)
+    )
+    return state._replace(s=known.s, y=known.y), terms
 
-    def with_pair() -> LbfgsState:
-        s_pairs, y_pairs = (*state.s[1:], s), (*state.y[1:], y)
-        s_with_y, y_with_y = _dots(s_pairs, y), _dots(y_pairs, y)
-        return state._replace(
-            s=s_pairs,
-            y=y_pairs,
-            sy=_shifted(state.sy, row=tf.concat([tf.zeros_like(s_with_y)[1:], s_with_y[-1:]], 0), column=s_with_y),
-            yy=_shifted(state.yy, row=y_with_y, column=y_with_y),
-            pairs=state.pairs + 1,
-        )
 
-    remembered = tf.cond(is_pair, with_pair, lambda: state)
-    moved = remembered._replace(z=z, loss=loss, gradient=gradient, backtracks=tf.constant(0))
-    direction = _quasi_newton_direction(moved)
+def _with_pair(state: LbfgsState, s: tf.Tensor, y: tf.Tensor) -> LbfgsState:
+    """Remembers a pair in place of the oldest."""
+    s_pairs, y_pairs, pairs = (*state.s[1:], s), (*state.y[1:], y), state.pairs + 1
+    s_with_y, y_with_y = (_dots(vectors, y, pairs) for vectors in (s_pairs, y_pairs))
+    return state._replace(
+        s=s_pairs,
+        y=y_pairs,
+        sy=_shifted(state.sy, row=tf.concat([tf.zeros_like(s_with_y)[1:], s_with_y[-1:]], 0), column=s_with_y),
+        yy=_shifted(state.yy, row=y_with_y, column=y_with_y),
+        pairs=pairs,
+    )
+
+
+def _light(state: LbfgsState) -> LbfgsState:
+    """A state without its vectors, which would take long to trace through the branches that do not change them."""
+    return state._replace(s=(), y=())
+
+
+def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor, s: tf.Tensor) -> LbfgsState:
+    """Moves to z along s and computes the next direction; a light state."""
+    moved = _light(state)._replace(z=z, loss=loss, gradient=gradient, backtracks=tf.constant(0))
+    direction = _quasi_newton_direction(moved, state.s, state.y)
     slope = _dot(gradient, direction)
     return tf.cond(
         (moved.pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope),
@@ -149,15 +156,16 @@ def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsSta
 
 
 def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
-    """Drops the history: the next step follows the gradient and is `length` long (root mean square)."""
-    step = tf.math.divide_no_nan(length, _root_mean_square(state.gradient))
-    none = (tf.zeros_like(state.z),) * len(state.s)
+    """Drops the history, whose vectors stay and no longer count: the next step follows the gradient.
+
+    Args:
+        state: a light one.
+        length: of the step, root mean square.
+    """
     return state._replace(
         direction=-state.gradient,
         slope=-_dot(state.gradient, state.gradient),
-        step=step,
-        s=none,
-        y=none,
+        step=tf.math.divide_no_nan(length, _root_mean_square(state.gradient)),
         sy=tf.zeros_like(state.sy),
         yy=tf.zeros_like(state.yy),
         pairs=tf.constant(0),
@@ -165,16 +173,14 @@ def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     )
 
 
-def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
-    """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots not yet filled contribute nothing."""
-    memory = len(state.s)
-    filled = tf.range(memory) >= memory - state.pairs
+def _quasi_newton_direction(state: LbfgsState, s: tuple[tf.Tensor, ...], y: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots that are not filled contribute nothing."""
+    memory = len(s)
     diagonal = tf.linalg.diag_part(state.sy)
     gamma = tf.math.divide_no_nan(diagonal[-1], state.yy[-1, -1])
-    r = tf.linalg.set_diag(state.sy, tf.where(filled, diagonal, 1))
+    r = tf.linalg.set_diag(state.sy, tf.where(_filled(memory, state.pairs), diagonal, 1))
 
-    s_with_g = _dots(state.s, state.gradient)[:, tf.newaxis]  # [m, 1]
-    y_with_g = _dots(state.y, state.gradient)[:, tf.newaxis]
+    s_with_g, y_with_g = (_dots(vectors, state.gradient, state.pairs)[:, tf.newaxis] for vectors in (s, y))  # [m, 1]
     r_inverse_sg = tf.linalg.triangular_solve(r, s_with_g, lower=False)
     middle = tf.matmul(tf.linalg.diag(diagonal) + gamma * state.yy, r_inverse_sg) - gamma * y_with_g
     s_weights = tf.linalg.triangular_solve(r, middle, lower=False, adjoint=True)
@@ -182,7 +188,7 @@ def _quasi_newton_direction(state: LbfgsState) -> tf.Tensor:
 
     weights = tf.cast(-tf.concat([s_weights, y_weights], 0)[:, 0], state.z.dtype)  # [2 m]
     direction = -tf.cast(gamma, state.z.dtype) * state.gradient
-    for weight, vector in zip(tf.unstack(weights, 2 * memory), (*state.s, *state.y), strict=True):
+    for weight, vector in zip(tf.unstack(weights, 2 * memory), (*s, *y), strict=True):
         with tf.control_dependencies([direction]):  # one product at a time: each is as large as the image
             direction = direction + weight * vector
     return direction
@@ -194,9 +200,16 @@ def _shifted(matrix: tf.Tensor, *, row: tf.Tensor, column: tf.Tensor) -> tf.Tens
     return tf.concat([kept, row[tf.newaxis]], 0)
 
 
-def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor) -> tf.Tensor:
-    """The product of each vector with a, float64 [m]."""
-    return tf.cast(tf.concat([_product(v, a) for v in vectors], 0)[:, 0], tf.float64)
+def _filled(memory: int, pairs: tf.Tensor) -> tf.Tensor:
+    """Which slots have one of the pairs since the last reset, bool [m]: the last ones."""
+    return tf.range(memory) >= memory - pairs
+
+
+def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """The product of each vector with a, float64 [m]; 0 in slots that are not filled."""
+    row = tf.reshape(a, [1, -1])
+    products = tf.concat([_product(v, row) for v in vectors], 0)[:, 0]
+    return tf.cast(tf.where(_filled(len(vectors), pairs), products, 0), tf.float64)
 
 
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
@@ -205,15 +218,16 @@ def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
 
 def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """The product of two vectors, a scalar."""
-    return tf.squeeze(_product(a, b))
+    return tf.squeeze(_product(a, tf.reshape(b, [1, -1])))
 
 
-def _product(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """The matrix product that tensordot comes to, [1, 1], without its 36 operations in the graph.
+def _product(a: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    """The product of two vectors, [n] and [1, n], as [1, 1].
 
-    Both vectors are rows: with a column TensorFlow takes two to six times as long, and is less exact.
+    It is the matrix product that tensordot comes to, without its 36 operations in the graph, and of two rows: with a
+    column TensorFlow takes two to six times as long, and is less exact.
     """
-    return tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [1, -1]), transpose_b=True)
+    return tf.matmul(tf.reshape(a, [1, -1]), row, transpose_b=True)
 
 
 class Lbfgs:

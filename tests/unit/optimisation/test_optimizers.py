@@ -122,6 +122,13 @@ def test_adam_takes_the_steps_of_keras_adam(epsilon):
     np.testing.assert_allclose(ours.state()["image"], image, atol=1e-5)
 
 
+def after_a_pair(state, *vectors):
+    """The state after a step s to z has been accepted."""
+    s, y, z, gradient = (tf.constant(vector, tf.float32) for vector in vectors)
+    known = lbfgs._with_pair(state, s, y)
+    return lbfgs._accepted(known, z, tf.constant(1.0), gradient, s)._replace(s=known.s, y=known.y)
+
+
 def test_the_compact_direction_is_that_of_the_two_loop_recursion():
     memory = 4
     generator = np.random.default_rng(1)
@@ -137,7 +144,7 @@ def test_the_compact_direction_is_that_of_the_two_loop_recursion():
         s = generator.normal(size=n)
         z, gradient = z + s, gradient + hessian @ s
         pairs.append((s, hessian @ s))
-        state = lbfgs._accepted(state, tf.constant(z, tf.float32), tf.constant(1.0), tf.constant(gradient, tf.float32))
+        state = after_a_pair(state, s, hessian @ s, z, gradient)
     q, alphas = gradient.copy(), []
     for s, y in reversed(pairs[-memory:]):
         alphas.append(s @ q / (s @ y))
@@ -147,6 +154,19 @@ def test_the_compact_direction_is_that_of_the_two_loop_recursion():
     for (s, y), alpha in zip(pairs[-memory:], reversed(alphas), strict=True):
         q += (alpha - y @ q / (s @ y)) * s
     np.testing.assert_allclose(state.direction, -q, rtol=2e-3, atol=2e-3 * np.abs(q).max())
+
+
+def test_what_a_reset_leaves_in_memory_does_not_count():
+    fresh = lbfgs.lbfgs_start(tf.fill([1, 2, 2, 3], 0.5), 4)._replace(loss=tf.constant(1.0), gradient=tf.ones([12]))
+    generator = np.random.default_rng(0)
+    left = tuple(tf.constant(generator.normal(size=12), tf.float32) for _ in range(4))
+    states = [fresh, fresh._replace(s=left, y=left[::-1])]
+    for _ in range(6):  # two more than the memory
+        s, gradient = generator.normal(size=(2, 12))
+        states = [after_a_pair(state, s, 2 * s, s, gradient) for state in states]
+        np.testing.assert_array_equal(states[0].direction, states[1].direction)
+        np.testing.assert_array_equal(states[0].sy, states[1].sy)
+    assert int(states[0].pairs) == 6
 
 
 def test_lbfgs_is_indifferent_to_the_scale_of_the_objective():
