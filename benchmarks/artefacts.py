@@ -5,7 +5,7 @@
 
 Each way stylises every pair and writes its pictures to the folder, so that they can be looked at; a picture that is
 there already is judged, not made again. The objective that judges is the default's, in float32, without its terms
-against specks and a frame.
+against specks, a frame and a crosshatch.
 
 --gradients shows where the crosshatch comes from, in seconds: the first gradient of each way at a smooth picture, the
 style's average colour over the content's blurred brightness, and how much more of it are waves of about 3 px along the
@@ -58,9 +58,10 @@ DEEP = (0.1, 0.3, 0.6, 0.6, 0.6)  # weights of the style layers, their sum near 
 WAYS = {
     "default": Way(),
     "default of d2d820e": Way({"steps": 100, "coarse_steps": 100, "content_detail": 0.0} | configs.WITHOUT_CLEANING),
-    "without specks and frame": Way(configs.WITHOUT_CLEANING),
-    "specks 300 alone": Way({"specks_weight": 300.0, "frame_weight": 0.0}),
-    "specks 3000 alone": Way({"specks_weight": 3000.0, "frame_weight": 0.0}),
+    "without the three": Way(configs.WITHOUT_CLEANING),
+    "specks 300 alone": Way(configs.WITHOUT_CLEANING | {"specks_weight": 300.0}),
+    "specks 3000 alone": Way(configs.WITHOUT_CLEANING | {"specks_weight": 3000.0}),
+    "without crosshatch": Way({"crosshatch_weight": 0.0}),
     "grain 0.03": Way({"grain": 0.03}),
     "grain 0.1": Way({"grain": 0.1}),
     "replicated padding of block 1": Way(padding="SYMMETRIC", padded=("conv1",)),

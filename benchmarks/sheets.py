@@ -10,7 +10,7 @@ program are judged by putting them into `pictures/SIZE/NAME/CONTENT-STYLE.png` a
 of the package neural-style are made by `benchmarks.neural_style_pictures`.
 
 --table prints the artefacts of the same pictures, and their objective by that of the default in float32, without its
-terms against specks and a frame.
+terms against specks, a frame and a crosshatch.
 """
 
 import json
@@ -30,7 +30,7 @@ from nst_tf.pictures import images
 CONTESTANTS = {  # what differs from the preset default
     # The default before there were qualities.
     "full": {"steps": 100, "coarse_steps": 100, "content_detail": 0.0, **configs.WITHOUT_CLEANING},
-    "before": dict(configs.WITHOUT_CLEANING),  # `good` before there were terms against specks and a frame
+    "before": dict(configs.WITHOUT_CLEANING),  # `good` before there were terms against specks, a frame and a crosshatch
     **{quality: {"quality": quality} for quality in configs.QUALITIES},
 }
 PAIRS = (  # portraits, animals, buildings, still lifes, skies; coarse strokes and fine ones

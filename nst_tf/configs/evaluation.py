@@ -20,7 +20,7 @@ class EvaluationConfig:
         choices=tuple(presets.PRESETS),
         example="gatys",
         help="The preset of nst-tf stylize whose objective is computed: its layers, weights, reduction and network. "
-        "The terms against specks and a frame are left out, since both faults are measured.",
+        "The terms against specks, a frame and a crosshatch are left out, since these faults are measured.",
     )
     style_max_side_px: int | None = _same(
         "style_max_side_px",
@@ -64,6 +64,6 @@ class EvaluationConfig:
             colour_map=self.colour_map,
             weights=self.weights,
             precision="float32",
-            **presets.WITHOUT_CLEANING,  # both faults have measures of their own
+            **presets.WITHOUT_CLEANING,  # these faults have measures of their own
             convolution="direct",
         )

@@ -181,6 +181,14 @@ class StyleTransferConfig:
         help="Weight of a term against a frame: lines and bands along the edges that the content has not, as zero "
         "padding leaves them. It is not in the paper, and 0 in every preset but default.",
     )
+    crosshatch_weight: float = fields.setting(
+        1000.0,
+        group="Objective",
+        low=0,
+        example="300",
+        help="Weight of a term against a crosshatch: waves of about 3 pixels along both axes that the content has not, "
+        "as the grid of the network's poolings leaves them. It is not in the paper, and 0 in every preset but default.",
+    )
     photorealism_weight: float = fields.setting(
         0.0,
         group="Objective",

@@ -17,8 +17,10 @@ class Preset:
     settings: dict[str, Any]
 
 
-# Without the terms against specks and a frame, which no paper or other system has.
-WITHOUT_CLEANING: Mapping[str, Any] = types.MappingProxyType({"specks_weight": 0.0, "frame_weight": 0.0})
+# Without the terms against specks, a frame and a crosshatch, which no paper or other system has.
+WITHOUT_CLEANING: Mapping[str, Any] = types.MappingProxyType(
+    {"specks_weight": 0.0, "frame_weight": 0.0, "crosshatch_weight": 0.0}
+)
 _FILTERS = (64, 128, 256, 512, 512)  # N of conv1_1 to conv5_1, the style layers of every preset
 
 # Each preset states the network and the reduction that its alpha/beta refers to, since its strength depends on both.

@@ -12,7 +12,18 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf import configs
-from nst_tf.losses import frame, gatys, moments, patches, photorealism, specks, terms, total_variation, wasserstein
+from nst_tf.losses import (
+    crosshatch,
+    frame,
+    gatys,
+    moments,
+    patches,
+    photorealism,
+    specks,
+    terms,
+    total_variation,
+    wasserstein,
+)
 
 Features = dict[str, tf.Tensor]  # by layer, [B, H', W', N]
 Terms = terms.Terms
@@ -29,12 +40,13 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
     """The terms of a configuration: eq. 7 of Gatys et al., or other statistics of the style, and the terms on pixels.
 
-    Total variation, specks and frame go down with the strength, since they would change the content, too; the matting
+    Total variation, specks, frame and crosshatch go down with the strength, as if the content had faults; the matting
     term would not.
     """
     further = [
         specks.SpecksTerm(weight=config.specks_weight * config.strength),
         frame.FrameTerm(weight=config.frame_weight * config.strength),
+        crosshatch.CrosshatchTerm(weight=config.crosshatch_weight * config.strength),
         photorealism.PhotorealismTerm(weight=config.photorealism_weight),
     ]
     return (

@@ -22,7 +22,7 @@ _PAIR_BYTES = 24  # a pixel: one s and one y
 _AVERAGING_BYTES = 36  # a pixel: the sum and two temporaries
 _VARIATION_BYTES = 170  # a pixel of a strip: the total variation's temporaries, gone before the tiles
 _SPECKS_BYTES = 250  # a pixel of a strip: the temporaries of the term against specks, gone before the tiles
-_CONTENT_BYTES = 12  # a pixel: the content picture, which the term against a frame keeps
+_CONTENT_BYTES = 12  # a pixel: the content picture, which the terms against a frame and a crosshatch keep
 _PHOTOREALISM_BYTES = 36  # a pixel: the content picture and its windows' covariances, which the matting term keeps
 _MATTING_BYTES = 250  # a pixel of a strip: the matting term's temporaries, gone before the tiles
 _FLOAT32_BYTES = 4
@@ -186,7 +186,7 @@ def _lasting_bytes(config: configs.StyleTransferConfig, policy: str, is_whole: b
     content = item * sum(map(_channels, config.content_layers))
     state = _LBFGS_BYTES if config.optimizer == "lbfgs" else _ADAM_BYTES
     content += _PHOTOREALISM_BYTES if config.photorealism_weight else 0
-    content += _CONTENT_BYTES if config.frame_weight else 0
+    content += _CONTENT_BYTES if config.frame_weight or config.crosshatch_weight else 0
     return _PICTURE_BYTES + content + state + (_AVERAGING_BYTES if config.averaging else 0)
 
 

@@ -98,13 +98,14 @@ def test_presets_without_a_quality_keep_their_work(name, steps):
 @pytest.mark.parametrize("name", list(configs.PRESETS))
 def test_only_the_default_has_the_terms_that_no_paper_has(name):
     config = configs.preset(name)
-    expected = (1000.0, 30.0) if name == "default" else (0.0, 0.0)
-    assert (config.specks_weight, config.frame_weight) == expected
+    expected = (1000.0, 30.0, 1000.0) if name == "default" else (0.0, 0.0, 0.0)
+    assert (config.specks_weight, config.frame_weight, config.crosshatch_weight) == expected
 
 
 @pytest.mark.parametrize("config", [configs.TrainingConfig(), configs.OneStyleTrainingConfig()], ids=type)
 def test_a_network_is_trained_on_the_terms_of_its_paper(config):
-    assert (config.objective.specks_weight, config.objective.frame_weight) == (0, 0)
+    goal = config.objective
+    assert (goal.specks_weight, goal.frame_weight, goal.crosshatch_weight) == (0, 0, 0)
 
 
 def test_a_run_from_noise_gets_no_detail_of_the_content():

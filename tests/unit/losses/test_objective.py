@@ -116,14 +116,15 @@ def test_the_loss_scale_leaves_the_gradient_as_it_is():
     np.testing.assert_allclose(scaled, plain, **tolerances.of("float32"))
 
 
-def test_the_terms_against_specks_and_a_frame_go_down_with_the_strength():
+def test_the_terms_against_faults_go_down_with_the_strength():
     content, style, image = [tf.constant(tiny_network.picture(32, 42, seed=seed)) for seed in range(3)]
     image = image[:, :, 3:-3]
     noisy = image + tf.random.stateless_uniform(image.shape, [0, 1], 0, 0.2)
     noisy = tf.pad(noisy, [[0, 0], [3, 3], [3, 3], [0, 0]], constant_values=2.0)[:, 3:-3]  # a frame left and right
-    full, half, none = (goal(specks_weight=9.0, frame_weight=7.0, strength=strength) for strength in (1.0, 0.5, 0.0))
+    weights = {"specks_weight": 9.0, "frame_weight": 7.0, "crosshatch_weight": 5.0}
+    full, half, none = (goal(**weights, strength=strength) for strength in (1.0, 0.5, 0.0))
     values = [aim.terms(noisy, aim.targets(content, [style])).values for aim in (full, half)]
-    for name in ("specks", "frame"):
+    for name in ("specks", "frame", "crosshatch"):
         assert float(values[0][name][0]) > 0
         np.testing.assert_allclose(values[0][name], 2 * values[1][name], **tolerances.of("float32"))
         assert name not in none.names

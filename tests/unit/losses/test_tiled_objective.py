@@ -110,9 +110,9 @@ def test_settings_hold_in_tiles(setting):
     assert_agree(objectives(**{"layers": "the shallowest"} | setting), 112, 144)
 
 
-@pytest.mark.parametrize("name", ["specks", "frame"])
+@pytest.mark.parametrize("name", ["specks", "frame", "crosshatch"])
 @pytest.mark.parametrize(("size", "tile"), [((112, 80), (64, 80)), ((70, 50), (16, 16)), ((149, 40), (64, 64))])
-def test_planted_specks_and_frames_add_up_over_strips(name, size, tile):
+def test_planted_faults_add_up_over_strips(name, size, tile):
     weights = configs.WITHOUT_CLEANING | {f"{name}_weight": 1000.0}
     aims = objectives("the shallowest", tile=tile, style_weight=1e-9, total_variation_weight=0.0, **weights)
     content, style, image = (each.numpy() for each in pictures(*size))

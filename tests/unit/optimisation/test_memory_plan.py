@@ -107,9 +107,10 @@ def test_a_term_on_a_strip_counts_where_a_strip_is_longer_than_its_tile_is_large
     assert with_it - without > 100 * 256 * 2**16
 
 
-def test_the_term_against_a_frame_keeps_the_content():
+@pytest.mark.parametrize("name", ["frame_weight", "crosshatch_weight"])
+def test_terms_that_keep_the_content_have_room_for_it(name):
     def whole_bytes(weight):
-        config = configs.preset("default", frame_weight=weight)
+        config = configs.preset("default", **(configs.WITHOUT_CLEANING | {name: weight}))
         return memory_plan.plan(config, "float32", 512, 384, math.inf).peak_bytes
 
     assert whole_bytes(30.0) - whole_bytes(0.0) == 3 * 4 * 512 * 384
