@@ -20,7 +20,8 @@ from nst_tf.pictures import images
 from tests.system import command_line
 
 RUN = ("stylize", "--content=sample:launch-pad", "--style=sample:hiroshige", "--size=64")
-TERMS = r"content \S+, style \S+, total variation \S+(, specks \S+)?(, frame \S+)?\)"  # the last two only above 0
+# Terms against faults are shown only above 0.
+TERMS = r"content \S+, style \S+, total variation \S+(, specks \S+)?(, frame \S+)?(, crosshatch \S+)?\)"
 QUICK = ("--lbfgs_memory=2",)  # where the optimiser is beside the point: 20 pairs take seconds more to trace
 
 
