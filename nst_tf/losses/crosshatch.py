@@ -11,7 +11,7 @@ from nst_tf.pictures import colours
 
 PERIOD_PX = 3.0  # the middle of the band
 WINDOW_PX = 16  # side of the squares over which energies are averaged
-STRIDE_PX = 8  # from one square to the next; heights of tiles are multiples of it
+STRIDE_PX = 8  # from one square to the next
 TOLERATED = (0.5 / 255) ** 2  # energy along the weaker axis, beyond the content's
 _TAPS = 9  # of a filter, along and across the waves
 _STEP_PX = 2  # between responses
@@ -33,6 +33,7 @@ class CrosshatchTerm(terms.PixelTerm):
 
     name: ClassVar[str] = "crosshatch"
     reach_rows: ClassVar[int] = SIDE_PX - 1
+    row_step: ClassVar[int] = STRIDE_PX
 
     def target(self, content: tf.Tensor) -> dict[str, tf.Tensor]:
         """The content, whose own waves are allowed."""

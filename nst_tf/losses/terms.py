@@ -138,10 +138,12 @@ class PixelTerm:
         name: what every report calls it.
         weight: of the whole.
         reach_rows: how many rows beyond its first a neighbourhood has, so that strips of a picture add up.
+        row_step: from the first row of a neighbourhood to that of the next; strips start where one does.
     """
 
     name: ClassVar[str]
     reach_rows: ClassVar[int] = 0
+    row_step: ClassVar[int] = 1
 
     weight: float
 

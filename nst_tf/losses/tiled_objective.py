@@ -8,6 +8,7 @@ by strip.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -184,11 +185,13 @@ class TiledObjective(objective.Objective):
         if not weighted:
             return values, gradient
         shape, left = tf.shape(image), tf.constant(0)
+        step = math.lcm(*(term.row_step for term in weighted))
+        strip_rows = -(-self.tile_height_px // step) * step
 
         def with_strip(top: tf.Tensor, found: tuple[dict[str, tf.Tensor], tf.Tensor]) -> Any:
             values, gradient = found
             for term in weighted:
-                owned_bottom = tf.minimum(top + self.tile_height_px, shape[1])
+                owned_bottom = tf.minimum(top + strip_rows, shape[1])
                 bottom = tf.minimum(owned_bottom + term.reach_rows, shape[1])
                 shared = bottom - owned_bottom
                 strip = tiles.Tile(top, bottom, left, shape[2], top, bottom, left, shape[2])
@@ -202,7 +205,7 @@ class TiledObjective(objective.Objective):
                 gradient = tiles.with_part_added(gradient, strip, tape.gradient(part, pixels))
             return values, gradient
 
-        return loops.in_order(with_strip, (values, gradient), shape[1], self.tile_height_px)
+        return loops.in_order(with_strip, (values, gradient), shape[1], strip_rows)
 
     def _count(self, shape: tf.Tensor) -> tf.Tensor:
         """How many tiles cover an image of a shape [B, H, W, C]."""

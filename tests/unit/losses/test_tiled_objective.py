@@ -111,7 +111,10 @@ def test_settings_hold_in_tiles(setting):
 
 
 @pytest.mark.parametrize("name", ["specks", "frame", "crosshatch"])
-@pytest.mark.parametrize(("size", "tile"), [((112, 80), (64, 80)), ((70, 50), (16, 16)), ((149, 40), (64, 64))])
+@pytest.mark.parametrize(
+    ("size", "tile"),
+    [((112, 80), (64, 80)), ((70, 50), (16, 16)), ((149, 40), (64, 64)), ((70, 50), (12, 20)), ((61, 50), (2, 50))],
+)
 def test_planted_faults_add_up_over_strips(name, size, tile):
     weights = configs.WITHOUT_CLEANING | {f"{name}_weight": 1000.0}
     aims = objectives("the shallowest", tile=tile, style_weight=1e-9, total_variation_weight=0.0, **weights)
