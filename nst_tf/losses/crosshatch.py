@@ -41,20 +41,18 @@ class CrosshatchTerm(terms.PixelTerm):
 
     def value(self, image: tf.Tensor, target: dict[str, tf.Tensor], size: tf.Tensor | None = None) -> tf.Tensor:
         """The weighted term, [B]."""
-        sides = tf.shape(image)[1:3]
-        squares = tf.reduce_prod(tf.maximum(((sides if size is None else size) - SIDE_PX) // STRIDE_PX + 1, 1))
+        sides = tf.shape(image)[1:3] if size is None else size
+        squares = tf.reduce_prod(tf.maximum((sides - SIDE_PX) // STRIDE_PX + 1, 1))
         excess = tf.nn.relu(_weaker(image) - _weaker(target["content"]) - TOLERATED)
-        total = tf.where(tf.reduce_all(sides >= SIDE_PX), tf.reduce_sum(excess, axis=[1, 2]), 0)
-        return self.weight * total / tf.cast(squares, image.dtype)
+        return self.weight * tf.reduce_sum(excess, axis=[1, 2]) / tf.cast(squares, image.dtype)
 
 
 def _weaker(image: tf.Tensor) -> tf.Tensor:
-    """The energy along the weaker axis in every square, [B, (H - 23) // 8 + 1, (W - 23) // 8 + 1]."""
-    missing = tf.maximum(SIDE_PX - tf.shape(image)[1:3], 0)
-    image = tf.pad(image, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
-    waves = tf.nn.conv2d(image, tf.constant(_FILTERS, image.dtype), _STEP_PX, "VALID")  # [B, h, w, 2]
+    """The energy along the weaker axis in every square, [B, (H - 23) // 8 + 1, (W - 23) // 8 + 1]; 0 without one."""
+    padded, enough = terms.at_least(image, SIDE_PX, SIDE_PX)
+    waves = tf.nn.conv2d(padded, tf.constant(_FILTERS, image.dtype), _STEP_PX, "VALID")  # [B, h, w, 2]
     energies = tf.nn.avg_pool2d(tf.square(waves), WINDOW_PX // _STEP_PX, STRIDE_PX // _STEP_PX, "VALID")
-    return tf.reduce_min(energies, axis=-1)
+    return enough * tf.reduce_min(energies, axis=-1)
 
 
 def _filters() -> np.ndarray:

@@ -42,32 +42,37 @@ class FrameTerm(terms.PixelTerm):
         height, width = tf.unstack(tf.shape(image)[1:3] if size is None else size)
         first, last = target["ends"][0, 0, 0, 0], target["ends"][0, -1, 0, 1]
         content = target["content"]
-        upper, lower = _means(image, content, width)
-        left, right = _means(tf.transpose(image, [0, 2, 1, 3]), tf.transpose(content, [0, 2, 1, 3]), height)
+        upper, lower = _means(image, content, 1, width)
+        left, right = _means(image, content, 2, height)
         return self.weight * (first * upper + last * lower + left + right) / 4
 
 
-def _means(image: tf.Tensor, content: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The means of the upper and the lower edge, [B] each.
+def _means(image: tf.Tensor, content: tf.Tensor, axis: int, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The means of the two edges across an axis, [B] each.
 
     Args:
         image: [B, H, W, 3].
         content: the same, or [1, H, W, 3].
-        length: of the whole edges, of which W may be a part.
+        axis: 1 for the upper and the lower edge, 2 for the left and the right one.
+        length: of the whole edges, of which the image may have a part.
     """
-    enough = tf.reduce_all(tf.shape(image)[1:3] >= [DEPTH_PX, REACH_PX])
-    excess = tf.nn.relu(_steps(image) - _steps(content) - TOLERATED)  # [2, B, STEPS, W - 15]
-    total = tf.where(enough, tf.reduce_sum(tf.square(excess), axis=[2, 3]), 0)
-    upper, lower = tf.unstack(total / tf.cast(tf.maximum(length - (REACH_PX - 1), 1), image.dtype))
-    return upper, lower
+    excess = tf.nn.relu(_steps(image, axis) - _steps(content, axis) - TOLERATED)
+    total = tf.reduce_sum(tf.square(excess), axis=[2, 3]) / tf.cast(tf.maximum(length - (REACH_PX - 1), 1), image.dtype)
+    first, second = tf.unstack(total)
+    return first, second
 
 
-def _steps(image: tf.Tensor) -> tf.Tensor:
-    """The distances of neighbouring rows, from the upper and the lower edge inwards: [2, B, STEPS, W - 15]."""
-    batch = tf.shape(image)[0]
-    missing = tf.maximum([DEPTH_PX, REACH_PX] - tf.shape(image)[1:3], 0)
-    image = tf.pad(image, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
-    edges = tf.concat([image[:, :DEPTH_PX], image[:, -DEPTH_PX:][:, ::-1]], 0)  # [2 B, DEPTH_PX, W, 3]
-    rows = tf.nn.avg_pool2d(edges, [1, REACH_PX], 1, "VALID")
+def _steps(image: tf.Tensor, axis: int) -> tf.Tensor:
+    """The distances of neighbouring rows, or columns, from both edges inwards: [2, B, STEPS, L - 15].
+
+    They are 0 where an edge is too short or too near the other.
+    """
+    if axis == 2:
+        first, last = (tf.transpose(each, [0, 2, 1, 3]) for each in (image[:, :, :DEPTH_PX], image[:, :, -DEPTH_PX:]))
+    else:
+        first, last = image[:, :DEPTH_PX], image[:, -DEPTH_PX:]
+    edges = tf.concat([first, last[:, ::-1]], 0)  # [2 B, h, L, 3]
+    padded, enough = terms.at_least(edges, DEPTH_PX, REACH_PX)
+    rows = tf.nn.avg_pool2d(padded, [1, REACH_PX], 1, "VALID")
     steps = tf.sqrt(tf.reduce_sum(tf.square(rows[:, 1:] - rows[:, :-1]), -1) + _LEAST)
-    return tf.reshape(steps, [2, batch, STEPS, -1])
+    return tf.reshape(enough * steps, [2, tf.shape(image)[0], STEPS, -1])

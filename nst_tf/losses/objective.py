@@ -40,8 +40,8 @@ TermsAndGradient = Callable[[tf.Tensor, Targets, tf.Tensor], tuple[Terms, tf.Ten
 def terms_of(config: configs.StyleTransferConfig) -> tuple[terms.Term, ...]:
     """The terms of a configuration: eq. 7 of Gatys et al., or other statistics of the style, and the terms on pixels.
 
-    Total variation, specks, frame and crosshatch go down with the strength, as if the content had faults; the matting
-    term would not.
+    Total variation, specks, frame and crosshatch go down with the strength, since they would change the content, too;
+    the matting term would not.
     """
     further = [
         specks.SpecksTerm(weight=config.specks_weight * config.strength),

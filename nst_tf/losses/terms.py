@@ -169,3 +169,10 @@ def flat(features: tf.Tensor) -> tf.Tensor:
     """Features [B, H, W, N] as [B, M, N], M the number of positions."""
     shape = tf.shape(features)
     return tf.reshape(features, [shape[0], shape[1] * shape[2], shape[3]])
+
+
+def at_least(image: tf.Tensor, height_px: int, width_px: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """An image [B, H, W, C] with zeros below and to the right where it is smaller, and 1 where it was not, else 0."""
+    missing = tf.maximum([height_px, width_px] - tf.shape(image)[1:3], 0)
+    padded = tf.pad(image, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+    return padded, tf.cast(tf.reduce_all(missing == 0), image.dtype)

@@ -103,7 +103,7 @@ def lbfgs_step(
     is_pair = accepted & tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
     known = tf.cond(is_pair, lambda: _with_pair(state, s, y), lambda: state)
     state = tf.cond(
-        accepted, lambda: _accepted(known, z, loss, gradient, s), lambda: _rejected(_light(known), loss, finite)
+        accepted, lambda: _accepted(known, z, loss, gradient, s), lambda: _rejected(_light(state), loss, finite)
     )
     return state._replace(s=known.s, y=known.y), terms
 
