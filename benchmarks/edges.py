@@ -15,6 +15,7 @@ import numpy as np
 from absl import app
 from PIL import Image
 
+from nst_tf.evaluation import artefacts
 from nst_tf.losses import frame
 
 INSIDE = slice(20, 60)  # steps
@@ -32,8 +33,7 @@ def main(argv):
 
 def steps(levels):
     """The root mean squares of the outermost steps of a picture [H, W, 3], and of those inside."""
-    sides = (levels, levels[::-1], levels.transpose(1, 0, 2), levels.transpose(1, 0, 2)[::-1])
-    squares = [squared_steps(side[: INSIDE.stop + 1]) for side in sides]
+    squares = [squared_steps(side[: INSIDE.stop + 1]) for side in artefacts.from_each_edge(levels)]
     means = [np.sqrt(np.mean([each[step].mean() for each in squares])) for step in range(frame.STEPS)]
     return [*means, np.sqrt(np.mean([each[INSIDE].mean() for each in squares]))]
 

@@ -132,8 +132,13 @@ def frame(pixels: np.ndarray) -> float:
     levels = pixels[0].astype(np.float64) * 255
     if min(levels.shape[:2]) < max(_DEPTH_PX, FRAME_REACH_PX):
         return 0.0
-    sides = (levels, levels[::-1], levels.transpose(1, 0, 2), levels.transpose(1, 0, 2)[::-1])
-    return float(np.mean([_frame_at_the_top(side[:_DEPTH_PX]) for side in sides]))
+    return float(np.mean([_frame_at_the_top(side[:_DEPTH_PX]) for side in from_each_edge(levels)]))
+
+
+def from_each_edge(pixels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """A picture [H, W, C] four times, with the upper, lower, left and right edge as its first row."""
+    turned = pixels.transpose(1, 0, 2)
+    return pixels, pixels[::-1], turned, turned[::-1]
 
 
 def _frame_at_the_top(rows: np.ndarray) -> float:

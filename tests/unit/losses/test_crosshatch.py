@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from nst_tf.evaluation import artefacts
 from nst_tf.losses import crosshatch
-from tests import tolerances
+from tests import pixel_terms, tolerances
 from tests.tiny import tiny_network
 
 LUMA = (0.299, 0.587, 0.114)
@@ -45,9 +45,7 @@ def expected(image, content):
 
 
 def value(image, weight=1.0, content=None):
-    term = crosshatch.CrosshatchTerm(weight=weight)
-    content = np.full_like(image[:1], 0.5) if content is None else content
-    return term.value(tf.constant(image), term.target(tf.constant(content)))
+    return pixel_terms.value(crosshatch.CrosshatchTerm(weight=weight), image, content)
 
 
 def calm(height=48, width=60):
@@ -95,25 +93,16 @@ def test_long_waves_have_none():
 
 
 def test_the_gradient_is_that_of_small_differences():
-    image, term = with_waves(8), crosshatch.CrosshatchTerm(weight=1e4)
-    pixels, target = tf.constant(image), term.target(tf.constant(calm()))
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        found = term.value(pixels, target)
-    gradient = tape.gradient(found, pixels).numpy()
-    step, generator = 1e-6, np.random.default_rng(0)
-    for _ in range(5):
-        direction = generator.standard_normal(image.shape)
-        beyond, before = (value(image + sign * step * direction, 1e4, calm()) for sign in (1, -1))
-        assert float((beyond - before)[0]) / (2 * step) == pytest.approx(np.sum(gradient * direction), rel=1e-5)
+    term = crosshatch.CrosshatchTerm(weight=1e4)
+    target = term.target(tf.constant(calm()))
+    pixel_terms.assert_gradient_is_of_small_differences(lambda pixels: term.value(pixels, target), with_waves(8))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (22, 22), (22, 60), (60, 22), (23, 23)])
 def test_pictures_smaller_than_a_square_have_none(shape):
-    image, term = with_waves(20, shape=shape), crosshatch.CrosshatchTerm(weight=1.0)
-    pixels = tf.constant(image)
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        found = term.value(pixels, term.target(tf.constant(calm(*shape))))
-    assert np.isfinite(tape.gradient(found, pixels)).all()
+    term = crosshatch.CrosshatchTerm(weight=1.0)
+    target = term.target(tf.constant(calm(*shape)))
+    image = with_waves(20, shape=shape)
+    found, gradient = pixel_terms.value_and_gradient(lambda pixels: term.value(pixels, target), image)
+    assert np.isfinite(gradient).all()
     assert (float(found[0]) > 0) == (min(shape) > 22)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from nst_tf.evaluation import artefacts
 from nst_tf.losses import frame
-from tests import tolerances
+from tests import pixel_terms, tolerances
 from tests.tiny import tiny_network
 
 
@@ -41,9 +41,7 @@ def expected(image, content):
 
 
 def value(image, weight=1.0, content=None):
-    term = frame.FrameTerm(weight=weight)
-    content = np.full_like(image[:1], 0.5) if content is None else content
-    return term.value(tf.constant(image), term.target(tf.constant(content)))
+    return pixel_terms.value(frame.FrameTerm(weight=weight), image, content)
 
 
 def calm(height=40, width=52):
@@ -93,29 +91,17 @@ def test_it_sees_lines_of_any_width_beside_an_edge_and_none_further_inside(place
 
 
 def test_rows_further_inside_have_no_part_in_it():
-    image = with_line(60)
-    pixels, term = tf.constant(image), frame.FrameTerm(weight=1.0)
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        found = term.value(pixels, term.target(tf.constant(calm())))
-    gradient = tape.gradient(found, pixels).numpy()
+    term = frame.FrameTerm(weight=1.0)
+    target = term.target(tf.constant(calm()))
+    _, gradient = pixel_terms.value_and_gradient(lambda pixels: term.value(pixels, target), with_line(60))
     assert np.abs(gradient).max() > 0
     assert not gradient[:, 9:-9, 9:-9].any()
 
 
 def test_the_gradient_is_that_of_small_differences():
-    image = with_line(60)
-    pixels, term = tf.constant(image), frame.FrameTerm(weight=5.0)
+    term = frame.FrameTerm(weight=5.0)
     target = term.target(tf.constant(calm()))
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        found = term.value(pixels, target)
-    gradient = tape.gradient(found, pixels).numpy()
-    step, generator = 1e-6, np.random.default_rng(0)
-    for _ in range(5):
-        direction = generator.standard_normal(image.shape)
-        beyond, before = (value(image + sign * step * direction, 5.0, calm()) for sign in (1, -1))
-        assert float((beyond - before)[0]) / (2 * step) == pytest.approx(np.sum(gradient * direction), rel=1e-5)
+    pixel_terms.assert_gradient_is_of_small_differences(lambda pixels: term.value(pixels, target), with_line(60))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (8, 8), (15, 15), (8, 40), (40, 8), (16, 300), (9, 16)])
@@ -123,10 +109,9 @@ def test_edges_too_short_or_too_near_each_other_count_nothing(shape):
     image = tiny_network.picture(*shape, seed=1, dtype=np.float64)
     image[:, 1:3] = image[:, :, 1:3] = 0.95
     content = np.full_like(image, 0.5)
-    pixels, term = tf.constant(image), frame.FrameTerm(weight=1.0)
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        found = term.value(pixels, term.target(tf.constant(content)))
+    term = frame.FrameTerm(weight=1.0)
+    target = term.target(tf.constant(content))
+    found, gradient = pixel_terms.value_and_gradient(lambda pixels: term.value(pixels, target), image)
     np.testing.assert_allclose(found, [expected(image[0], content[0])], **tolerances.of("float64"))
-    assert np.isfinite(tape.gradient(found, pixels)).all()
+    assert np.isfinite(gradient).all()
     assert (float(found[0]) > 0) == (max(shape) > 15 and min(shape) > 8)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from nst_tf.evaluation import artefacts
 from nst_tf.losses import specks
 from nst_tf.pictures import images, samples
-from tests import tolerances
+from tests import pixel_terms, tolerances
 
 PLANES = np.array([[0.299, 0.587, 0.114], [0.499813, -0.418531, -0.081282], [-0.168636, -0.331068, 0.499704]])
 
@@ -38,16 +38,7 @@ def test_it_is_the_sum_over_the_windows(dtype):
 
 
 def test_the_gradient_is_that_of_small_differences():
-    pixels = tf.constant(image())
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        value = 3 * specks.specks(pixels)
-    gradient = tape.gradient(value, pixels).numpy()
-    step, generator = 1e-6, np.random.default_rng(0)
-    for _ in range(5):
-        direction = generator.standard_normal(pixels.shape)
-        beyond, before = (float(3 * specks.specks(pixels + sign * step * direction)[0]) for sign in (1, -1))
-        assert (beyond - before) / (2 * step) == pytest.approx(np.sum(gradient * direction), rel=1e-5)
+    pixel_terms.assert_gradient_is_of_small_differences(lambda pixels: 3 * specks.specks(pixels), image())
 
 
 def test_a_speck_of_any_colour_counts_and_a_stroke_or_a_tolerated_one_does_not():
@@ -70,11 +61,7 @@ def test_a_speck_of_any_colour_counts_and_a_stroke_or_a_tolerated_one_does_not()
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (4, 30), (30, 4), (5, 5)])
 def test_too_small_a_picture_has_none(shape):
-    pixels = tf.constant(image(*shape))
-    with tf.GradientTape() as tape:
-        tape.watch(pixels)
-        value = specks.specks(pixels)
-    gradient = tape.gradient(value, pixels)
+    value, gradient = pixel_terms.value_and_gradient(specks.specks, image(*shape))
     assert np.isfinite(gradient).all()
     assert shape == (5, 5) or float(value[0]) == 0 == np.abs(gradient).max()
 
