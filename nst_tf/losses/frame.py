@@ -71,7 +71,7 @@ def _steps(image: tf.Tensor, axis: int) -> tf.Tensor:
         first, last = (tf.transpose(each, [0, 2, 1, 3]) for each in (image[:, :, :DEPTH_PX], image[:, :, -DEPTH_PX:]))
     else:
         first, last = image[:, :DEPTH_PX], image[:, -DEPTH_PX:]
-    edges = tf.concat([first, last[:, ::-1]], 0)  # [2 B, h, L, 3]
+    edges = tf.concat([first, tf.reverse(last, [1])], 0)  # [2 B, h, L, 3]
     padded, enough = terms.at_least(edges, DEPTH_PX, REACH_PX)
     rows = tf.nn.avg_pool2d(padded, [1, REACH_PX], 1, "VALID")
     steps = tf.sqrt(tf.reduce_sum(tf.square(rows[:, 1:] - rows[:, :-1]), -1) + _LEAST)
