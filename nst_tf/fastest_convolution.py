@@ -1,4 +1,4 @@
-"""Which form of the convolutions is fastest on this machine: measured once, in about a second, and remembered."""
+"""Which form of the convolutions is fastest on this machine: measured once, in one to two seconds, and remembered."""
 
 import json
 import math
@@ -14,9 +14,9 @@ from nst_tf import errors, files, machine, version, vgg
 from nst_tf.vgg import convolution, forms
 
 FILE_NAME = "convolution.json"
-_METHOD = 2  # of measuring; what was measured by another is measured anew
+_METHOD = 3  # of measuring; what was measured by another is measured anew
 # Of each operation, in turn; the least counts, so the first may prepare. Keras' gradient is seldom near the fastest.
-_ROUNDS = {"forward": 3, "back": 2, "winograd": 3}
+_ROUNDS = {"forward": 3, "back": 2, "winograd": 4}
 _MARGIN = 0.95  # of the direct form's time that another must stay below
 _ENVIRONMENT = ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")  # which change what TensorFlow runs
 _CLOCKS = (time.perf_counter, time.process_time)
@@ -102,19 +102,20 @@ def measure() -> dict[str, float]:
         for side_px in _SIDES_PX:
             side = side_px // vgg.stride_px(layer)
             tiles = math.ceil(side / forms.OUTPUTS) ** 2
-            name = _kind(layer, tiles)
+            is_small = tiles < forms.large_tiles(inputs, vgg.channels(layer))
+            name = _kind(layer, tiles, is_small=is_small)
             share = side**2 * inputs * vgg.channels(layer) / samples[name].multiplications
             for form in totals:
-                totals[form] += share * seconds[name][forms.form_of(layer, form, tiles)]
+                totals[form] += share * seconds[name][forms.form_of(layer, form, is_small=is_small)]
     return totals
 
 
-def _kind(layer: str, tiles: int) -> str:
+def _kind(layer: str, tiles: int, *, is_small: bool) -> str:
     """The sample that represents a layer of so many tiles."""
     if vgg.block(layer) < forms.FIRST_WINOGRAD_BLOCK:
         return "first block"
-    if tiles < forms.FEW_TILES:
-        return "few tiles"
+    if is_small:
+        return "small"
     return "one strip" if tiles <= forms.STRIP_TILES else "strips"
 
 
@@ -123,9 +124,9 @@ def _samples() -> dict[str, _Sample]:
     side = forms.OUTPUTS * math.isqrt(forms.STRIP_TILES * convolution.strips_at_a_time())
     return {
         "first block": _Sample(64, side),
-        "strips": _Sample(128, side),
-        "one strip": _Sample(256, 36),
-        "few tiles": _Sample(512, 12),
+        "strips": _Sample(256, side),
+        "one strip": _Sample(256, 48),
+        "small": _Sample(512, 16),
     }
 
 

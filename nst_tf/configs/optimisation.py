@@ -483,9 +483,9 @@ class StyleTransferConfig:
         help="How the network's convolutions are computed; all agree up to rounding. direct: as Keras does. rotated: "
         "gradients as forward convolutions. winograd: from block 2 on a quarter of the multiplications (Lavin & Gray "
         "2016), direct before; winograd-rotated: rotated before; winograd-all: in block 1, too. winograd-rotated-large "
-        f"and winograd-large: these two, but rotated in layers of fewer than {forms.FEW_TILES} tiles of 4 x 4. auto: "
-        "the fastest by a measurement of a second, kept for the next run (nst-tf doctor shows it); direct on GPUs and "
-        "in 16 bits.",
+        "and winograd-large: these two, but rotated in layers that a small picture makes small. auto: the fastest by a "
+        "measurement of one to two seconds, kept for the next run (nst-tf doctor shows it); direct on GPUs and in 16 "
+        "bits.",
     )
     xla: str = fields.setting(
         "off",

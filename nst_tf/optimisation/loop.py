@@ -66,7 +66,7 @@ class Loop:
         self._started = started - spent_s
         finished = self.position.done
         self.clock = clock.Clock(
-            [stage.work for stage in stages],
+            [stage.plan.step_flop for stage in stages],
             [*finished, *(stage.steps for stage in stages[len(finished) :])],
             deadline=self._started + config.time_budget_s if config.time_budget_s else None,
         )

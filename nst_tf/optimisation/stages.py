@@ -14,9 +14,6 @@ from nst_tf.optimisation import averaging, clock, keeping, lbfgs, memory_plan, o
 from nst_tf.pictures import images, inputs, masks
 
 DIVERGED = 2.0  # the last objective over the best one from which a run counts as diverged
-# What a step costs whatever its size: the filters are converted and laid out anew, and operations are started. It takes
-# as long as so many floating-point operations: benchmarks/RESULTS.md, "The time a run states".
-STEP_OVERHEAD_FLOP = 20e9
 _FLOAT16 = "mixed_float16"
 
 
@@ -29,11 +26,6 @@ class Stage(NamedTuple):
     plan: memory_plan.Plan
     regions: int = 0  # that guide the style term; 0 where it looks at the whole picture
     keeps: bool = False  # whether something of the content is kept
-
-    @property
-    def work(self) -> float:
-        """Of one step, in floating-point operations."""
-        return self.plan.step_flop + STEP_OVERHEAD_FLOP
 
     @property
     def key(self) -> tuple[int, ...]:
@@ -88,7 +80,8 @@ def described(stages: Sequence[Stage], config: configs.StyleTransferConfig, netw
     text = "plan: " + "; ".join(stage.plan.describe(config) for stage in stages)
     if not network.weights:  # a caller's own network, whose work is not known
         return text
-    seconds = sum(stage.steps * stage.work for stage in stages) / machine.flop_per_s(network.policy)
+    rate = machine.flop_per_s(network.policy)
+    seconds = sum(stage.steps * (clock.OVERHEAD_S + stage.plan.step_flop / rate) for stage in stages)
     return f"{text}; {clock.duration(seconds)}"
 
 

@@ -141,7 +141,7 @@ def traced(*, turned: bool = False, large_only: bool = False, margin: int = 1) -
     Args:
         turned: False: x, u, bias -> features; True: gradient, u, features -> gradient, as `winograd` says.
         large_only: the function takes the filters [3, 3, I, O] as well, turned for the gradient, and uses them in place
-            of u where there are fewer tiles than `forms.FEW_TILES`; only with a margin of 1.
+            of u where there are fewer tiles than `forms.large_tiles`; only with a margin of 1.
         margin: as for `winograd`.
     """
     positions, vector = tf.TensorSpec([None] * 4), tf.TensorSpec([None])
@@ -155,7 +155,8 @@ def traced(*, turned: bool = False, large_only: bool = False, margin: int = 1) -
         batch, height, width, _ = sizes(x)
         tiles = batch * -(-height // OUTPUTS) * -(-width // OUTPUTS)
         with_filters = functools.partial(_back if turned else _forward, x, kernel[0], behind)
-        return tf.cond(tiles < forms.FEW_TILES, with_filters, with_winograd)
+        _, inputs, outputs = sizes(u)
+        return tf.cond(tiles < forms.large_tiles(inputs, outputs), with_filters, with_winograd)
 
     filters = [tf.TensorSpec([TILE**2, None, None]), positions if turned else vector]
     kernel = [tf.TensorSpec([TAPS, TAPS, None, None])] if large_only else []
@@ -172,7 +173,7 @@ class FrozenConvolution(keras.layers.Conv2D):
 
     Args:
         form: `rotated` or `winograd`; `direct` is Keras' own layer.
-        form_of_few: the form where there are fewer tiles than `forms.FEW_TILES`: the same, or `rotated`.
+        form_if_small: the form where there are fewer tiles than `forms.large_tiles`: the same, or `rotated`.
         convolution: kernel [3, 3, I, O] and bias [O].
         **settings: those of Conv2D. `valid` padding is there for `winograd` in all layers alone.
 
@@ -180,14 +181,14 @@ class FrozenConvolution(keras.layers.Conv2D):
     """
 
     def __init__(
-        self, *, form: str, convolution: tuple[np.ndarray, np.ndarray], form_of_few: str = "", **settings: Any
+        self, *, form: str, convolution: tuple[np.ndarray, np.ndarray], form_if_small: str = "", **settings: Any
     ) -> None:
         super().__init__(**settings)
         with tf.init_scope():
             if form == "rotated":
                 self._convolve = rotated_form(*convolution, self.compute_dtype)
             else:
-                large_only, margin = form_of_few == "rotated", int(self.padding == "same")
+                large_only, margin = form_if_small == "rotated", int(self.padding == "same")
                 self._convolve = winograd_form(*convolution, self.compute_dtype, large_only=large_only, margin=margin)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -210,7 +211,7 @@ def rotated_form(kernel: np.ndarray, bias: np.ndarray, dtype: str) -> Callable[[
 def winograd_form(
     kernel: np.ndarray, bias: np.ndarray, dtype: str, *, large_only: bool = False, margin: int = 1
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The same by `traced`, with the rotated form for few tiles where large_only is set, and a margin of zeros."""
+    """The same by `traced`, with the rotated form for small layers where large_only is set, and a margin of zeros."""
     u, added = tf.constant(transformed_filters(kernel)), tf.constant(bias, tf.float32)
     forward, back = (
         traced(turned=turned, large_only=large_only, margin=2 - margin if turned else margin)

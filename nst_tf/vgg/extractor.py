@@ -77,11 +77,11 @@ def _rebuilt(
     settings["dtype"] = keras.dtype_policies.get(settings["dtype"].compute_dtype)
     settings["kernel_initializer"] = "zeros"  # random numbers for 20 million weights would only be overwritten
     name = vgg_layers.layer_name(settings["name"])
-    form, form_of_few = forms.form_of(name, convolution), forms.form_of(name, convolution, tiles=1)
+    form, if_small = (forms.form_of(name, convolution, is_small=is_small) for is_small in (False, True))
     if form == "direct":
         return keras.layers.Conv2D(**settings)
     arrays = convolutions[settings["name"]]
-    return frozen.FrozenConvolution(form=form, form_of_few=form_of_few, convolution=arrays, **settings)
+    return frozen.FrozenConvolution(form=form, form_if_small=if_small, convolution=arrays, **settings)
 
 
 def preprocess(rgb: tf.Tensor) -> tf.Tensor:

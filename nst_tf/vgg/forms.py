@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from nst_tf.vgg import layers as vgg_layers
 
 LAYER_FORMS = ("direct", "rotated", "winograd")  # as `convolution` explains them
-# A network's form -> that of its layers before FIRST_WINOGRAD_BLOCK, and from there on of those with FEW_TILES or more
-# and of those with fewer
+# A network's form -> that of its layers before FIRST_WINOGRAD_BLOCK, and from there on of large ones and of small ones
 _OF_LAYERS = {
     "direct": ("direct", "direct", "direct"),
     "rotated": ("rotated", "rotated", "rotated"),
@@ -20,7 +19,9 @@ _OF_LAYERS = {
     "winograd-large": ("winograd", "winograd", "rotated"),
 }
 FORMS = tuple(_OF_LAYERS)
-FEW_TILES = 32  # below, some CPUs take longer to read Winograd's filters, four times as large, than they save
+# Products of tiles, input and output channels. Below, some CPUs take longer to read Winograd's filters, four times as
+# large, and to start its operations than they save: benchmarks/RESULTS.md, "By size".
+LARGE_PRODUCTS = 5_000_000
 FIRST_WINOGRAD_BLOCK = 2  # with 64 channels the transforms cost about as much as they save
 OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
 TAPS = 3  # r: the filter's side
@@ -31,7 +32,7 @@ _FLOAT32_BYTES = 4
 _COPIES = {"direct": 0, "rotated": 2 * TAPS**2, "winograd": TILE**2}  # values kept for each pair of channels
 
 
-def form_of(layer: str, convolution: str, tiles: int = FEW_TILES) -> str:
+def form_of(layer: str, convolution: str, *, is_small: bool = False) -> str:
     """The form of one layer, by its paper's name, where the network's is `convolution`, one of `FORMS`.
 
     The first layer is always direct: its gradient has only three channels, for which a forward convolution is slower.
@@ -39,14 +40,19 @@ def form_of(layer: str, convolution: str, tiles: int = FEW_TILES) -> str:
     Args:
         layer: such as conv4_2.
         convolution: the network's form.
-        tiles: of 4 x 4 positions that the layer has, of all pictures.
+        is_small: whether it has fewer tiles than `large_tiles`.
     """
     if layer == vgg_layers.LAYERS[0]:
         return "direct"
-    first, many, few = _OF_LAYERS[convolution]
+    first, large, small = _OF_LAYERS[convolution]
     if vgg_layers.block(layer) < FIRST_WINOGRAD_BLOCK:
         return first
-    return many if tiles >= FEW_TILES else few
+    return small if is_small else large
+
+
+def large_tiles(inputs: int, outputs: int) -> int:
+    """The tiles of 4 x 4 positions, of all pictures, from which a layer of so many channels is not small."""
+    return -(-LARGE_PRODUCTS // (inputs * outputs))
 
 
 def filter_bytes(layer_names: Sequence[str], convolution: str) -> int:
@@ -55,7 +61,7 @@ def filter_bytes(layer_names: Sequence[str], convolution: str) -> int:
     return sum(
         _FLOAT32_BYTES * _COPIES[form] * pairs[vgg_layers.keras_name(layer)]
         for layer in layer_names
-        for form in {form_of(layer, convolution), form_of(layer, convolution, tiles=1)}
+        for form in {form_of(layer, convolution), form_of(layer, convolution, is_small=True)}
     )
 
 

@@ -46,7 +46,7 @@ def test_a_batch_is_compared_picture_by_picture(package, tmp_path):
     batch = np.concatenate([tiny_network.picture(32, 40, seed=seed) for seed in (1, 2)])
     distances = measure(batch, batch[:1])
     assert distances.shape == (2,)
-    assert float(distances[0]) == 0
+    assert float(distances[0]) < 1e-12  # a batch of two is rounded in another order than one alone, on some CPUs
     np.testing.assert_allclose(distances[1:], measure(batch[1:], batch[:1]), rtol=1e-5)
 
 

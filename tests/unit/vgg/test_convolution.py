@@ -13,9 +13,9 @@ SIZES = [(1, 1), (3, 4), (4, 4), (5, 7), (8, 12), (18, 23)]  # below one tile, o
 RELATIVE_TO_LARGEST = 1e-4  # what a form may differ by from direct convolution in float64
 
 
-def frozen(form, kernel, bias, policy="float32", form_of_few=""):
+def frozen(form, kernel, bias, policy="float32", form_if_small=""):
     settings = {"filters": bias.size, "kernel_size": 3, "padding": "same", "activation": "relu", "dtype": policy}
-    return convolution.FrozenConvolution(form=form, form_of_few=form_of_few, convolution=(kernel, bias), **settings)
+    return convolution.FrozenConvolution(form=form, form_if_small=form_if_small, convolution=(kernel, bias), **settings)
 
 
 def output_and_gradient(layer, x, upstream):
@@ -82,23 +82,23 @@ def test_a_layer_in_several_strips_is_the_layer_in_one(monkeypatch, size):
         assert difference(found, wanted.numpy()) < 1e-5
 
 
-@pytest.mark.parametrize(("side", "form"), [(12, "rotated"), (16, "winograd")])  # of two pictures
-def test_few_tiles_are_computed_in_their_own_form(side, form):
-    kernel, bias, x, upstream = layer_and_input(side, side)
+@pytest.mark.parametrize(("side", "form"), [(12, "rotated"), (16, "winograd")])  # 18 and 32 tiles of two pictures
+def test_a_small_layer_is_computed_in_its_own_form(side, form):
+    kernel, bias, x, upstream = layer_and_input(side, side, 512, 512)
     arguments = tf.constant(x, tf.float32), tf.constant(upstream, tf.float32)
     wanted = output_and_gradient(frozen(form, kernel, bias), *arguments)
     for graph in (output_and_gradient, tf.function(output_and_gradient, autograph=False)):
-        found = graph(frozen("winograd", kernel, bias, form_of_few="rotated"), *arguments)
+        found = graph(frozen("winograd", kernel, bias, form_if_small="rotated"), *arguments)
         for value, other in zip(found, wanted, strict=True):
             np.testing.assert_array_equal(value, other)
 
 
 def test_one_graph_works_for_every_size():
-    kernel, bias, *_ = layer_and_input(4, 4)
-    layer = frozen("winograd", kernel, bias, form_of_few="rotated")
-    traced = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 7])])
-    for size in SIZES:
-        _, _, x, _ = layer_and_input(*size)
+    kernel, bias, *_ = layer_and_input(4, 4, 512, 256)
+    layer = frozen("winograd", kernel, bias, form_if_small="rotated")
+    traced = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 512])])
+    for size in SIZES:  # the last has 60 tiles, the one before 12
+        _, _, x, _ = layer_and_input(*size, 512, 256)
         wanted = tf.nn.relu(tf.nn.conv2d(x, kernel, 1, "SAME") + bias)
         assert difference(traced(tf.constant(x, tf.float32)), wanted.numpy()) < RELATIVE_TO_LARGEST
 
@@ -137,6 +137,11 @@ def test_winograd_begins_at_block_2_and_the_first_layer_is_always_direct():
     assert forms.form_of("conv1_2", "winograd-rotated") == "rotated"
     assert forms.form_of("conv1_2", "winograd-all") == "winograd"
     assert forms.form_of("conv2_1", "winograd") == forms.form_of("conv5_1", "winograd") == "winograd"
+
+
+def test_a_layer_is_large_by_its_tiles_and_channels():
+    assert forms.large_tiles(512, 512) == 20
+    assert forms.large_tiles(128, 256) == 153
 
 
 def test_the_filters_kept_for_winograd_are_counted():
