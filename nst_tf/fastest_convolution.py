@@ -1,4 +1,4 @@
-"""Which form of the convolutions is fastest on this machine: measured once, in one to two seconds, and remembered."""
+"""Which form of the convolutions is fastest on this machine: measured once, in about two seconds, and remembered."""
 
 import json
 import math

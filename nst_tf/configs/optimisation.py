@@ -484,8 +484,7 @@ class StyleTransferConfig:
         "gradients as forward convolutions. winograd: from block 2 on a quarter of the multiplications (Lavin & Gray "
         "2016), direct before; winograd-rotated: rotated before; winograd-all: in block 1, too. winograd-rotated-large "
         "and winograd-large: these two, but rotated in layers that a small picture makes small. auto: the fastest by a "
-        "measurement of one to two seconds, kept for the next run (nst-tf doctor shows it); direct on GPUs and in 16 "
-        "bits.",
+        "measurement of two seconds, kept for the next run (nst-tf doctor shows it); direct on GPUs and in 16 bits.",
     )
     xla: str = fields.setting(
         "off",

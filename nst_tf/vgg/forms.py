@@ -51,7 +51,7 @@ def form_of(layer: str, convolution: str, *, is_small: bool = False) -> str:
 
 
 def large_tiles(inputs: int, outputs: int) -> int:
-    """The tiles of 4 x 4 positions, of all pictures, from which a layer of so many channels is not small."""
+    """The tiles of 4 x 4 positions, of all pictures, from which a layer of so many channels is large: int or tensor."""
     return -(-LARGE_PRODUCTS // (inputs * outputs))
 
 
