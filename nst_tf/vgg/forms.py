@@ -21,7 +21,7 @@ _OF_LAYERS = {
 FORMS = tuple(_OF_LAYERS)
 # Products of tiles, input and output channels. Below, some CPUs take longer to read Winograd's filters, four times as
 # large, and to start its operations than they save: benchmarks/RESULTS.md, "By size".
-LARGE_PRODUCTS = 5_000_000
+LARGE_PRODUCTS = 8_000_000
 FIRST_WINOGRAD_BLOCK = 2  # with 64 channels the transforms cost about as much as they save
 OUTPUTS = 4  # m of Winograd's F(m x m, r x r): results of a tile along a side
 TAPS = 3  # r: the filter's side
