@@ -6,10 +6,12 @@ called; the dialect also defines what a call or a state means. Everything else i
 
 import dataclasses
 import pickletools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 _MAX_OPCODES = 50_000  # one pickle; VGG-19 takes about 1000
+_REFUSED_LINES = {"STRING", "PERSID", "INST"}
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 
 class Refused(Exception):
@@ -61,10 +63,10 @@ def walk(stream: BinaryIO, dialect: Dialect) -> Any:
 
     start = stream.tell()
     argument: Any
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+    for count, (name, argument) in enumerate(_operations(stream)):
         if count > _MAX_OPCODES or stream.tell() - start > dialect.max_bytes:
             raise Refused("a pickle larger than any of this kind")
-        match opcode.name:
+        match name:
             case "PROTO" | "FRAME":
                 pass
             case "NONE":
@@ -82,7 +84,7 @@ def walk(stream: BinaryIO, dialect: Dialect) -> Any:
             case "EMPTY_TUPLE":
                 stack.append(())
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                size = int(opcode.name[-1])
+                size = int(name[-1])
                 if len(stack) < size:
                     raise Refused("a pickle that takes more than it holds")
                 stack[-size:] = [tuple(stack[-size:])]
@@ -135,6 +137,31 @@ def walk(stream: BinaryIO, dialect: Dialect) -> Any:
             case refused:
                 raise Refused(f"the pickle operation {refused}, which plain arrays do not need")
     raise Refused("a pickle without an end")
+
+
+def _operations(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Each operation's name and argument, as pickletools.genops gives them.
+
+    Its readers of text lines resolve escapes, and Python warns of those it does not know. So GLOBAL's two lines are
+    read here, and those of STRING, PERSID and INST, which are refused, not at all.
+    """
+    while code := stream.read(1):
+        if code not in _OPCODES:
+            raise Refused(f"the byte {code!r}, which is no pickle operation")
+        opcode = _OPCODES[code]
+        if opcode.name == "GLOBAL":
+            yield opcode.name, f"{_line(stream)} {_line(stream)}"
+        elif opcode.arg is None or opcode.name in _REFUSED_LINES:
+            yield opcode.name, None
+        else:
+            yield opcode.name, opcode.arg.reader(stream)
+
+
+def _line(stream: BinaryIO) -> str:
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError("a name without an end")
+    return line[:-1].decode("ascii")
 
 
 def _list(value: object) -> list[Any]:

@@ -39,11 +39,10 @@ def state_dict(tensors):
 
 def zip_container(pickle, storages, *, compression=zipfile.ZIP_STORED):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", compression) as archive:
-        archive.writestr("archive/data.pkl", pickle)
-        archive.writestr("archive/byteorder", b"little")
-        for key, content in storages.items():
-            archive.writestr(f"archive/data/{key}", content)
+    entries = {"data.pkl": pickle, "byteorder": b"little"} | {f"data/{key}": raw for key, raw in storages.items()}
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in entries.items():  # each at ZipInfo's fixed date, so that every run has the same bytes
+            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content, compression)
     return stream.getvalue()
 
 

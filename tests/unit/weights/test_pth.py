@@ -189,6 +189,20 @@ def test_damaged_bytes_give_arrays_or_a_weights_error(legacy):
             pth.read(bytes(damaged), name="x")
 
 
+@pytest.mark.parametrize(
+    ("lines", "refused"),
+    [
+        (rb"S'\D'", "operation STRING"),
+        (rb"P\D", "operation PERSID"),
+        (b"i\\D\n\\D", "operation INST"),
+        (b"c\\D\n\\D", r"asks for \\D"),
+    ],
+)
+def test_a_line_with_an_unknown_escape_is_refused_without_a_warning(lines, refused):
+    with pytest.raises(errors.WeightsError, match=refused):
+        pth.read(torch_files.zip_container(b"\x80\x02" + lines + b"\n.", {}), name="x")
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"hello", b"\x80\x02.", b"\x89HDF\r\n\x1a\n", bytes(100)])
 def test_what_is_no_pytorch_file_is_refused_in_one_line(data):
     with pytest.raises(errors.WeightsError, match=r"^x: a PyTorch file must hold") as caught:
