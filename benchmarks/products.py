@@ -1,4 +1,4 @@
-"""The products of two vectors that L-BFGS needs 80 of in a step: with a row and a column, or with two rows.
+"""The products of two vectors that L-BFGS needs 80 of in a step: of a row with a column, or of two rows.
 
     python -m benchmarks.products
 
@@ -12,21 +12,15 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
+from nst_tf.optimisation import lbfgs
+
 _SIDES = flags.DEFINE_list("sides", ["128", "256", "512"], "of the pictures, px")
 _PAIRS = flags.DEFINE_integer("pairs", 20, "products in a graph")
 _RUNS = flags.DEFINE_integer("runs", 20, "timed")
 
 
-def with_a_column(a, b):
-    return tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [-1, 1]))
-
-
-def of_two_rows(a, b):
-    return tf.matmul(tf.reshape(a, [1, -1]), tf.reshape(b, [1, -1]), transpose_b=True)
-
-
-def of_elements(a, b):
-    return tf.reshape(tf.reduce_sum(a * b), [1, 1])
+def of_elements(vectors, b):
+    return tf.stack([tf.reduce_sum(a * b) for a in vectors])
 
 
 def main(_):
@@ -36,7 +30,7 @@ def main(_):
         values = generator.standard_normal([_PAIRS.value + 1, 3 * side**2]).astype(np.float32)
         exact = values[:-1].astype(np.float64) @ values[-1].astype(np.float64)
         *vectors, last = map(tf.constant, values)
-        for form in (with_a_column, of_two_rows, of_elements):
+        for form in (lbfgs.with_column, lbfgs.of_rows, of_elements):
             seconds, found = timed(form, vectors, last)
             error = np.sqrt(np.mean((found - exact) ** 2) / values.shape[1])
             print(f"| {side} | {form.__name__.replace('_', ' ')} | {seconds * 1e3:.1f} | {error:.1e} |", flush=True)
@@ -44,7 +38,7 @@ def main(_):
 
 def timed(form, vectors, last):
     """The least seconds of a graph of products, and the products."""
-    graph = tf.function(lambda: tf.concat([form(vector, last) for vector in vectors], 0)[:, 0], autograph=False)
+    graph = tf.function(lambda: form(vectors, last), autograph=False)
     found, seconds = graph().numpy(), []
     for _ in range(_RUNS.value):
         began = time.perf_counter()

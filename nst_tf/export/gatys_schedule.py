@@ -133,7 +133,7 @@ def _at_one_size(
     evaluate = keeping.through(weighted)
 
     def step(count: tf.Tensor, state: lbfgs.LbfgsState) -> tuple[tf.Tensor, lbfgs.LbfgsState]:
-        state, _ = lbfgs.lbfgs_step(state, shape, lambda image: evaluate(image, targets, 1.0))
+        state, _ = lbfgs.lbfgs_step(state, shape, lambda image: evaluate(image, targets, 1.0), lbfgs.of_rows)
         return count + 1, state
 
     state = lbfgs.lbfgs_start(padded_start, goal.config.lbfgs_memory)

@@ -1,6 +1,6 @@
 """L-BFGS whose state is tensors, fit for `tf.while_loop` and for a bundle's graph. It keeps the image in [0, 1]."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,8 @@ SATURATION = 0.02  # the start is moved this far off black and white, where the 
 FIRST_STEP = 0.01  # root mean square change of z in the first step, before any curvature is known
 CURVATURE = 1e-7  # least cosine of s and y in a pair that is kept: rounding in float32, at any scale of the objective
 MAX_BACKTRACKS = 8  # halvings or more of one step before the curvature history is dropped
+
+Products = Callable[[Sequence[tf.Tensor], tf.Tensor], tf.Tensor]  # m vectors [n] and one [n] -> their products [m]
 
 
 class LbfgsState(NamedTuple):
@@ -75,6 +77,7 @@ def lbfgs_step(
     state: LbfgsState,
     shape: tf.Tensor | tuple[int, ...],
     terms_and_gradient: Callable[[tf.Tensor], tuple[objective.Terms, tf.Tensor]],
+    products: Products,
 ) -> tuple[LbfgsState, objective.Terms]:
     """One evaluation: it is accepted and a new direction computed, or the step along the old one is shortened.
 
@@ -82,6 +85,7 @@ def lbfgs_step(
         state: from `lbfgs_start` or the step before.
         shape: of the image.
         terms_and_gradient: the objective at an image.
+        products: how vectors are multiplied, from `products_of`.
 
     Returns:
         The next state and the terms at the evaluated image.
@@ -100,18 +104,20 @@ def lbfgs_step(
     finite = tf.math.is_finite(loss) & tf.reduce_all(tf.math.is_finite(gradient))
     accepted = finite & (loss <= state.loss + SUFFICIENT_DECREASE * state.step * state.slope)
     s, y = z - state.z, gradient - state.gradient
-    is_pair = accepted & tf.math.is_finite(state.loss) & (_dot(s, y) > CURVATURE * tf.norm(s) * tf.norm(y))
-    known = tf.cond(is_pair, lambda: _with_pair(state, s, y), lambda: state)
+    is_pair = accepted & tf.math.is_finite(state.loss) & (_dot(s, y, products) > CURVATURE * tf.norm(s) * tf.norm(y))
+    known = tf.cond(is_pair, lambda: _with_pair(state, s, y, products), lambda: state)
     state = tf.cond(
-        accepted, lambda: _accepted(known, z, loss, gradient, s), lambda: _rejected(_light(state), loss, finite)
+        accepted,
+        lambda: _accepted(known, z, loss, gradient, s, products),
+        lambda: _rejected(_light(state), loss, finite, products),
     )
     return state._replace(s=known.s, y=known.y), terms
 
 
-def _with_pair(state: LbfgsState, s: tf.Tensor, y: tf.Tensor) -> LbfgsState:
+def _with_pair(state: LbfgsState, s: tf.Tensor, y: tf.Tensor, products: Products) -> LbfgsState:
     """Remembers a pair in place of the oldest."""
     s_pairs, y_pairs, pairs = (*state.s[1:], s), (*state.y[1:], y), state.pairs + 1
-    s_with_y, y_with_y = (_dots(vectors, y, pairs) for vectors in (s_pairs, y_pairs))
+    s_with_y, y_with_y = (_filled_dots(vectors, y, pairs, products) for vectors in (s_pairs, y_pairs))
     return state._replace(
         s=s_pairs,
         y=y_pairs,
@@ -126,25 +132,27 @@ def _light(state: LbfgsState) -> LbfgsState:
     return state._replace(s=(), y=())
 
 
-def _accepted(state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor, s: tf.Tensor) -> LbfgsState:
+def _accepted(
+    state: LbfgsState, z: tf.Tensor, loss: tf.Tensor, gradient: tf.Tensor, s: tf.Tensor, products: Products
+) -> LbfgsState:
     """Moves to z along s and computes the next direction; a light state."""
     moved = _light(state)._replace(z=z, loss=loss, gradient=gradient, backtracks=tf.constant(0))
-    direction = _quasi_newton_direction(moved, state.s, state.y)
-    slope = _dot(gradient, direction)
+    direction = _quasi_newton_direction(moved, state.s, state.y, products)
+    slope = _dot(gradient, direction, products)
     return tf.cond(
         (moved.pairs == 0) | (slope >= 0) | ~tf.math.is_finite(slope),
         # Where the curvature along the way was not positive, the way may be twice as long.
-        lambda: _steepest_descent(moved, tf.maximum(2 * _root_mean_square(s), FIRST_STEP)),
+        lambda: _steepest_descent(moved, tf.maximum(2 * _root_mean_square(s), FIRST_STEP), products),
         lambda: moved._replace(direction=direction, slope=slope, step=tf.ones_like(loss)),
     )
 
 
-def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsState:
+def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor, products: Products) -> LbfgsState:
     """Shortens the step to the minimum of a parabola, or starts over when that has failed too often."""
 
     def restarted() -> LbfgsState:
         length = FIRST_STEP * 0.1 ** tf.cast(state.fallbacks + 1, loss.dtype)
-        return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1), length)
+        return _steepest_descent(state._replace(fallbacks=state.fallbacks + 1), length, products)
 
     def shortened() -> LbfgsState:
         rise = loss - state.loss - state.step * state.slope  # above 0, since the Armijo condition failed
@@ -155,16 +163,17 @@ def _rejected(state: LbfgsState, loss: tf.Tensor, finite: tf.Tensor) -> LbfgsSta
     return tf.cond(state.backtracks >= MAX_BACKTRACKS, restarted, shortened)
 
 
-def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
+def _steepest_descent(state: LbfgsState, length: tf.Tensor, products: Products) -> LbfgsState:
     """Drops the history, whose vectors stay and no longer count: the next step follows the gradient.
 
     Args:
         state: a light one.
         length: of the step, root mean square.
+        products: as for `lbfgs_step`.
     """
     return state._replace(
         direction=-state.gradient,
-        slope=-_dot(state.gradient, state.gradient),
+        slope=-_dot(state.gradient, state.gradient, products),
         step=tf.math.divide_no_nan(length, _root_mean_square(state.gradient)),
         sy=tf.zeros_like(state.sy),
         yy=tf.zeros_like(state.yy),
@@ -173,14 +182,18 @@ def _steepest_descent(state: LbfgsState, length: tf.Tensor) -> LbfgsState:
     )
 
 
-def _quasi_newton_direction(state: LbfgsState, s: tuple[tf.Tensor, ...], y: tuple[tf.Tensor, ...]) -> tf.Tensor:
+def _quasi_newton_direction(
+    state: LbfgsState, s: tuple[tf.Tensor, ...], y: tuple[tf.Tensor, ...], products: Products
+) -> tf.Tensor:
     """-H g with H = gamma I + [S, gamma Y] W [S, gamma Y]^T; slots that are not filled contribute nothing."""
     memory = len(s)
     diagonal = tf.linalg.diag_part(state.sy)
     gamma = tf.math.divide_no_nan(diagonal[-1], state.yy[-1, -1])
     r = tf.linalg.set_diag(state.sy, tf.where(_filled(memory, state.pairs), diagonal, 1))
 
-    s_with_g, y_with_g = (_dots(vectors, state.gradient, state.pairs)[:, tf.newaxis] for vectors in (s, y))  # [m, 1]
+    s_with_g, y_with_g = (
+        _filled_dots(vectors, state.gradient, state.pairs, products)[:, tf.newaxis] for vectors in (s, y)
+    )  # [m, 1]
     r_inverse_sg = tf.linalg.triangular_solve(r, s_with_g, lower=False)
     middle = tf.matmul(tf.linalg.diag(diagonal) + gamma * state.yy, r_inverse_sg) - gamma * y_with_g
     s_weights = tf.linalg.triangular_solve(r, middle, lower=False, adjoint=True)
@@ -205,29 +218,39 @@ def _filled(memory: int, pairs: tf.Tensor) -> tf.Tensor:
     return tf.range(memory) >= memory - pairs
 
 
-def _dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+def _filled_dots(vectors: tuple[tf.Tensor, ...], a: tf.Tensor, pairs: tf.Tensor, products: Products) -> tf.Tensor:
     """The product of each vector with a, float64 [m]; 0 in slots that are not filled."""
-    row = tf.reshape(a, [1, -1])
-    products = tf.concat([_product(v, row) for v in vectors], 0)[:, 0]
-    return tf.cast(tf.where(_filled(len(vectors), pairs), products, 0), tf.float64)
+    return tf.cast(tf.where(_filled(len(vectors), pairs), products(vectors, a), 0), tf.float64)
 
 
 def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.reduce_mean(tf.square(a)))
 
 
-def _dot(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
+def _dot(a: tf.Tensor, b: tf.Tensor, products: Products) -> tf.Tensor:
     """The product of two vectors, a scalar."""
-    return tf.squeeze(_product(a, tf.reshape(b, [1, -1])))
+    return products((a,), b)[0]
 
 
-def _product(a: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-    """The product of two vectors, [n] and [1, n], as [1, 1].
+def products_of(config: configs.StyleTransferConfig) -> Products:
+    """How L-BFGS multiplies vectors: as rows, and by a column where the plain form of everything is asked for.
 
-    It is the matrix product that tensordot comes to, without its 36 operations in the graph, and of two rows: with a
-    column TensorFlow takes two to six times as long, and is less exact.
+    The two differ in rounding, after which runs go different ways. With `convolution="direct"` the presets of papers
+    and other systems so give the same picture to the last bit, whatever gets faster: benchmarks/bit_for_bit.py.
     """
-    return tf.matmul(tf.reshape(a, [1, -1]), row, transpose_b=True)
+    return with_column if config.convolution == "direct" else of_rows
+
+
+def of_rows(vectors: Sequence[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
+    """Matrix products of two rows: two to six times as fast in TensorFlow as with a column, and more exact."""
+    row = tf.reshape(b, [1, -1])
+    return tf.concat([tf.matmul(tf.reshape(a, [1, -1]), row, transpose_b=True) for a in vectors], 0)[:, 0]
+
+
+def with_column(vectors: Sequence[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
+    """What tensordot comes to, without its 36 operations in the graph."""
+    column = tf.reshape(b, [-1, 1])
+    return tf.concat([tf.matmul(tf.reshape(a, [1, -1]), column) for a in vectors], 0)[:, 0]
 
 
 class Lbfgs:
@@ -236,7 +259,7 @@ class Lbfgs:
     Args:
         terms_and_gradient: the objective.
         shape: of the first image, [1, H, W, 3].
-        config: lbfgs_memory.
+        config: lbfgs_memory, and convolution for `products_of`.
         jit_compile: compile the step with XLA.
     """
 
@@ -252,6 +275,7 @@ class Lbfgs:
         jit_compile: bool = False,
     ) -> None:
         self._memory = config.lbfgs_memory
+        products = products_of(config)
         self._shape = tf.constant(shape.as_list())
         self._state: Any = None  # an LbfgsState from start to release
         self._jit_compile = jit_compile
@@ -260,7 +284,7 @@ class Lbfgs:
         def step(
             state: LbfgsState, shape: tf.Tensor, targets: objective.Targets, loss_scale: tf.Tensor
         ) -> tuple[LbfgsState, objective.Terms]:
-            return lbfgs_step(state, shape, lambda image: terms_and_gradient(image, targets, loss_scale))
+            return lbfgs_step(state, shape, lambda image: terms_and_gradient(image, targets, loss_scale), products)
 
         self._step = step
 
