@@ -96,7 +96,7 @@ def winograd(
     results = height + 2 * margin - 2, width + 2 * margin - 2
     channels = sizes(u)[1 if turned else 2]
     rows, columns = (-(-side // OUTPUTS) for side in results)  # of tiles
-    at_most = -(-batch * rows * columns // forms.STRIP_TILES)
+    at_most = _shared_evenly(-(-batch * rows * columns // forms.STRIP_TILES))
     strip_rows = -(-batch * rows // at_most)
     strips = -(-batch * rows // strip_rows)
     at, bt = (tf.constant(_both_sides(matrix), tf.float32) for matrix in _transforms(turned))
@@ -127,6 +127,16 @@ def winograd(
 def strips_at_a_time() -> int:
     """How many strips are computed at the same time, each in memory of its own."""
     return min(machine.operations_at_a_time(), forms.MOST_STRIPS_AT_A_TIME)
+
+
+def _shared_evenly(strips: Any) -> Any:
+    """So many strips, int or tensor, and as many more as it takes for every thread to get the same number.
+
+    Fewer strips than threads stay as they are: one strip's operations use all threads.
+    """
+    threads = strips_at_a_time()
+    more = -strips % threads
+    return strips + ((strips >= threads) * more if isinstance(strips, int) else tf.where(strips >= threads, more, 0))
 
 
 def sizes(x: tf.Tensor) -> list[Any]:

@@ -82,6 +82,15 @@ def test_a_layer_in_several_strips_is_the_layer_in_one(monkeypatch, size):
         assert difference(found, wanted.numpy()) < 1e-5
 
 
+@pytest.mark.parametrize(
+    ("threads", "strips", "shared"), [(1, 3, 3), (2, 1, 1), (2, 3, 4), (2, 4, 4), (8, 3, 3), (8, 9, 16)]
+)
+def test_strips_divide_evenly_among_the_threads(monkeypatch, threads, strips, shared):
+    monkeypatch.setattr(convolution, "strips_at_a_time", lambda: threads)
+    assert convolution._shared_evenly(strips) == shared
+    assert int(convolution._shared_evenly(tf.constant(strips))) == shared
+
+
 @pytest.mark.parametrize(("side", "form"), [(12, "rotated"), (16, "winograd")])  # 18 and 32 tiles of two pictures
 def test_a_small_layer_is_computed_in_its_own_form(side, form):
     kernel, bias, x, upstream = layer_and_input(side, side, 512, 512)
