@@ -30,7 +30,7 @@ def main(_):
         values = generator.standard_normal([_PAIRS.value + 1, 3 * side**2]).astype(np.float32)
         exact = values[:-1].astype(np.float64) @ values[-1].astype(np.float64)
         *vectors, last = map(tf.constant, values)
-        for form in (lbfgs.with_column, lbfgs.of_rows, of_elements):
+        for form in (lbfgs.column_products, lbfgs.row_products, of_elements):
             seconds, found = timed(form, vectors, last)
             error = np.sqrt(np.mean((found - exact) ** 2) / values.shape[1])
             print(f"| {side} | {form.__name__.replace('_', ' ')} | {seconds * 1e3:.1f} | {error:.1e} |", flush=True)

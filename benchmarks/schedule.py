@@ -71,7 +71,7 @@ def carried(new, old, coarse_shape, shape):
     s, y = enlarged(old.s), [vector / 4 for vector in enlarged(old.y)]  # a coarse pixel's gradient is shared by four
     dots = [tf.cast(tf.matmul(a, b, transpose_b=True), tf.float64) for a, b in ((s, y), (y, y))]
     state = new._replace(s=tuple(s), y=tuple(y), sy=dots[0], yy=dots[1], pairs=old.pairs)
-    direction = lbfgs._quasi_newton_direction(state, state.s, state.y, lbfgs.of_rows)
+    direction = lbfgs._quasi_newton_direction(state, state.s, state.y, lbfgs.row_products)
     slope = tf.tensordot(state.gradient, direction, 1)
     return state._replace(direction=direction, slope=slope, step=tf.constant(1.0))
 

@@ -480,8 +480,8 @@ class StyleTransferConfig:
         group="Machine",
         choices=("auto", *forms.FORMS),
         example="winograd",
-        help="How the network's convolutions are computed; all agree up to rounding. direct: as Keras does, and with "
-        "sums in an order that stays: presets of papers and other systems then give the same bits again. rotated: "
+        help="How the network's convolutions are computed; all agree up to rounding. direct: as Keras does, and "
+        "L-BFGS's sums keep their order, so that a preset of a paper gives the same bits in a later version. rotated: "
         "gradients as forward convolutions. winograd: from block 2 on a quarter of the multiplications (Lavin & Gray "
         "2016), direct before; winograd-rotated: rotated before; winograd-all: in block 1, too. winograd-rotated-large "
         "and winograd-large: these two, but rotated in layers that a small picture makes small. auto: the fastest by a "

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nst_tf import configs, machine
-from nst_tf.optimisation import checkpoint
+from nst_tf.optimisation import checkpoint, lbfgs
 from nst_tf.pictures import inputs
 
 # A preset and a quality are their settings, weights are recognised by their hash, snapshots only show the run, and a
@@ -32,6 +32,8 @@ def of(
     """
     run = {name: value for name, value in dataclasses.asdict(config).items() if name not in _WITHOUT_EFFECT}
     run |= {"precision": policy, "convolution": convolution}
+    if config.optimizer == "lbfgs" and lbfgs.products_of(config) is lbfgs.column_products:
+        run["optimizer"] = "lbfgs with the sums of convolution=direct"  # auto may come to direct, with other sums
     if pictures.start is not None and config.initialisation != "adain":  # a file's, or one that the caller gave
         run["initialisation"] = _picture(pictures.start)
     run["content"] = _picture(pictures.content)

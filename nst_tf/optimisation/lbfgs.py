@@ -73,6 +73,27 @@ def lbfgs_image(z: tf.Tensor, shape: tf.Tensor | tuple[int, ...]) -> tf.Tensor:
     return tf.reshape(tf.sigmoid(SIGMOID_SLOPE * z), shape)
 
 
+def products_of(config: configs.StyleTransferConfig) -> Products:
+    """How L-BFGS multiplies vectors: rows with rows, or with a column where `convolution` is `direct`.
+
+    The two differ in rounding, after which runs go different ways. A column is what the first versions had, so under
+    `direct` the presets of papers and other systems stay as they were, bit for bit: benchmarks/bit_for_bit.py.
+    """
+    return column_products if config.convolution == "direct" else row_products
+
+
+def row_products(vectors: Sequence[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
+    """Matrix products of two rows: two to six times as fast in TensorFlow as with a column, and more exact."""
+    row = tf.reshape(b, [1, -1])
+    return tf.concat([tf.matmul(tf.reshape(a, [1, -1]), row, transpose_b=True) for a in vectors], 0)[:, 0]
+
+
+def column_products(vectors: Sequence[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
+    """Matrix products with a column, as tensordot has them: slower, and kept for the order of their sums."""
+    column = tf.reshape(b, [-1, 1])
+    return tf.concat([tf.matmul(tf.reshape(a, [1, -1]), column) for a in vectors], 0)[:, 0]
+
+
 def lbfgs_step(
     state: LbfgsState,
     shape: tf.Tensor | tuple[int, ...],
@@ -230,27 +251,6 @@ def _root_mean_square(a: tf.Tensor) -> tf.Tensor:
 def _dot(a: tf.Tensor, b: tf.Tensor, products: Products) -> tf.Tensor:
     """The product of two vectors, a scalar."""
     return products((a,), b)[0]
-
-
-def products_of(config: configs.StyleTransferConfig) -> Products:
-    """How L-BFGS multiplies vectors: as rows, and by a column where the plain form of everything is asked for.
-
-    The two differ in rounding, after which runs go different ways. With `convolution="direct"` the presets of papers
-    and other systems so give the same picture to the last bit, whatever gets faster: benchmarks/bit_for_bit.py.
-    """
-    return with_column if config.convolution == "direct" else of_rows
-
-
-def of_rows(vectors: Sequence[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
-    """Matrix products of two rows: two to six times as fast in TensorFlow as with a column, and more exact."""
-    row = tf.reshape(b, [1, -1])
-    return tf.concat([tf.matmul(tf.reshape(a, [1, -1]), row, transpose_b=True) for a in vectors], 0)[:, 0]
-
-
-def with_column(vectors: Sequence[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
-    """What tensordot comes to, without its 36 operations in the graph."""
-    column = tf.reshape(b, [-1, 1])
-    return tf.concat([tf.matmul(tf.reshape(a, [1, -1]), column) for a in vectors], 0)[:, 0]
 
 
 class Lbfgs:

@@ -37,6 +37,7 @@ from nst_tf.vgg import forms
 
 OUTPUTS, TAPS, TILE = forms.OUTPUTS, forms.TAPS, forms.TILE
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # of interpolation, infinity besides
+_STRIP_TILES_OF_START = 64  # a strip's filters and operations take about as long to start with as so many tiles
 _PAIRS_AT_A_TIME = 4096  # of channels, while filters are transformed: they stay in the processor's cache
 
 
@@ -78,7 +79,7 @@ def winograd(
     The rows of tiles of all pictures are one list, computed in strips of about `forms.STRIP_TILES` tiles: what a strip
     takes stays in the processor's cache, and its memory is used again by the next. Whole layers would be slower by half
     where there are many positions. Each thread has a strip of its own, which shares the work better than threads that
-    wait for each other in every operation. The numbers do not depend on it.
+    wait for each other in every operation. The numbers do not depend on it but for rounding.
 
     Args:
         x: float32 [B, H, W, I], of any height and width.
@@ -96,8 +97,7 @@ def winograd(
     results = height + 2 * margin - 2, width + 2 * margin - 2
     channels = sizes(u)[1 if turned else 2]
     rows, columns = (-(-side // OUTPUTS) for side in results)  # of tiles
-    at_most = _shared_evenly(-(-batch * rows * columns // forms.STRIP_TILES))
-    strip_rows = -(-batch * rows // at_most)
+    strip_rows = _rows_of_a_strip(batch * rows, columns)
     strips = -(-batch * rows // strip_rows)
     at, bt = (tf.constant(_both_sides(matrix), tf.float32) for matrix in _transforms(turned))
     sources = [tf.reshape(each, [-1, inputs]) for each in (x, features) if each is not None]
@@ -116,10 +116,7 @@ def winograd(
         y = tf.reshape(y, [strip_rows * OUTPUTS, columns * OUTPUTS, channels])
         return y if bias is None else tf.nn.relu(tf.nn.bias_add(y, bias))
 
-    if isinstance(strips, int) and strips == 1:
-        y = strip(tf.constant(0))
-    else:
-        y = tf.map_fn(strip, tf.range(strips), parallel_iterations=strips_at_a_time(), fn_output_signature=tf.float32)
+    y = tf.map_fn(strip, tf.range(strips), parallel_iterations=strips_at_a_time(), fn_output_signature=tf.float32)
     y = tf.reshape(y, [-1, columns * OUTPUTS, channels])[: batch * rows * OUTPUTS]
     return tf.reshape(y, [batch, rows * OUTPUTS, columns * OUTPUTS, channels])[:, : results[0], : results[1]]
 
@@ -129,14 +126,18 @@ def strips_at_a_time() -> int:
     return min(machine.operations_at_a_time(), forms.MOST_STRIPS_AT_A_TIME)
 
 
-def _shared_evenly(strips: Any) -> Any:
-    """So many strips, int or tensor, and as many more as it takes for every thread to get the same number.
+def _rows_of_a_strip(rows: Any, columns: Any) -> Any:
+    """How many rows of tiles a strip has, of all rows, int or tensor.
 
-    Fewer strips than threads stay as they are: one strip's operations use all threads.
+    As many as give `forms.STRIP_TILES` tiles at most, or fewer, down to half, with which the thread that has most to do
+    is done sooner. Fewer strips than threads stay as they are: what one strip computes uses all threads.
     """
     threads = strips_at_a_time()
-    more = -strips % threads
-    return strips + ((strips >= threads) * more if isinstance(strips, int) else tf.where(strips >= threads, more, 0))
+    most = -(-rows // -(-rows * columns // forms.STRIP_TILES))
+    sizes_ = tf.range(most, (most - 1) // 2, -1)
+    strips = -(-rows // sizes_)
+    longest = -(-strips // threads) * (sizes_ * columns + _STRIP_TILES_OF_START)
+    return tf.where(strips[0] < threads, most, sizes_[tf.argmin(longest)])
 
 
 def sizes(x: tf.Tensor) -> list[Any]:

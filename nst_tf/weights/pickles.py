@@ -140,14 +140,14 @@ def walk(stream: BinaryIO, dialect: Dialect) -> Any:
 
 
 def _operations(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
-    """Each operation's name and argument, as pickletools.genops gives them.
+    """Each operation's name and argument, as pickletools.genops gives them but for its text lines.
 
-    Its readers of text lines resolve escapes, and Python warns of those it does not know. So GLOBAL's two lines are
-    read here, and those of STRING, PERSID and INST, which are refused, not at all.
+    There genops resolves escapes, and Python warns of those it does not know. So GLOBAL's two lines are read here, and
+    those of STRING, PERSID and INST, which are refused, not at all: their argument is None.
     """
     while code := stream.read(1):
         if code not in _OPCODES:
-            raise Refused(f"the byte {code!r}, which is no pickle operation")
+            raise ValueError(f"the byte {code!r} is no pickle operation")
         opcode = _OPCODES[code]
         if opcode.name == "GLOBAL":
             yield opcode.name, f"{_line(stream)} {_line(stream)}"

@@ -96,11 +96,11 @@ def test_a_second_run_repeats_the_first(kind):
 def test_the_plain_form_of_convolutions_keeps_the_order_of_lbfgs_sums():
     generator = np.random.default_rng(0)
     *vectors, last = (tf.constant(generator.standard_normal(3 * 97**2), tf.float32) for _ in range(4))
-    assert lbfgs.products_of(tiny_network.config(convolution="direct")) is lbfgs.with_column
-    assert lbfgs.products_of(tiny_network.config(convolution="auto")) is lbfgs.of_rows
+    assert lbfgs.products_of(tiny_network.config(convolution="direct")) is lbfgs.column_products
+    assert lbfgs.products_of(tiny_network.config(convolution="auto")) is lbfgs.row_products
     in_that_order = [tf.tensordot(vector, last, 1) for vector in vectors]
-    np.testing.assert_array_equal(lbfgs.with_column(vectors, last), in_that_order)
-    np.testing.assert_allclose(lbfgs.of_rows(vectors, last), in_that_order, atol=0.1)
+    np.testing.assert_array_equal(lbfgs.column_products(vectors, last), in_that_order)
+    np.testing.assert_allclose(lbfgs.row_products(vectors, last), in_that_order, atol=0.1)
 
 
 def test_lbfgs_goes_on_after_evaluations_that_are_not_finite():
@@ -135,8 +135,8 @@ def test_adam_takes_the_steps_of_keras_adam(epsilon):
 def after_a_pair(state, *vectors):
     """The state after a step s to z has been accepted."""
     s, y, z, gradient = (tf.constant(vector, tf.float32) for vector in vectors)
-    known = lbfgs._with_pair(state, s, y, lbfgs.of_rows)
-    return lbfgs._accepted(known, z, tf.constant(1.0), gradient, s, lbfgs.of_rows)._replace(s=known.s, y=known.y)
+    known = lbfgs._with_pair(state, s, y, lbfgs.row_products)
+    return lbfgs._accepted(known, z, tf.constant(1.0), gradient, s, lbfgs.row_products)._replace(s=known.s, y=known.y)
 
 
 def test_the_compact_direction_is_that_of_the_two_loop_recursion():
@@ -227,7 +227,9 @@ def test_lbfgs_runs_inside_a_graph_loop():
     def whole_run(image):
         state = lbfgs.lbfgs_start(image, 3)
         for _ in tf.range(60):
-            state, _ = lbfgs.lbfgs_step(state, tf.shape(image), lambda x: quadratic(x, problem(), ONE), lbfgs.of_rows)
+            state, _ = lbfgs.lbfgs_step(
+                state, tf.shape(image), lambda x: quadratic(x, problem(), ONE), lbfgs.row_products
+            )
         return lbfgs.lbfgs_image(state.z, tf.shape(image))
 
     np.testing.assert_allclose(whole_run(tf.fill(SHAPE, 0.5)), problem()[0], atol=2e-2)

@@ -45,6 +45,12 @@ def run(transfer_, folder=None, *, resume=False, on_report=None, messages=None, 
     return transfer_(content, style, checkpoints=checkpoints, on_report=on_report, on_message=say, **given)
 
 
+def test_a_run_with_other_sums_is_another_run(tmp_path):
+    run(fresh(), tmp_path, on_report=stopped_after(4))
+    with pytest.raises(errors.CheckpointError, match="sums of convolution=direct, started with lbfgs"):
+        run(fresh(convolution="direct"), tmp_path, resume=True)
+
+
 def stopped_after(steps):
     def on_report(report):
         if report.step == steps:

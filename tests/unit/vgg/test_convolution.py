@@ -83,12 +83,20 @@ def test_a_layer_in_several_strips_is_the_layer_in_one(monkeypatch, size):
 
 
 @pytest.mark.parametrize(
-    ("threads", "strips", "shared"), [(1, 3, 3), (2, 1, 1), (2, 3, 4), (2, 4, 4), (8, 3, 3), (8, 9, 16)]
+    ("threads", "rows", "columns", "strip_rows"),
+    [
+        (2, 8, 32, 8),  # one strip
+        (1, 22, 32, 8),  # three for one thread: 8, 8 and 6
+        (2, 22, 32, 6),  # four for two: 6, 6, 6 and 4, so 12 rows of time for 16
+        (2, 43, 64, 5),  # nine; of 4 rows there would be eleven, and 24 rows of time for 25, but two more to start
+        (4, 12, 120, 3),  # four strips of 3 rows; of 2 rows there would be six, and 4 rows of time
+        (8, 22, 32, 8),  # fewer strips than threads
+    ],
 )
-def test_strips_divide_evenly_among_the_threads(monkeypatch, threads, strips, shared):
+def test_strips_are_shared_by_the_threads(monkeypatch, threads, rows, columns, strip_rows):
     monkeypatch.setattr(convolution, "strips_at_a_time", lambda: threads)
-    assert convolution._shared_evenly(strips) == shared
-    assert int(convolution._shared_evenly(tf.constant(strips))) == shared
+    assert int(convolution._rows_of_a_strip(rows, columns)) == strip_rows
+    assert int(convolution._rows_of_a_strip(tf.constant(rows), tf.constant(columns))) == strip_rows
 
 
 @pytest.mark.parametrize(("side", "form"), [(12, "rotated"), (16, "winograd")])  # 18 and 32 tiles of two pictures
