@@ -17,17 +17,17 @@ import tempfile
 
 from absl import app, flags
 
-from nst_tf import configs
+from nst_tf import configs, results
+from nst_tf.pictures import samples
 from nst_tf.weights import cache
 
 _HERE = pathlib.Path(__file__).resolve().parents[1]
-_SAMPLES = _HERE / "nst_tf/pictures/samples"
 _CHECKOUT = flags.DEFINE_string("checkout", None, "the earlier commit's folder", required=True)
 _PRESETS = flags.DEFINE_list(
     "presets", "gatys,gatys-original,equations,neural-style,tensorflow-tutorial,keras-example", "those that both have"
 )
-_CONTENT = flags.DEFINE_string("content", str(_SAMPLES / "temple.jpg"), "picture")
-_STYLE = flags.DEFINE_string("style", str(_SAMPLES / "starry-night.jpg"), "picture")
+_CONTENT = flags.DEFINE_string("content", str(samples.path_of("sample:temple")), "file of a picture")
+_STYLE = flags.DEFINE_string("style", str(samples.path_of("sample:starry-night")), "the same")
 _SIZE = flags.DEFINE_integer("size", 128, "px")
 _STEPS = flags.DEFINE_integer("steps", 25, "evaluations")
 
@@ -62,7 +62,7 @@ def drawn(checkout, preset, path, *options):
         env=os.environ | {"PYTHONPATH": str(checkout)},
         check=True,
     )
-    return path.read_bytes(), json.loads(path.with_name(f"{path.name}.json").read_text())
+    return path.read_bytes(), json.loads(pathlib.Path(results.record_path(path)).read_text())
 
 
 def steps_that_differ(then, now):

@@ -37,7 +37,7 @@ from nst_tf.vgg import forms
 
 OUTPUTS, TAPS, TILE = forms.OUTPUTS, forms.TAPS, forms.TILE
 POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)  # of interpolation, infinity besides
-_STRIP_TILES_OF_START = 64  # a strip's filters and operations take about as long to start with as so many tiles
+_STRIP_TILES_OF_START = 64  # reading a strip's filters and starting its operations takes as long as about so many tiles
 _PAIRS_AT_A_TIME = 4096  # of channels, while filters are transformed: they stay in the processor's cache
 
 
@@ -129,15 +129,15 @@ def strips_at_a_time() -> int:
 def _rows_of_a_strip(rows: Any, columns: Any) -> Any:
     """How many rows of tiles a strip has, of all rows, int or tensor.
 
-    As many as give `forms.STRIP_TILES` tiles at most, or fewer, down to half, with which the thread that has most to do
+    As many as give about `forms.STRIP_TILES` tiles, or fewer, down to half, with which the thread that has most to do
     is done sooner. Fewer strips than threads stay as they are: what one strip computes uses all threads.
     """
     threads = strips_at_a_time()
     most = -(-rows // -(-rows * columns // forms.STRIP_TILES))
-    sizes_ = tf.range(most, (most - 1) // 2, -1)
-    strips = -(-rows // sizes_)
-    longest = -(-strips // threads) * (sizes_ * columns + _STRIP_TILES_OF_START)
-    return tf.where(strips[0] < threads, most, sizes_[tf.argmin(longest)])
+    candidates = tf.range(most, (most - 1) // 2, -1)  # down to half, rounded up
+    strips = -(-rows // candidates)
+    longest = -(-strips // threads) * (candidates * columns + _STRIP_TILES_OF_START)
+    return tf.where(strips[0] < threads, most, candidates[tf.argmin(longest)])
 
 
 def sizes(x: tf.Tensor) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 _MAX_OPCODES = 50_000  # one pickle; VGG-19 takes about 1000
-_REFUSED_LINES = {"STRING", "PERSID", "INST"}
+_UNREAD_LINES = ("STRING", "PERSID", "INST")
 _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
 
 
@@ -62,7 +62,6 @@ def walk(stream: BinaryIO, dialect: Dialect) -> Any:
         return items
 
     start = stream.tell()
-    argument: Any
     for count, (name, argument) in enumerate(_operations(stream)):
         if count > _MAX_OPCODES or stream.tell() - start > dialect.max_bytes:
             raise Refused("a pickle larger than any of this kind")
@@ -142,8 +141,8 @@ def walk(stream: BinaryIO, dialect: Dialect) -> Any:
 def _operations(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
     """Each operation's name and argument, as pickletools.genops gives them but for its text lines.
 
-    There genops resolves escapes, and Python warns of those it does not know. So GLOBAL's two lines are read here, and
-    those of STRING, PERSID and INST, which are refused, not at all: their argument is None.
+    There genops resolves escapes, and Python warns of those it does not know. So GLOBAL's two lines are read here.
+    STRING, PERSID and INST are refused anyway: their lines stay unread, and their argument is None.
     """
     while code := stream.read(1):
         if code not in _OPCODES:
@@ -151,7 +150,7 @@ def _operations(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
         opcode = _OPCODES[code]
         if opcode.name == "GLOBAL":
             yield opcode.name, f"{_line(stream)} {_line(stream)}"
-        elif opcode.arg is None or opcode.name in _REFUSED_LINES:
+        elif opcode.arg is None or opcode.name in _UNREAD_LINES:
             yield opcode.name, None
         else:
             yield opcode.name, opcode.arg.reader(stream)
