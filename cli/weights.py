@@ -6,6 +6,7 @@ from typing import Any
 
 from nst_tf import configs, errors
 from nst_tf.configs import commands
+from nst_tf.vgg import forms
 from nst_tf.weights import cache
 
 from . import config_flags, program, streams
@@ -38,7 +39,7 @@ def main() -> int:
 
 def as_text() -> str:
     """The cache's folder, and a line for each set of weights in it: its name, where it is from and its licence."""
-    records = sorted(cache.folder().glob("*.json"))
+    records = sorted(path for path in cache.folder().glob("*.json") if path.name != forms.MEASURED_FILE)
     lines = [f"{cache.folder()}: {len(records)} sets of weights"]
     for path in records:
         try:

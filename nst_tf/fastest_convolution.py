@@ -13,7 +13,7 @@ import tensorflow as tf
 from nst_tf import errors, files, machine, version, vgg
 from nst_tf.vgg import convolution, forms
 
-FILE_NAME = "convolution.json"
+FILE_NAME = forms.MEASURED_FILE
 _METHOD = 3  # of measuring; what was measured by another is measured anew
 # Of each operation, in turn; the least counts, so the first may prepare. Keras' gradient is seldom near the fastest.
 _ROUNDS = {"forward": 3, "back": 2, "winograd": 4}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nst_tf.vgg import layers as vgg_layers
 
+MEASURED_FILE = "convolution.json"  # in the folder of the weights: what `fastest_convolution` measured on this machine
 LAYER_FORMS = ("direct", "rotated", "winograd")  # as `convolution` explains them
 # A network's form -> that of its layers before FIRST_WINOGRAD_BLOCK, and from there on of large ones and of small ones
 _OF_LAYERS = {

